@@ -1,0 +1,106 @@
+"""The `gpd` command. Heavy imports happen inside commands, so that `gpd --help` answers at once."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gpd.artifacts import UserError
+from gpd.commands.registry import app as registry_app
+
+app = typer.Typer(
+    name="gpd",
+    help="Guided Progressive Distillation: Wan2.1 in 6 steps instead of 48 x 2, reproducibly.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+tiny_app = typer.Typer(help="The miniature Wan that the default profile distils.", no_args_is_help=True)
+app.add_typer(tiny_app, name="tiny")
+app.add_typer(registry_app, name="registry")
+
+
+def _params() -> Any:
+    from gpd.params import load_params
+
+    return load_params()
+
+
+@app.command()
+def use(profile: Annotated[str, typer.Argument(help="tiny-wan, wan2.1-1.3b or wan2.1-14b")]) -> None:
+    """Write params.yaml for a model."""
+    from gpd.commands import use
+
+    use.run(profile)
+
+
+@app.command()
+def fetch() -> None:
+    """Check the base model's weights (download them where the profile names a hub) and write their manifest."""
+    from gpd.commands import fetch
+
+    fetch.run(_params())
+
+
+@app.command()
+def prepare() -> None:
+    """DVC stage: collect and check prompts and clips."""
+    from gpd.commands import prepare
+
+    prepare.run(_params())
+
+
+@app.command()
+def encode(
+    shard: Annotated[str, typer.Option(help="i/n: only the shards of process i of n, to run several")] = "0/1",
+) -> None:
+    """DVC stage: text embeddings, clip latents and teacher roll-outs as shards."""
+    from gpd.commands import encode
+
+    encode.run(_params(), shard)
+
+
+@app.command()
+def reference() -> None:
+    """DVC stage: the guided teacher on the base grid, which everything is measured against."""
+    from gpd.commands import reference
+
+    reference.run(_params())
+
+
+@app.command()
+def distill(stage: Annotated[str, typer.Argument(help="a key of distill.stages, such as k1")]) -> None:
+    """DVC stage: train one student."""
+    from gpd.commands import distill
+
+    distill.run(_params(), stage)
+
+
+@app.command()
+def evaluate(subject: Annotated[str, typer.Argument(help="teacher, or a key of distill.stages")]) -> None:
+    """DVC stage: measure the teacher's baselines or a student against the reference."""
+    from gpd.commands import evaluate
+
+    evaluate.run(_params(), subject)
+
+
+@app.command()
+def report() -> None:
+    """DVC stage: one self-contained HTML page."""
+    from gpd.commands import report
+
+    report.run(_params())
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line and exit status 2."""
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        print(f"gpd: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        print(f"gpd: {name}{error.strerror or error}", file=sys.stderr)
+        sys.exit(2)

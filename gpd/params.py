@@ -1,0 +1,298 @@
+"""params.yaml as types: every key known, every value checked, every mistake named by key, file and value."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gpd.artifacts import UserError
+
+PARAMS_FILE = Path("params.yaml")
+LATENT_FRAME_PX, LATENT_CELL_PX, TOKEN_PX = 4, 8, 16  # Wan2.1: 4 x 8 x 8 compression, 2 x 2 latents a token
+
+Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+GuidanceScale = Annotated[float, Field(ge=1.0, le=20.0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Section(BaseModel):
+    """A section of params.yaml. Unknown keys are errors, values are not coerced, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Hub(Section):
+    """Where the weights are published; touched by `gpd fetch` alone."""
+
+    repository: str
+    revision: str
+
+
+class Model(Section):
+    path: str
+    hub: Hub | None
+    num_frames: Positive
+    height: Positive
+    width: Positive
+    shift: Annotated[float, Field(gt=0.0, le=100.0)]
+    grid_steps: Annotated[int, Field(ge=2, le=1000)]
+    negative_prompt: str
+    dtype: Literal["float32", "bfloat16"]
+    merge_padding: bool
+    gradient_checkpointing: bool
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> "Model":
+        if (self.num_frames - 1) % LATENT_FRAME_PX:
+            below = self.num_frames - 1 - (self.num_frames - 1) % LATENT_FRAME_PX + 1
+            raise ValueError(f"num_frames={self.num_frames} is not 4k + 1; the nearest are {below} and {below + 4}")
+        for name in ("height", "width"):
+            if getattr(self, name) % TOKEN_PX:
+                raise ValueError(f"{name}={getattr(self, name)} is not a multiple of {TOKEN_PX}")
+        return self
+
+
+class Prepare(Section):
+    source: str
+    num_evaluation_prompts: Positive
+    seed: Seed
+
+
+class Rollouts(Section):
+    """Teacher roll-outs computed ahead and kept in the shards."""
+
+    num: NotNegative
+    guidance_scale: GuidanceScale
+
+
+class Encode(Section):
+    frames_per_second: Annotated[float, Field(gt=0.0, le=240.0)]
+    crop: Literal["center"]
+    posterior: Literal["mode", "sample"]
+    max_broken_share: Share
+    samples_per_shard: Positive
+    latent_dtype: Literal["float32", "float16"]
+    rollouts: Rollouts
+    seed: Seed
+
+
+class States(Section):
+    """Where training states come from: shares that sum to 1."""
+
+    stream: Share
+    clips: Share
+    rollouts: Share
+
+    @model_validator(mode="after")
+    def _check_sum(self) -> "States":
+        total = self.stream + self.clips + self.rollouts
+        if abs(total - 1.0) > 1e-6:
+            raise ValueError(f"stream + clips + rollouts is {total:g}, must be 1")
+        return self
+
+
+class Guidance(Section):
+    start: GuidanceScale
+    end: GuidanceScale
+    axis: Literal["stage", "iteration", "sigma"]
+
+
+class Frequency(Section):
+    weight: Annotated[float, Field(ge=0.0)]
+    temporal_cutoff: Annotated[float, Field(ge=0.0, le=1.0)]
+    spatial_cutoff: Annotated[float, Field(ge=0.0, le=1.0)]
+    stages: list[str]
+
+
+class Probe(Section):
+    """What is measured before and after each stage on fixed states."""
+
+    num_states: Positive
+
+
+class StageParams(Section):
+    horizon: Positive
+    previous: str
+    iterations: Positive
+    batch: Positive
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class Distill(Section):
+    final_steps: Positive
+    pool_slots: Positive
+    states: States
+    guidance: Guidance
+    tail_intervals: Literal["one", "half"]
+    frequency: Frequency
+    warmup_iterations: NotNegative
+    final_rate_share: Share
+    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)]
+    max_gradient_norm: Annotated[float, Field(gt=0.0)]
+    weight_decay: Annotated[float, Field(ge=0.0)]
+    probe: Probe
+    save_every_seconds: Positive
+    seed: Seed
+    stages: Annotated[dict[str, StageParams], Field(min_length=1)]
+
+
+class Reference(Section):
+    """The 48-step guided teacher that everything is measured against."""
+
+    guidance_scale: GuidanceScale
+    num_prompts: Positive
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    batch: Positive
+
+
+class Baseline(Section):
+    """The undistilled teacher with fewer steps."""
+
+    steps: Positive
+    solver: Literal["euler", "unipc"]
+    guidance_scale: GuidanceScale
+
+
+class Subject(Section):
+    """What one evaluation looks at."""
+
+    checkpoint: str
+
+
+class Evaluate(Section):
+    batch: Positive
+    num_shown_clips: Positive
+    diversity_prompts: NotNegative
+    diversity_seeds: Annotated[int, Field(ge=2)]
+    baselines: dict[str, Baseline]
+    subjects: Annotated[dict[str, Subject], Field(min_length=1)]
+
+
+class Report(Section):
+    title: str
+    num_clips: Positive
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    model: Model
+    prepare: Prepare
+    encode: Encode
+    distill: Distill
+    reference: Reference
+    evaluate: Evaluate
+    report: Report
+
+    @model_validator(mode="after")
+    def _check_curriculum(self) -> "Params":
+        if self.model.grid_steps % self.distill.final_steps:
+            raise ValueError(
+                f"distill.final_steps={self.distill.final_steps} does not divide model.grid_steps={self.model.grid_steps}"
+            )
+        previous_path, previous_horizon = self.model.path, 0
+        for name, stage in self.distill.stages.items():
+            key = f"distill.stages.{name}"
+            if name != f"k{stage.horizon}":
+                raise ValueError(f"{key}: a stage of horizon {stage.horizon} is called k{stage.horizon}")
+            if stage.horizon <= previous_horizon:
+                raise ValueError(f"{key}.horizon={stage.horizon} does not rise above {previous_horizon}")
+            if stage.previous != previous_path:
+                raise ValueError(f"{key}.previous={stage.previous!r} must be {previous_path!r}, what the stage before writes")
+            previous_path, previous_horizon = student_path(name), stage.horizon
+        last = self.model.grid_steps // self.distill.final_steps
+        if previous_horizon != last:
+            raise ValueError(
+                f"distill.stages ends at horizon {previous_horizon}, but {self.model.grid_steps} grid steps over "
+                f"{self.distill.final_steps} final steps need {last}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_use(self) -> "Params":
+        distill = self.distill
+        unknown = sorted(set(distill.frequency.stages) - set(distill.stages))
+        if unknown:
+            raise ValueError(f"distill.frequency.stages names {unknown[0]!r}, which is not in distill.stages")
+        if (distill.frequency.weight > 0) != bool(distill.frequency.stages):
+            raise ValueError(
+                "distill.frequency: weight and stages go together "
+                f"(weight={distill.frequency.weight:g}, stages={distill.frequency.stages})"
+            )
+        if distill.states.rollouts > 0 and self.encode.rollouts.num == 0:
+            raise ValueError("distill.states.rollouts is above 0, but encode.rollouts.num is 0: there are none to use")
+        for name, baseline in self.evaluate.baselines.items():
+            if self.model.grid_steps % baseline.steps:
+                raise ValueError(
+                    f"evaluate.baselines.{name}.steps={baseline.steps} does not divide model.grid_steps={self.model.grid_steps}"
+                )
+        paths = {"teacher": self.model.path} | {name: student_path(name) for name in distill.stages}
+        for name, subject in self.evaluate.subjects.items():
+            if paths.get(name) != subject.checkpoint:
+                raise ValueError(
+                    f"evaluate.subjects.{name}.checkpoint={subject.checkpoint!r} must be {paths.get(name)!r}"
+                    if name in paths
+                    else f"evaluate.subjects.{name}: not 'teacher' and not one of {list(distill.stages)}"
+                )
+        return self
+
+
+def student_path(stage: str) -> str:
+    """Where a distillation stage writes its student."""
+    return f"data/students/{stage}"
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Reads and checks a params file.
+
+    Raises:
+        UserError: with the file, the key, the value and what is wrong, one line for each mistake.
+    """
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; `gpd use tiny-wan` writes one") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: expected sections, found {type(raw).__name__}")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise UserError("\n".join(_line(path, mistake) for mistake in error.errors())) from None
+
+
+def _line(path: Path, mistake: Any) -> str:
+    key = ".".join(str(part) for part in mistake["loc"])
+    if mistake["type"] == "extra_forbidden":
+        return f"{path}: {key}: unknown key (value {_short(mistake['input'])})"
+    if mistake["type"] == "missing":
+        return f"{path}: {key}: missing"
+    message = mistake["msg"].removeprefix("Value error, ")
+    if mistake["type"] == "value_error":  # made by us above: names key and value itself
+        return f"{path}: {key + ': ' if key else ''}{message}"
+    return f"{path}: {key}={_short(mistake['input'])}: {message}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML silently keeps the last of two equal keys; here that is an error."""
+
+
+def _construct_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            raise yaml.YAMLError(f"key {key!r} stands twice (line {node.value[index][0].start_mark.line + 1})")
+    loader.flatten_mapping(node)
+    return {loader.construct_object(k): loader.construct_object(v, deep=True) for k, v in node.value}  # type: ignore[no-untyped-call]
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)

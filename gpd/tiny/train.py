@@ -1,0 +1,249 @@
+"""Trains the miniature Wan from nothing: encoder, decoder, transformer; each part resumes where it stopped."""
+
+import copy
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from gpd import wan
+from gpd.tiny import text as tiny_text
+from gpd.tiny import vae as tiny_vae
+from gpd.tiny.clips import Scene, draw, split_scenes
+
+NUM_CLIPS = 6144  # drawn for training; the held-out captions are not among them
+DECODER_ITERATIONS, DECODER_BATCH, DECODER_RATE = 2000, 4, 2e-3
+TRANSFORMER_ITERATIONS, TRANSFORMER_BATCH, TRANSFORMER_RATE = 4500, 32, 1.5e-3
+SHIFT = 3.0  # noise levels seen in training: uniform, then shifted as Wan's
+CAPTION_DROPOUT = 0.1
+EMA_DECAY = 0.999
+SECONDS_BETWEEN_SAVES = 60.0
+
+TRANSFORMER_CONFIG = {
+    "patch_size": (1, 2, 2),
+    "num_attention_heads": 4,
+    "attention_head_dim": 32,
+    "in_channels": 16,
+    "out_channels": 16,
+    "text_dim": tiny_text.UMT5_CONFIG["d_model"],
+    "freq_dim": 128,
+    "ffn_dim": 384,
+    "num_layers": 6,
+    "cross_attn_norm": True,
+    "rope_max_seq_len": 64,
+}
+
+Report = Callable[[str, int, int, float], None]  # part, iteration, iterations in all, loss
+
+
+def clip_scenes() -> list[Scene]:
+    """The scene of each training clip: the training captions in turn."""
+    scenes, _ = split_scenes()
+    return [scenes[index % len(scenes)] for index in range(NUM_CLIPS)]
+
+
+def frames_to_tensor(frames: np.ndarray) -> Tensor:
+    """Frames [.., F, H, W, 3] uint8 -> [.., 3, F, H, W] float32 in [-1, 1]."""
+    return torch.from_numpy(frames).movedim(-1, -4).float() / 127.5 - 1.0
+
+
+def load_tensors(path: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What `make` gives, kept at `path` for the next call."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        save_file({name: tensor.contiguous() for name, tensor in make().items()}, partial)
+        os.replace(partial, path)
+    return load_file(path)
+
+
+def make_encoder(work: Path, report: Report) -> nn.Module:
+    """The VAE with its closed-form encoder, rounded to the half precision in which it is published."""
+    torch.manual_seed(0)
+    vae = wan.make_vae(tiny_vae.VAE_CONFIG).eval()
+    tiny_vae.start_decoder(vae)
+
+    def make() -> dict[str, Tensor]:
+        report("encoder", 0, 1, math.nan)
+        frames = np.stack([draw(scene, seed)[::8] for seed, scene in enumerate(clip_scenes()[:480])])
+        clips = frames_to_tensor(frames).transpose(1, 2).flatten(0, 1)[:, :, None]
+        tiny_vae.set_linear_encoder(vae, wan.patchify(clips, 2)[:, :, 0])
+        return {name: tensor.half() for name, tensor in vae.encoder.state_dict().items()}
+
+    state = load_tensors(work / "encoder.safetensors", make)
+    vae.encoder.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    tiny_vae.set_pass_through(vae)
+    return vae
+
+
+@torch.no_grad()
+def make_latents(vae: nn.Module, work: Path, report: Report) -> Tensor:
+    """Raw latents [NUM_CLIPS, 16, 5, 8, 8] of the training clips, in the order of `clip_scenes`."""
+
+    def make() -> dict[str, Tensor]:
+        latents = []
+        scenes = clip_scenes()
+        for start in range(0, NUM_CLIPS, 32):
+            report("latents", start, NUM_CLIPS, math.nan)
+            frames = np.stack([draw(scenes[i], i) for i in range(start, min(start + 32, NUM_CLIPS))])
+            latents.append(vae.encode(frames_to_tensor(frames)).latent_dist.mode())
+        return {"latents": torch.cat(latents)}
+
+    return load_tensors(work / "latents.safetensors", make)["latents"]
+
+
+def decoder_batches(latents: Tensor, start_iteration: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs of raw latents and clips; batch i depends on i alone."""
+    scenes = clip_scenes()
+    iteration = start_iteration
+    while True:
+        chosen = np.random.default_rng([1, iteration]).integers(0, NUM_CLIPS, DECODER_BATCH)
+        frames = np.stack([draw(scenes[i], int(i)) for i in chosen])
+        yield latents[torch.from_numpy(chosen)], frames_to_tensor(frames)
+        iteration += 1
+
+
+class TrainState:
+    """Weights, optimiser and iteration of one part, in `folder`; written whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.last_save = time.monotonic()
+
+    def load(self, modules: dict[str, nn.Module]) -> tuple[int, dict | None]:
+        """Loads the modules in place; returns the next iteration and the optimiser's state."""
+        if not (self.folder / "state.json").exists():
+            return 0, None
+        state = json.loads((self.folder / "state.json").read_text())
+        for name, module in modules.items():
+            module.load_state_dict(load_file(self.folder / state["tag"] / f"{name}.safetensors"))
+        moments = load_file(self.folder / state["tag"] / "optimizer.safetensors")
+        entries: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in moments.items():
+            index, _, field = key.partition(".")
+            entries.setdefault(int(index), {})[field] = tensor
+        return state["iteration"], {"state": entries, "param_groups": state["param_groups"]}
+
+    def save(self, iteration: int, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> None:
+        """Iteration is the next one to do."""
+        tag = f"at-{iteration}"
+        (self.folder / tag).mkdir(parents=True, exist_ok=True)
+        for name, module in modules.items():
+            save_file(module.state_dict(), self.folder / tag / f"{name}.safetensors")
+        state = optimizer.state_dict()
+        moments = {
+            f"{index}.{field}": value
+            for index, entry in state["state"].items()
+            for field, value in entry.items()
+        }
+        save_file(moments, self.folder / tag / "optimizer.safetensors")
+        marker = self.folder / "state.partial"
+        marker.write_text(
+            json.dumps({"iteration": iteration, "tag": tag, "param_groups": state["param_groups"]})
+        )
+        os.replace(marker, self.folder / "state.json")
+        for old in self.folder.glob("at-*"):
+            if old.name != tag:
+                for file in old.iterdir():
+                    file.unlink()
+                old.rmdir()
+        self.last_save = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() - self.last_save > SECONDS_BETWEEN_SAVES
+
+
+def train_decoder(vae: nn.Module, latents: Tensor, work: Path, report: Report) -> None:
+    """Trains the decoder in place."""
+    state = TrainState(work / "decoder")
+    start, optimizer_state = state.load({"decoder": vae.decoder})
+
+    def on_iteration(iteration: int, loss: float, optimizer: torch.optim.Optimizer) -> None:
+        report("decoder", iteration, DECODER_ITERATIONS, loss)
+        if state.is_due or iteration + 1 == DECODER_ITERATIONS:
+            state.save(iteration + 1, {"decoder": vae.decoder}, optimizer)
+
+    tiny_vae.train_decoder(
+        vae,
+        decoder_batches(latents, start),
+        num_iterations=DECODER_ITERATIONS,
+        learning_rate=DECODER_RATE,
+        start_iteration=start,
+        optimizer_state=optimizer_state,
+        on_iteration=on_iteration,
+    )
+
+
+@torch.no_grad()
+def embed_captions(captions: list[str]) -> Tensor:
+    """Text embeddings [N, L, D] of the captions, zero-padded to the longest."""
+    tokenizer = tiny_text.make_tokenizer()
+    encoder = make_text_encoder()
+    tokens = [tokenizer.encode(caption).ids for caption in captions]
+    rows = [encoder(input_ids=torch.tensor([ids])).last_hidden_state[0] for ids in tokens]
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True)
+
+
+def make_text_encoder() -> nn.Module:
+    torch.manual_seed(1)
+    return wan.make_text_encoder(tiny_text.UMT5_CONFIG)
+
+
+def train_transformer(latents: Tensor, work: Path, report: Report) -> nn.Module:
+    """Flow matching on normalised latents [NUM_CLIPS, 16, 5, 8, 8]; returns the averaged network.
+
+    The loss is mean |v(noisy, sigma, text) - (noise - clean)|^2 with captions dropped now and then, so that the
+    network also knows the empty prompt and guidance means something.
+    """
+    torch.manual_seed(2)
+    network = wan.VelocityNetwork(wan.make_transformer(TRANSFORMER_CONFIG))
+    average = copy.deepcopy(network).requires_grad_(False)
+    scenes, _ = split_scenes()
+    text = embed_captions([scene.caption for scene in scenes] + [""])
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=TRANSFORMER_RATE, betas=(0.9, 0.98), weight_decay=0.01
+    )
+    state = TrainState(work / "transformer")
+    modules = {"network": network, "average": average}
+    start, optimizer_state = state.load(modules)
+    if optimizer_state is not None:
+        optimizer.load_state_dict(optimizer_state)
+
+    for iteration in range(start, TRANSFORMER_ITERATIONS):
+        rng = np.random.default_rng([2, iteration])
+        generator = torch.Generator().manual_seed(2_000_000 + iteration)
+        chosen = rng.integers(0, NUM_CLIPS, TRANSFORMER_BATCH)
+        is_dropped = rng.random(TRANSFORMER_BATCH) < CAPTION_DROPOUT
+        prompts = torch.from_numpy(np.where(is_dropped, len(scenes), chosen % len(scenes)))
+        clean = latents[torch.from_numpy(chosen)]
+        noise = torch.randn(clean.shape, generator=generator)
+        uniform = torch.rand(TRANSFORMER_BATCH, generator=generator)
+        sigma = SHIFT * uniform / (1 + (SHIFT - 1) * uniform)
+        level = sigma[:, None, None, None, None]
+
+        velocity = network((1 - level) * clean + level * noise, 1000 * sigma, text[prompts])
+        loss = (velocity - (noise - clean)).square().mean()
+
+        rise = min(1.0, (iteration + 1) / 200)
+        fall = min(1.0, (TRANSFORMER_ITERATIONS - iteration) / (0.6 * TRANSFORMER_ITERATIONS))
+        for group in optimizer.param_groups:
+            group["lr"] = TRANSFORMER_RATE * rise * fall
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        decay = min(EMA_DECAY, (iteration + 1) / (iteration + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+        report("transformer", iteration, TRANSFORMER_ITERATIONS, loss.item())
+        if state.is_due or iteration + 1 == TRANSFORMER_ITERATIONS:
+            state.save(iteration + 1, modules, optimizer)
+    return average
