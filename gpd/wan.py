@@ -4,12 +4,20 @@ Everything outside sees networks as `network(latents, sigmas, text) -> velocity`
 [B, L, D] whose padding rows are zero.
 """
 
-import math
+import json
+import os
+import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from gpd.artifacts import UserError
+from gpd.sampler import Solver
+from gpd.schedule import Grid
 
 TEXT_LENGTH = 512  # rows of text that Wan's cross-attention sees, padding included
 
@@ -25,7 +33,14 @@ class TextAttention:
     def __init__(self) -> None:
         self.bias: Tensor | None = None
 
-    def __call__(self, attention, hidden_states, encoder_hidden_states=None, attention_mask=None, rotary_emb=None):
+    def __call__(
+        self,
+        attention: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        rotary_emb: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
         text = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = (
             features.unflatten(2, (attention.heads, -1)).transpose(1, 2)
@@ -70,18 +85,225 @@ class VelocityNetwork(nn.Module):
     """A Wan transformer as `network(latents, timesteps, text)`.
 
     Args of a call: latents [B, C, F, H, W], timesteps [B] in [0, 1000], text [B, L, D] zero-padded.
-    Returns: velocity [B, C, F, H, W] in the latents' type.
+    Returns: velocity [B, C, F, H, W], float32.
+
+    With `merge_padding` the 512 - L padding columns are computed once instead of one by one (`TextAttention`): a large
+    saving where a clip has fewer tokens than a text, none where attention kernels without a bias are faster.
     """
 
-    def __init__(self, transformer: nn.Module) -> None:
+    def __init__(self, transformer: nn.Module, merge_padding: bool = True) -> None:
         super().__init__()
         self.transformer = transformer
+        self.merge_padding = merge_padding
         self.attention = TextAttention()
         transformer.set_attn_processor(self.attention)
 
     def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor) -> Tensor:
-        text, self.attention.bias = padding_bias(text)
-        return self.transformer(latents, timesteps, text, return_dict=False)[0]
+        """The velocity field at (latents, timesteps)."""
+        dtype = self.transformer.patch_embedding.weight.dtype
+        text = text.to(dtype)
+        if self.merge_padding:
+            text, self.attention.bias = padding_bias(text)
+        else:
+            text = F.pad(text, (0, 0, 0, TEXT_LENGTH - text.shape[1]))
+        velocity: Tensor = self.transformer(latents.to(dtype), timesteps, text, return_dict=False)[0]
+        return velocity.float()
+
+
+def check_model(folder: Path) -> None:
+    """A clear line where a model's weights are not there.
+
+    Raises:
+        UserError: `folder` is not a diffusers pipeline of Wan.
+    """
+    if not (folder / "model_index.json").is_file():
+        raise UserError(
+            f"model.path={str(folder)!r}: no weights there (model_index.json is missing). `gpd fetch` downloads them where "
+            "params.yaml names a hub; or put a local folder in diffusers format there"
+        )
+
+
+def load_network(
+    folder: Path, *, merge_padding: bool, dtype: str = "float32", gradient_checkpointing: bool = False
+) -> VelocityNetwork:
+    """The transformer of a pipeline folder, in eval mode. Safetensors only; what Wan keeps in float32 stays so."""
+    from diffusers import WanTransformer3DModel
+
+    check_model(Path(folder))
+    transformer = WanTransformer3DModel.from_pretrained(
+        folder, subfolder="transformer", torch_dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
+    )
+    if gradient_checkpointing:
+        transformer.enable_gradient_checkpointing()
+    return VelocityNetwork(transformer.eval(), merge_padding)
+
+
+class TextEncoder:
+    """Tokenizer and text encoder of a pipeline folder."""
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        from transformers import AutoTokenizer, UMT5EncoderModel
+
+        check_model(Path(folder))
+        self.tokenizer = AutoTokenizer.from_pretrained(Path(folder) / "tokenizer", local_files_only=True)
+        self.encoder = UMT5EncoderModel.from_pretrained(
+            Path(folder) / "text_encoder", use_safetensors=True, local_files_only=True
+        )
+        self.encoder.to(device).eval()
+        if not self.encoder.get_input_embeddings().weight.any():
+            # seen with transformers 5 and published UMT5 checkpoints: every text would embed to the same
+            raise UserError(f"{folder}/text_encoder: the token embedding loaded as all zeros; its weights do not fit")
+
+    @torch.no_grad()
+    def encode(self, prompts: list[str]) -> list[Tensor]:
+        """Embeddings [L_i, D], float32, of the prompts' real tokens; longer than 512 tokens are cut, as in Wan."""
+        from diffusers.pipelines.wan.pipeline_wan import prompt_clean
+
+        tokens = self.tokenizer(
+            [prompt_clean(prompt) for prompt in prompts],
+            padding="longest",
+            max_length=TEXT_LENGTH,
+            truncation=True,
+            return_tensors="pt",
+        ).to(self.encoder.device)
+        states = self.encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state.float().cpu()
+        return [row[:length].clone() for row, length in zip(states, tokens.attention_mask.sum(1).tolist(), strict=True)]
+
+
+class ClipCodec:
+    """The VAE of a pipeline folder: frames to normalised latents and back, in float32."""
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        from diffusers import AutoencoderKLWan
+
+        check_model(Path(folder))
+        self.device = device
+        self.vae = AutoencoderKLWan.from_pretrained(
+            folder, subfolder="vae", torch_dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+        self.vae.to(device).eval()
+        config = self.vae.config
+        self.num_channels: int = config.z_dim
+        # The pipeline's normalisation lies outside the VAE: (z - mean) / std going in, z * std + mean going out.
+        self.mean = torch.tensor(config.latents_mean, device=device).view(1, -1, 1, 1, 1)
+        self.std = torch.tensor(config.latents_std, device=device).view(1, -1, 1, 1, 1)
+
+    def latent_shape(self, num_frames: int, height: int, width: int) -> tuple[int, int, int, int]:
+        """[C, F, H, W] of the latents of such a clip."""
+        time, space = self.vae.config.scale_factor_temporal, self.vae.config.scale_factor_spatial
+        return (self.num_channels, (num_frames - 1) // time + 1, height // space, width // space)
+
+    @torch.no_grad()
+    def encode(
+        self, frames: np.ndarray, posterior: str = "mode", generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Normalised latents [B, C, f, h, w] of frames [B, F, H, W, 3] uint8.
+
+        Args:
+            posterior: "mode", or "sample" drawn with `generator`.
+        """
+        clips = torch.from_numpy(frames).movedim(-1, 1).to(self.device).float() / 127.5 - 1.0
+        distribution = self.vae.encode(clips).latent_dist
+        latents: Tensor = distribution.mode() if posterior == "mode" else distribution.sample(generator)
+        return ((latents - self.mean) / self.std).cpu()
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> np.ndarray:
+        """Frames [B, F, H, W, 3] uint8 of normalised latents [B, C, f, h, w]."""
+        raw = latents.to(self.device).float() * self.std + self.mean
+        clips = self.vae.decode(raw).sample.clamp(-1, 1)
+        frames: np.ndarray = ((clips + 1) * 127.5).round().to(torch.uint8).movedim(1, -1).cpu().numpy()
+        return frames
+
+
+def student_scheduler(grid_steps: int, shift: float) -> Any:
+    """The scheduler under which the plain pipeline walks exactly our grid with Euler steps.
+
+    UniPC of order 1 without its corrector is the Euler step; FlowMatchEulerDiscreteScheduler shifts end points that are
+    already shifted and so walks another grid than the one that was trained.
+    """
+    from diffusers import UniPCMultistepScheduler
+
+    return UniPCMultistepScheduler(
+        prediction_type="flow_prediction",
+        use_flow_sigmas=True,
+        flow_shift=shift,
+        solver_order=1,
+        disable_corrector=list(range(grid_steps)),
+    )
+
+
+def unipc_solver(num_steps: int, shift: float, order: int = 2) -> Solver:
+    """A fresh UniPC solver, as Wan's own repository samples with; it keeps history, so one for each batch."""
+    from diffusers import UniPCMultistepScheduler
+
+    scheduler = UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift, solver_order=order
+    )
+    scheduler.set_timesteps(num_steps)
+
+    def solve(latents: Tensor, velocity: Tensor, step: int, grid: Grid) -> Tensor:
+        result: Tensor = scheduler.step(velocity, scheduler.timesteps[step], latents, return_dict=False)[0]
+        return result
+
+    return solve
+
+
+def save_student(folder: Path, transformer: nn.Module, base: Path, *, grid_steps: int, shift: float) -> None:
+    """Writes a complete diffusers pipeline: the student's transformer and scheduler, all else from the base model.
+
+    The base's files are hard-linked where the file system allows it: a text encoder of 11 GB need not lie there
+    once for each stage.
+    """
+    for part in ("vae", "text_encoder", "tokenizer"):
+        shutil.copytree(base / part, folder / part, copy_function=_link_or_copy)
+    _link_or_copy(base / "model_index.json", folder / "model_index.json")
+    index = (folder / "model_index.json").read_text(encoding="utf-8")
+    transformer.save_pretrained(folder / "transformer", safe_serialization=True)
+    student_scheduler(grid_steps, shift).save_pretrained(folder / "scheduler")
+    (folder / "model_index.json").unlink()  # never write through the link
+    (folder / "model_index.json").write_text(_with_scheduler(index), encoding="utf-8")
+
+
+def _with_scheduler(index: str) -> str:
+    entries = json.loads(index)
+    entries["scheduler"] = ["diffusers", "UniPCMultistepScheduler"]
+    return json.dumps(entries, indent=2) + "\n"
+
+
+def _link_or_copy(source: Any, target: Any) -> Any:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
+
+
+def save_base(
+    folder: Path,
+    *,
+    transformer: nn.Module,
+    vae: nn.Module,
+    text_encoder: nn.Module,
+    tokenizer: Any,
+    grid_steps: int,
+    shift: float,
+) -> None:
+    """Writes a new Wan pipeline from its parts; `tokenizer` is a `tokenizers.Tokenizer`."""
+    from diffusers import WanPipeline
+    from transformers import PreTrainedTokenizerFast
+
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", model_max_length=TEXT_LENGTH
+    )
+    pipeline = WanPipeline(
+        tokenizer=wrapped,
+        text_encoder=text_encoder,
+        vae=vae,
+        scheduler=student_scheduler(grid_steps, shift),
+        transformer=transformer,
+    )
+    pipeline.save_pretrained(folder, safe_serialization=True)
 
 
 def make_transformer(config: dict) -> nn.Module:

@@ -1,0 +1,49 @@
+"""The training loss: mean square residual, and its high frequencies once more (METHOD: frequency-domain constraint)."""
+
+import torch
+from torch import Tensor
+
+
+def high_frequency_mask(shape: tuple[int, int, int], temporal_cutoff: float, spatial_cutoff: float) -> Tensor:
+    """Which bins of a real FFT over (F, H, W) are constrained.
+
+    Args:
+        shape: F, H, W of the latents.
+        temporal_cutoff, spatial_cutoff: fractions of the Nyquist frequency; bins above either count, 1 excludes none
+            of that axis' kind. The spatial frequency is the larger of the two axes'.
+
+    Returns:
+        bool [F, H, W // 2 + 1].
+    """
+    frames, height, width = shape
+    temporal = torch.fft.fftfreq(frames).abs() * 2
+    vertical = torch.fft.fftfreq(height).abs() * 2
+    horizontal = torch.fft.rfftfreq(width).abs() * 2
+    spatial = torch.maximum(vertical[:, None], horizontal[None, :])
+    return (temporal > temporal_cutoff)[:, None, None] | (spatial > spatial_cutoff)[None]
+
+
+def spectrum_weights(width: int) -> Tensor:
+    """How often each of the W // 2 + 1 columns of a real FFT stands in the full spectrum: 1 or 2, [W // 2 + 1]."""
+    weights = torch.full((width // 2 + 1,), 2.0)
+    weights[0] = 1.0
+    if width % 2 == 0:
+        weights[-1] = 1.0
+    return weights
+
+
+def square_residual(velocity: Tensor, target: Tensor) -> Tensor:
+    """Mean over all but the batch of |v - v*|^2, in float32; [B]."""
+    return (velocity.float() - target.float()).square().flatten(1).mean(1)
+
+
+def masked_square_residual(velocity: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """The part of `square_residual` that lies in the masked frequencies; [B].
+
+    Orthonormal FFT, so by Parseval a full mask gives `square_residual` itself:
+    loss + weight * this = mean (1 + weight * mask) |FFT(v - v*)|^2.
+    """
+    residual = velocity.float() - target.float()
+    power = torch.fft.rfftn(residual, dim=(-3, -2, -1), norm="ortho").abs().square()
+    weights = spectrum_weights(residual.shape[-1]).to(residual.device) * mask.to(residual.device)
+    return (power * weights).flatten(1).sum(1) / residual[0].numel()

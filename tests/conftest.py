@@ -1,0 +1,35 @@
+"""Shared fixtures: real parts, small enough that the whole suite stays quick."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def small_wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Wan pipeline with random weights and the miniature's architecture, two transformer blocks, with its manifest."""
+    import torch
+
+    from gpd import artifacts, wan
+    from gpd.tiny import text, train, vae
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models") / "small-wan"
+    wan.save_base(
+        folder,
+        transformer=wan.make_transformer({**train.TRANSFORMER_CONFIG, "num_layers": 2}),
+        vae=wan.make_vae({**vae.VAE_CONFIG, "base_dim": 8, "decoder_base_dim": 8}),
+        text_encoder=wan.make_text_encoder(text.UMT5_CONFIG),
+        tokenizer=text.make_tokenizer(),
+        grid_steps=48,
+        shift=3.0,
+    )
+    artifacts.write_manifest(
+        folder, kind="base", inputs={}, params={}, facts={"name": "small-wan", "repository": None, "revision": None}
+    )
+    return folder
