@@ -1,0 +1,160 @@
+"""Clips on disk: reading by stated rules and writing as mp4. The only room that speaks PyAV.
+
+The rules of reading: frames at a fixed rate, each the one nearest in time; the asked number of them from the
+middle of the clip; scaled until they cover the asked size, then cropped around the centre.
+"""
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "matroska"}  # suffix -> format, as FFmpeg calls it
+BT709, LIMITED_RANGE, FULL_RANGE = 1, 1, 2  # FFmpeg's numbers
+
+
+class BrokenClipError(Exception):
+    """Why a clip cannot be used, in a few words without the file's name."""
+
+
+def load_clip(path: Path, *, frames_per_second: float, num_frames: int, height: int, width: int) -> np.ndarray:
+    """Reads a clip by the rules of this module.
+
+    Untagged colours are taken as BT.601, as FFmpeg does; a phone's rotation and oblong pixels are undone.
+
+    Returns:
+        Frames [F, H, W, 3], uint8, RGB.
+
+    Raises:
+        BrokenClipError: it cannot be decoded, holds no video or is too short.
+    """
+    times = np.array([_time(frame) for frame, _ in _decode(path)])
+    chosen = choose_frames(times, frames_per_second=frames_per_second, num_frames=num_frames)
+    wanted = set(chosen)
+    kept: dict[int, np.ndarray] = {}
+    for index, (frame, pixel_aspect) in enumerate(_decode(path)):
+        if index in wanted:
+            kept[index] = fit(frame, pixel_aspect, height, width)
+        if index == chosen[-1]:
+            break
+    return np.stack([kept[index] for index in chosen])
+
+
+def choose_frames(times: np.ndarray, *, frames_per_second: float, num_frames: int) -> list[int]:
+    """Which frames of a clip are taken.
+
+    Args:
+        times: seconds at which the clip's frames begin, rising, [N].
+
+    Returns:
+        An index into `times` for each of `num_frames` ticks around the clip's middle: the frame nearest in time,
+        of two equally near the earlier.
+
+    Raises:
+        BrokenClipError: the clip is over before the last tick.
+    """
+    if not len(times):
+        raise BrokenClipError("holds no frame")
+    if np.any(np.diff(times) <= 0):
+        raise BrokenClipError("time stamps do not rise")
+    last_seconds = np.median(np.diff(times)) if len(times) > 1 else 1 / frames_per_second
+    num_ticks = int((times[-1] + last_seconds - times[0]) * frames_per_second + 1e-4)  # 16.9999 is 17
+    if num_ticks < num_frames:
+        raise BrokenClipError(f"too short: has {num_ticks} frames at {frames_per_second:g} fps, needs {num_frames}")
+    ticks = (num_ticks - num_frames) // 2 + np.arange(num_frames)
+    distance = np.abs(times[None] - times[0] - ticks[:, None] / frames_per_second)
+    return [int(index) for index in distance.round(6).argmin(1)]
+
+
+def fit(frame: Any, pixel_aspect: float, height: int, width: int) -> np.ndarray:
+    """A decoded frame, scaled to cover height x width and cropped around its centre: [H, W, 3] uint8.
+
+    Args:
+        pixel_aspect: width over height of one of the frame's pixels.
+    """
+    turns = round(frame.rotation / 90)
+    box = (width, height) if turns % 2 else (height, width)
+    scaled_height, scaled_width = cover(frame.height, frame.width * pixel_aspect, *box)
+    pixels = frame.to_ndarray(
+        format="rgb24", height=scaled_height, width=scaled_width, interpolation="BICUBIC", dst_color_range=FULL_RANGE
+    )
+    top, left = (scaled_height - box[0]) // 2, (scaled_width - box[1]) // 2
+    return np.ascontiguousarray(np.rot90(pixels[top : top + box[0], left : left + box[1]], turns))
+
+
+def cover(height: float, width: float, box_height: int, box_width: int) -> tuple[int, int]:
+    """The smallest size (height, width) of the given proportions that covers the box."""
+    scale = max(box_height / height, box_width / width)
+    return max(box_height, round(height * scale)), max(box_width, round(width * scale))
+
+
+def write_mp4(path: Path, frames: np.ndarray, frames_per_second: float, crf: int = 12) -> None:
+    """Writes H.264 that browsers play (yuv420p, BT.709, index in front); whole or not at all.
+
+    Args:
+        frames: [F, H, W, 3], uint8, RGB, H and W even.
+        crf: x264's quality, smaller is better; 12 cannot be told from the original by eye.
+    """
+    import av
+
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with av.open(partial, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+            # one thread: the bytes do not depend on the machine's number of cores
+            stream = container.add_stream(
+                "libx264", Fraction(frames_per_second).limit_denominator(1001), {"crf": str(crf), "threads": "1"}
+            )
+            stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
+            _tag_colours(stream.codec_context)
+            for frame in frames:
+                container.mux(stream.encode(_to_video_frame(frame)))
+            container.mux(stream.encode())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _decode(path: Path) -> Iterator[tuple[Any, float]]:
+    """The frames of the clip's first video stream in the order of showing, each with its pixels' aspect."""
+    import av
+
+    try:
+        # the format is named: FFmpeg's guessing would take a text file for a playlist and open what it points to
+        with av.open(path, format=CONTAINERS[path.suffix.lower()]) as container:
+            if not container.streams.video:
+                raise BrokenClipError("holds no video")
+            stream = container.streams.video[0]
+            for frame in container.decode(stream):
+                if frame.is_corrupt:
+                    raise BrokenClipError("a frame is damaged")
+                yield frame, float(stream.sample_aspect_ratio or 1)
+    except av.FFmpegError as error:
+        raise BrokenClipError(f"cannot be decoded: {error.strerror}") from None
+
+
+def _time(frame: Any) -> float:
+    if frame.time is None:
+        raise BrokenClipError("a frame has no time stamp")
+    return float(frame.time)
+
+
+def _tag_colours(context: Any) -> None:
+    context.colorspace = context.color_primaries = context.color_trc = BT709
+    context.color_range = LIMITED_RANGE
+
+
+def _to_video_frame(pixels: np.ndarray) -> Any:
+    import av
+
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+    return frame.reformat(
+        format="yuv420p",
+        interpolation="BICUBIC",
+        src_color_range=FULL_RANGE,
+        dst_color_range=LIMITED_RANGE,
+        dst_colorspace=BT709,
+    )

@@ -1,0 +1,213 @@
+"""Shards: tar files in webdataset's layout, written reproducibly and read at random through memory maps.
+
+A sample is a few files `<key>.<name>` side by side in a tar. Arrays are npy without pickle, words are JSON.
+The only room that speaks webdataset.
+"""
+
+import io
+import json
+import os
+import tarfile
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpd import artifacts
+from gpd.artifacts import UserError
+from gpd.params import Params
+
+Sample = tuple[str, Mapping[str, Any]]  # key, {"embedding.npy": array, "text.json": JSON value}
+
+KINDS = ("text", "clips", "evaluation", "rollouts")
+NEGATIVE = "negative"  # key of the negative prompt's embedding
+
+
+def shard_name(kind: str, index: int) -> str:
+    """File name of a kind's shard: text-00000.tar."""
+    return f"{kind}-{index:05d}.tar"
+
+
+def write_shard(path: Path, samples: Iterable[Sample]) -> int:
+    """Writes one shard; equal samples give equal bytes. It appears under its name only when it is complete.
+
+    Keys hold no dot, for webdataset ends the key at the first. Returns the number of samples.
+
+    Raises:
+        OSError: the disk is full; it names the shard.
+    """
+    import webdataset
+
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    num_samples = 0
+    try:
+        with open(partial, "wb") as file:
+            # encoder=False: bytes only, so that webdataset can pickle nothing
+            writer = webdataset.TarWriter(file, mtime=0, encoder=False)
+            for key, files in samples:
+                assert "." not in key, key
+                writer.write({"__key__": key, **{name: _to_bytes(name, value) for name, value in files.items()}})
+                num_samples += 1
+            writer.close()
+        os.replace(partial, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, error.filename or str(path)) from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return num_samples
+
+
+def _to_bytes(name: str, value: Any) -> bytes:
+    if name.endswith(".json"):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True).encode()
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.ascontiguousarray(value), version=(1, 0), allow_pickle=False)
+    return stream.getvalue()
+
+
+class Shard:
+    """One tar file under a memory map: `shard[key, name]` is an array or a JSON value.
+
+    Arrays are views of the map, copied on write: the file never changes.
+
+    Raises:
+        UserError: on opening, where the file is missing, cut short or damaged.
+    """
+
+    def __init__(self, path: Path, *, size_bytes: int, num_samples: int) -> None:
+        found = path.stat().st_size if path.exists() else None
+        if found != size_bytes:
+            state = "no such file" if found is None else f"{found} bytes long, the manifest says {size_bytes}"
+            raise UserError(f"{path}: {state}; run `gpd encode` again")
+        self.path = path
+        self.places = _find_files(path)
+        self.keys = list(dict.fromkeys(name.partition(".")[0] for name in self.places))
+        if len(self.keys) != num_samples:  # tarfile ends in silence at a damaged header
+            raise UserError(
+                f"{path}: holds {len(self.keys)} samples, the manifest says {num_samples}; run `gpd encode` again"
+            )
+        self.bytes = np.asarray(np.memmap(path, mode="c"))
+
+    def __getitem__(self, sample_file: tuple[str, str]) -> Any:
+        key, name = sample_file
+        offset, size = self.places[f"{key}.{name}"]
+        if name.endswith(".json"):
+            return json.loads(self.bytes[offset : offset + size].tobytes())
+        return _view_array(self.bytes[offset : offset + size])
+
+
+def _find_files(path: Path) -> dict[str, tuple[int, int]]:
+    """Offset and size in bytes of each file in a tar."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            return {member.name: (member.offset_data, member.size) for member in tar}
+    except tarfile.TarError as error:
+        raise UserError(f"{path}: not a readable shard ({error}); run `gpd encode` again") from None
+
+
+def _view_array(npy: np.ndarray) -> np.ndarray:
+    """The array that npy bytes hold, without copying them."""
+    header = io.BytesIO(npy[:256].tobytes())  # version 1 pads its header to 64; ours are under 192
+    assert np.lib.format.read_magic(header) == (1, 0)
+    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(header)
+    assert not is_fortran
+    assert not dtype.hasobject
+    return npy[header.tell() :].view(dtype).reshape(shape)
+
+
+class Latents:
+    """What `encode` wrote. Arrays come as stored: float32 or float16, views of memory maps."""
+
+    def __init__(self, folder: Path) -> None:
+        manifest = artifacts.load_manifest(folder, "latents")
+        self._places: dict[str, list[tuple[Shard, str]]] = {kind: [] for kind in KINDS}
+        for kind, counts in manifest["facts"]["index"].items():
+            for index, num_samples in enumerate(counts):
+                name = shard_name(kind, index)
+                size_bytes = manifest["files"].get(name, {}).get("size", 0)
+                shard = Shard(folder / name, size_bytes=size_bytes, num_samples=num_samples)
+                self._places[kind] += [(shard, key) for key in shard.keys]
+
+    def texts(self, split: str | None = None) -> dict[str, np.ndarray]:
+        """Embeddings [L, D] by text id, the negative prompt's not among them.
+
+        Args:
+            split: only the prompts of "train" or "evaluation"; captions of clips belong to neither.
+        """
+        return {
+            key: shard[key, "embedding.npy"]
+            for shard, key in self._places["text"]
+            if key != NEGATIVE and (split is None or shard[key, "text.json"]["split"] == split)
+        }
+
+    def negative(self) -> np.ndarray:
+        """The negative prompt's embedding [L, D]."""
+        shard, key = next(place for place in self._places["text"] if place[1] == NEGATIVE)
+        array: np.ndarray = shard[key, "embedding.npy"]
+        return array
+
+    @property
+    def num_clips(self) -> int:
+        """Training clips."""
+        return len(self._places["clips"])
+
+    def clip(self, index: int) -> tuple[np.ndarray, str]:
+        """Normalised latents [C, F, H, W] of a training clip and the id of its caption's text."""
+        return self._read("clips", index, "latents.npy")
+
+    @property
+    def num_evaluation_clips(self) -> int:
+        """Held-out clips."""
+        return len(self._places["evaluation"])
+
+    def evaluation_clip(self, index: int) -> tuple[np.ndarray, str]:
+        """Normalised latents [C, F, H, W] of a held-out clip and the id of its caption's text."""
+        return self._read("evaluation", index, "latents.npy")
+
+    @property
+    def num_rollouts(self) -> int:
+        """Trajectories of the guided teacher."""
+        return len(self._places["rollouts"])
+
+    def rollout(self, index: int) -> tuple[np.ndarray, str]:
+        """A trajectory [N + 1, C, F, H, W] from noise to clean on the base grid and the id of its text."""
+        return self._read("rollouts", index, "trajectory.npy")
+
+    def _read(self, kind: str, index: int, name: str) -> tuple[np.ndarray, str]:
+        shard, key = self._places[kind][index]
+        return shard[key, name], shard[key, "text.json"]["id"]
+
+
+def content_settings(params: Params) -> dict[str, Any]:
+    """The settings of `model` and `encode` that determine what `encode` writes."""
+    names = ["height", "width", "num_frames", "negative_prompt"]
+    if params.encode.rollouts.num:
+        names += ["shift", "grid_steps", "dtype", "merge_padding"]
+    encode = params.encode.model_dump()
+    del encode["max_broken_share"]  # only decides whether it is written at all
+    return {"model": {name: getattr(params.model, name) for name in names}, "encode": encode}
+
+
+def open_latents(folder: Path, params: Params) -> Latents:
+    """Opens the folder that `encode` wrote.
+
+    Raises:
+        UserError: it was made for another base model or other settings, or a shard is missing or cut short.
+    """
+    manifest = artifacts.load_manifest(folder, "latents")
+    path = folder / artifacts.MANIFEST
+    encode = params.encode.model_dump()
+    asked = [(f"model.{key}", made, getattr(params.model, key)) for key, made in manifest["params"]["model"].items()]
+    asked += [("encode.rollouts", manifest["params"]["encode"]["rollouts"], encode["rollouts"])]
+    for key, made, value in asked:
+        if made != value:
+            raise UserError(f"{path}: made for {key}={made!r}, params.yaml says {value!r}; run `gpd encode` again")
+    made, base = manifest["inputs"]["base"]["content"], artifacts.reference(Path(params.model.path))["content"]
+    if made != base:
+        raise UserError(
+            f"{path}: made with the base model {made[:12]}, model.path={params.model.path!r} is {base[:12]}; "
+            "run `gpd encode` again"
+        )
+    return Latents(folder)
