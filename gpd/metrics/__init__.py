@@ -1,0 +1,1 @@
+"""What is measured on samples, paired with the guided teacher on the same prompt and noise. No learned weights."""

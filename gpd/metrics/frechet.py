@@ -1,0 +1,68 @@
+"""Fréchet distance between Gaussians fitted to fixed features of samples. No network is asked.
+
+d^2 = |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))
+"""
+
+import numpy as np
+
+SAMPLES_PER_FEATURE = 2  # fewer give covariances of such low rank that the distance is mostly their noise
+
+
+def num_samples_needed(num_features: int) -> int:
+    """How many samples each side must have for `num_features` features."""
+    return SAMPLES_PER_FEATURE * num_features
+
+
+def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Fréchet distance (squared, as is the custom) between features [N, D] and [M, D].
+
+    Raises:
+        ValueError: a side has fewer samples than `num_samples_needed(D)`.
+    """
+    needed, found = num_samples_needed(first.shape[1]), min(len(first), len(second))
+    if found < needed:
+        raise ValueError(f"{first.shape[1]} features need {needed} samples on each side, found {found}")
+    return frechet_of_moments(*_moments(first), *_moments(second))
+
+
+def frechet_of_moments(
+    first_mean: np.ndarray, first_covariance: np.ndarray, second_mean: np.ndarray, second_covariance: np.ndarray
+) -> float:
+    """The distance from means [D] and covariances [D, D]; singular covariances are allowed."""
+    # (C1 C2)^(1/2) has the trace of (R C2 R)^(1/2) with R = C1^(1/2), which is symmetric: no complex roots.
+    root = _symmetric_root(first_covariance)
+    mixed = np.linalg.eigvalsh(root @ second_covariance @ root)
+    trace_of_root = np.sqrt(np.maximum(mixed, 0.0)).sum()
+    spread = np.trace(first_covariance) + np.trace(second_covariance) - 2 * trace_of_root
+    return float(np.square(first_mean - second_mean).sum() + max(spread, 0.0))
+
+
+def latent_features(latents: np.ndarray) -> np.ndarray:
+    """Mean and standard deviation of each channel over frames and places: [N, C, F, H, W] -> [N, 2 C]."""
+    flat = latents.reshape(*latents.shape[:2], -1).astype(np.float64)
+    return np.concatenate([flat.mean(-1), flat.std(-1)], axis=1)
+
+
+def pixel_features(frames: np.ndarray) -> np.ndarray:
+    """Colour and change: uint8 [N, F, H, W, 3] -> [N, 15], in units of the range -1..1.
+
+    For red, green and blue: mean, standard deviation, and mean absolute step along time, height and width.
+    """
+    return np.stack([_clip_features(clip) for clip in frames])
+
+
+def _clip_features(clip: np.ndarray) -> np.ndarray:
+    channels = np.ascontiguousarray(np.moveaxis(clip, -1, 0)).astype(np.float32) / 127.5 - 1.0
+    steps = [np.abs(np.diff(channels, axis=axis)).reshape(3, -1).mean(1) for axis in (1, 2, 3)]
+    flat = channels.reshape(3, -1)
+    return np.concatenate([flat.mean(1), flat.std(1), *steps]).astype(np.float64)
+
+
+def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return features.mean(0), np.atleast_2d(np.cov(features, rowvar=False))
+
+
+def _symmetric_root(matrix: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
+    root: np.ndarray = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    return root

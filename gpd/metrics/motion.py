@@ -1,0 +1,34 @@
+"""How much moves: magnitude of dense optical flow (OpenCV's DIS), in pixels a frame."""
+
+import itertools
+
+import cv2
+import numpy as np
+
+TOP_SHARE = 0.05  # the fastest pixels of each pair of frames, as VBench's dynamic degree takes them
+MIN_MOTION_PX = 0.05  # below this the flow of a clip is noise, and a ratio to it says nothing
+
+
+def flow_magnitudes(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median and top 5 % of the flow's magnitude, each averaged over the pairs of frames.
+
+    Args:
+        frames: uint8 [N, F, H, W, 3], F >= 2, sides of at least 16 px.
+
+    Returns:
+        Median [N] and mean of the top 5 % of pixels [N], px a frame.
+    """
+    magnitudes = [_clip_magnitudes(clip) for clip in frames]
+    return np.array([median for median, _ in magnitudes]), np.array([top for _, top in magnitudes])
+
+
+def _clip_magnitudes(clip: np.ndarray) -> tuple[float, float]:
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clip]
+    medians, tops = [], []
+    for before, after in itertools.pairwise(grey):
+        magnitude = np.linalg.norm(flow.calc(before, after, None), axis=-1).ravel()  # type: ignore[call-overload]  # None: allocate
+        num_top = max(1, round(TOP_SHARE * magnitude.size))
+        medians.append(np.median(magnitude))
+        tops.append(np.partition(magnitude, -num_top)[-num_top:].mean())
+    return float(np.mean(medians)), float(np.mean(tops))
