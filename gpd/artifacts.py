@@ -40,8 +40,7 @@ def list_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Every file below `folder` but the manifest: relative path -> {sha256, size in bytes}."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
     return {
-        path.relative_to(folder).as_posix(): {"sha256": hash_file(path), "size": path.stat().st_size}
-        for path in paths
+        path.relative_to(folder).as_posix(): {"sha256": hash_file(path), "size": path.stat().st_size} for path in paths
     }
 
 

@@ -1,7 +1,6 @@
 """The `gpd` command. Heavy imports happen inside commands, so that `gpd --help` answers at once."""
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer

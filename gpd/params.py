@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from gpd.artifacts import UserError
 
 PARAMS_FILE = Path("params.yaml")
-LATENT_FRAME_PX, LATENT_CELL_PX, TOKEN_PX = 4, 8, 16  # Wan2.1: 4 x 8 x 8 compression, 2 x 2 latents a token
+LATENT_FRAMES, LATENT_CELL_PX, TOKEN_PX = 4, 8, 16  # Wan2.1: 4 frames x 8 x 8 px a latent, 2 x 2 latents a token
 
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -32,6 +32,8 @@ class Hub(Section):
 
 
 class Model(Section):
+    """The base model and what its networks are fed."""
+
     path: str
     hub: Hub | None
     num_frames: Positive
@@ -46,8 +48,8 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _check_sizes(self) -> "Model":
-        if (self.num_frames - 1) % LATENT_FRAME_PX:
-            below = self.num_frames - 1 - (self.num_frames - 1) % LATENT_FRAME_PX + 1
+        if (self.num_frames - 1) % LATENT_FRAMES:
+            below = self.num_frames - 1 - (self.num_frames - 1) % LATENT_FRAMES + 1
             raise ValueError(f"num_frames={self.num_frames} is not 4k + 1; the nearest are {below} and {below + 4}")
         for name in ("height", "width"):
             if getattr(self, name) % TOKEN_PX:
@@ -56,6 +58,8 @@ class Model(Section):
 
 
 class Prepare(Section):
+    """Prompts and clips."""
+
     source: str
     num_evaluation_prompts: Positive
     seed: Seed
@@ -69,6 +73,8 @@ class Rollouts(Section):
 
 
 class Encode(Section):
+    """The latent precomputation."""
+
     frames_per_second: Annotated[float, Field(gt=0.0, le=240.0)]
     crop: Literal["center"]
     posterior: Literal["mode", "sample"]
@@ -95,12 +101,16 @@ class States(Section):
 
 
 class Guidance(Section):
+    """The teacher's guidance scale, linear along an axis."""
+
     start: GuidanceScale
     end: GuidanceScale
     axis: Literal["stage", "iteration", "sigma"]
 
 
 class Frequency(Section):
+    """The frequency-domain constraint."""
+
     weight: Annotated[float, Field(ge=0.0)]
     temporal_cutoff: Annotated[float, Field(ge=0.0, le=1.0)]
     spatial_cutoff: Annotated[float, Field(ge=0.0, le=1.0)]
@@ -114,7 +124,10 @@ class Probe(Section):
 
 
 class StageParams(Section):
+    """One distillation stage."""
+
     horizon: Positive
+    tail: NotNegative
     previous: str
     iterations: Positive
     batch: Positive
@@ -122,11 +135,12 @@ class StageParams(Section):
 
 
 class Distill(Section):
+    """What all distillation stages share, and the stages."""
+
     final_steps: Positive
     pool_slots: Positive
     states: States
     guidance: Guidance
-    tail_intervals: Literal["one", "half"]
     frequency: Frequency
     warmup_iterations: NotNegative
     final_rate_share: Share
@@ -163,6 +177,8 @@ class Subject(Section):
 
 
 class Evaluate(Section):
+    """What is measured, and beside what."""
+
     batch: Positive
     num_shown_clips: Positive
     diversity_prompts: NotNegative
@@ -172,6 +188,8 @@ class Evaluate(Section):
 
 
 class Report(Section):
+    """The page."""
+
     title: str
     num_clips: Positive
 
@@ -191,7 +209,8 @@ class Params(Section):
     def _check_curriculum(self) -> "Params":
         if self.model.grid_steps % self.distill.final_steps:
             raise ValueError(
-                f"distill.final_steps={self.distill.final_steps} does not divide model.grid_steps={self.model.grid_steps}"
+                f"distill.final_steps={self.distill.final_steps} does not divide "
+                f"model.grid_steps={self.model.grid_steps}"
             )
         previous_path, previous_horizon = self.model.path, 0
         for name, stage in self.distill.stages.items():
@@ -201,7 +220,15 @@ class Params(Section):
             if stage.horizon <= previous_horizon:
                 raise ValueError(f"{key}.horizon={stage.horizon} does not rise above {previous_horizon}")
             if stage.previous != previous_path:
-                raise ValueError(f"{key}.previous={stage.previous!r} must be {previous_path!r}, what the stage before writes")
+                raise ValueError(
+                    f"{key}.previous={stage.previous!r} must be {previous_path!r}, what the stage before writes"
+                )
+            if previous_horizon == 0 and stage.tail != stage.horizon:
+                raise ValueError(
+                    f"{key}.tail={stage.tail} must be {stage.horizon}: the first stage has no previous student to jump"
+                )
+            if stage.tail > stage.horizon:
+                raise ValueError(f"{key}.tail={stage.tail} is longer than horizon={stage.horizon}")
             previous_path, previous_horizon = student_path(name), stage.horizon
         last = self.model.grid_steps // self.distill.final_steps
         if previous_horizon != last:
@@ -227,7 +254,8 @@ class Params(Section):
         for name, baseline in self.evaluate.baselines.items():
             if self.model.grid_steps % baseline.steps:
                 raise ValueError(
-                    f"evaluate.baselines.{name}.steps={baseline.steps} does not divide model.grid_steps={self.model.grid_steps}"
+                    f"evaluate.baselines.{name}.steps={baseline.steps} does not divide "
+                    f"model.grid_steps={self.model.grid_steps}"
                 )
         paths = {"teacher": self.model.path} | {name: student_path(name) for name in distill.stages}
         for name, subject in self.evaluate.subjects.items():
@@ -287,12 +315,12 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def _construct_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]
+    keys = [loader.construct_object(key) for key, _ in node.value]
     for index, key in enumerate(keys):
         if key in keys[:index]:
             raise yaml.YAMLError(f"key {key!r} stands twice (line {node.value[index][0].start_mark.line + 1})")
     loader.flatten_mapping(node)
-    return {loader.construct_object(k): loader.construct_object(v, deep=True) for k, v in node.value}  # type: ignore[no-untyped-call]
+    return {loader.construct_object(k): loader.construct_object(v, deep=True) for k, v in node.value}
 
 
 _UniqueKeyLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)

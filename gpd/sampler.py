@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -84,5 +85,5 @@ def walk(velocity: Velocity, latents: Tensor, start: Tensor, num_intervals: int,
 
 def seeded_noise(shape: tuple[int, ...], *, seed: int, index: int) -> Tensor:
     """Standard normal noise that depends on (seed, index) alone, not on what was drawn before; float32 on the CPU."""
-    # 2^40 indices a seed; manual_seed takes 64 bits
-    return torch.randn(shape, generator=torch.Generator().manual_seed((seed << 40) + index))
+    # numpy, as torch's CPU generator keeps only 32 bits of its seed: other (seed, index) pairs would give equal noise
+    return torch.from_numpy(np.random.default_rng([seed, index]).standard_normal(shape, dtype=np.float32))

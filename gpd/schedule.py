@@ -24,6 +24,7 @@ class Grid:
 
     @property
     def num_steps(self) -> int:
+        """N."""
         return len(self.timesteps)
 
     def every(self, stride: int) -> "Grid":
@@ -38,7 +39,7 @@ class Grid:
 
 
 def shift_sigma(sigma: np.ndarray, shift: float) -> np.ndarray:
-    """sigma' = s * sigma / (1 + (s - 1) * sigma): more steps at high noise for s > 1 (Esser et al. 2024, section 5.3.2)."""
+    """sigma' = s * sigma / (1 + (s - 1) * sigma): more steps at high noise for s > 1 (Esser et al. 2024, 5.3.2)."""
     return shift * sigma / (1 + (shift - 1) * sigma)
 
 

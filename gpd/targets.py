@@ -1,4 +1,4 @@
-"""The online target of Guided Progressive Distillation: the previous student jumps, the guided teacher adds the tail."""
+"""The online target: the previous student jumps, the guided teacher adds the tail."""
 
 from typing import NamedTuple
 

@@ -67,7 +67,7 @@ def guided(network: Network, text: Tensor, negative: Tensor, scale: Tensor) -> V
 
     def velocity(latents: Tensor, timesteps: Tensor) -> Tensor:
         doubled = network(torch.cat([latents, latents]), torch.cat([timesteps, timesteps]), both)
-        return guide(*doubled.chunk(2), scale)
+        return guide(doubled[: len(latents)], doubled[len(latents) :], scale)
 
     return velocity
 

@@ -41,6 +41,7 @@ class TextAttention:
         attention_mask: Tensor | None = None,
         rotary_emb: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
+        """Diffusers' protocol of an attention processor."""
         text = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = (
             features.unflatten(2, (attention.heads, -1)).transpose(1, 2)
@@ -91,9 +92,9 @@ class VelocityNetwork(nn.Module):
     saving where a clip has fewer tokens than a text, none where attention kernels without a bias are faster.
     """
 
-    def __init__(self, transformer: nn.Module, merge_padding: bool = True) -> None:
+    def __init__(self, transformer: Any, merge_padding: bool = True) -> None:
         super().__init__()
-        self.transformer = transformer
+        self.transformer: Any = transformer
         self.merge_padding = merge_padding
         self.attention = TextAttention()
         transformer.set_attn_processor(self.attention)
@@ -118,8 +119,9 @@ def check_model(folder: Path) -> None:
     """
     if not (folder / "model_index.json").is_file():
         raise UserError(
-            f"model.path={str(folder)!r}: no weights there (model_index.json is missing). `gpd fetch` downloads them where "
-            "params.yaml names a hub; or put a local folder in diffusers format there"
+            f"params.yaml: model.path={str(folder)!r}: no weights there (model_index.json is missing). "
+            "`gpd fetch` downloads them where model.hub names a repository; or put a local folder in diffusers "
+            "format there"
         )
 
 
@@ -194,9 +196,7 @@ class ClipCodec:
         return (self.num_channels, (num_frames - 1) // time + 1, height // space, width // space)
 
     @torch.no_grad()
-    def encode(
-        self, frames: np.ndarray, posterior: str = "mode", generator: torch.Generator | None = None
-    ) -> Tensor:
+    def encode(self, frames: np.ndarray, posterior: str = "mode", generator: torch.Generator | None = None) -> Tensor:
         """Normalised latents [B, C, f, h, w] of frames [B, F, H, W, 3] uint8.
 
         Args:
@@ -249,7 +249,7 @@ def unipc_solver(num_steps: int, shift: float, order: int = 2) -> Solver:
     return solve
 
 
-def save_student(folder: Path, transformer: nn.Module, base: Path, *, grid_steps: int, shift: float) -> None:
+def save_student(folder: Path, transformer: Any, base: Path, *, grid_steps: int, shift: float) -> None:
     """Writes a complete diffusers pipeline: the student's transformer and scheduler, all else from the base model.
 
     The base's files are hard-linked where the file system allows it: a text encoder of 11 GB need not lie there
@@ -282,9 +282,9 @@ def _link_or_copy(source: Any, target: Any) -> Any:
 def save_base(
     folder: Path,
     *,
-    transformer: nn.Module,
-    vae: nn.Module,
-    text_encoder: nn.Module,
+    transformer: Any,
+    vae: Any,
+    text_encoder: Any,
     tokenizer: Any,
     grid_steps: int,
     shift: float,
@@ -306,21 +306,21 @@ def save_base(
     pipeline.save_pretrained(folder, safe_serialization=True)
 
 
-def make_transformer(config: dict) -> nn.Module:
+def make_transformer(config: dict[str, Any]) -> Any:
     """A WanTransformer3DModel with random weights."""
     from diffusers import WanTransformer3DModel
 
     return WanTransformer3DModel(**config)
 
 
-def make_vae(config: dict) -> nn.Module:
+def make_vae(config: dict[str, Any]) -> Any:
     """An AutoencoderKLWan with random weights."""
     from diffusers import AutoencoderKLWan
 
     return AutoencoderKLWan(**config)
 
 
-def make_text_encoder(config: dict) -> nn.Module:
+def make_text_encoder(config: dict[str, Any]) -> Any:
     """A UMT5 encoder with random weights."""
     from transformers import UMT5Config, UMT5EncoderModel
 
@@ -331,4 +331,5 @@ def patchify(clips: Tensor, size: int) -> Tensor:
     """The VAE's own space-to-channels: [B, C, F, H, W] -> [B, C * size^2, F, H / size, W / size]."""
     from diffusers.models.autoencoders.autoencoder_kl_wan import patchify as vae_patchify
 
-    return vae_patchify(clips, size)
+    patches: Tensor = vae_patchify(clips, size)
+    return patches

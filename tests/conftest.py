@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def small_wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Wan pipeline with random weights and the miniature's architecture, two transformer blocks, with its manifest."""
+    """A Wan pipeline with random weights, like the miniature but with two transformer blocks, and its manifest."""
     import torch
 
     from gpd import artifacts, wan

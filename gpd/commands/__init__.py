@@ -1,0 +1,1 @@
+"""One module a command of `gpd`; where the rooms are joined."""

@@ -40,9 +40,8 @@ class Scene:
 
     @property
     def caption(self) -> str:
-        return (
-            f"a {self.colour} {self.shape} moves {self.direction} {self.speed} over a {self.background} background"
-        )
+        """The sentence."""
+        return f"a {self.colour} {self.shape} moves {self.direction} {self.speed} over a {self.background} background"
 
 
 def all_scenes() -> list[Scene]:

@@ -1,12 +1,11 @@
 """Trains the miniature Wan from nothing: encoder, decoder, transformer; each part resumes where it stopped."""
 
 import copy
-import json
 import math
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gpd import wan
+from gpd.checkpoint import TrainState
 from gpd.tiny import text as tiny_text
 from gpd.tiny import vae as tiny_vae
 from gpd.tiny.clips import Scene, draw, split_scenes
@@ -64,7 +64,7 @@ def load_tensors(path: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str,
     return load_file(path)
 
 
-def make_encoder(work: Path, report: Report) -> nn.Module:
+def make_encoder(work: Path, report: Report) -> Any:
     """The VAE with its closed-form encoder, rounded to the half precision in which it is published."""
     torch.manual_seed(0)
     vae = wan.make_vae(tiny_vae.VAE_CONFIG).eval()
@@ -84,7 +84,7 @@ def make_encoder(work: Path, report: Report) -> nn.Module:
 
 
 @torch.no_grad()
-def make_latents(vae: nn.Module, work: Path, report: Report) -> Tensor:
+def make_latents(vae: Any, work: Path, report: Report) -> Tensor:
     """Raw latents [NUM_CLIPS, 16, 5, 8, 8] of the training clips, in the order of `clip_scenes`."""
 
     def make() -> dict[str, Tensor]:
@@ -110,66 +110,25 @@ def decoder_batches(latents: Tensor, start_iteration: int) -> Iterator[tuple[Ten
         iteration += 1
 
 
-class TrainState:
-    """Weights, optimiser and iteration of one part, in `folder`; written whole or not at all."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.last_save = time.monotonic()
-
-    def load(self, modules: dict[str, nn.Module]) -> tuple[int, dict | None]:
-        """Loads the modules in place; returns the next iteration and the optimiser's state."""
-        if not (self.folder / "state.json").exists():
-            return 0, None
-        state = json.loads((self.folder / "state.json").read_text())
-        for name, module in modules.items():
-            module.load_state_dict(load_file(self.folder / state["tag"] / f"{name}.safetensors"))
-        moments = load_file(self.folder / state["tag"] / "optimizer.safetensors")
-        entries: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in moments.items():
-            index, _, field = key.partition(".")
-            entries.setdefault(int(index), {})[field] = tensor
-        return state["iteration"], {"state": entries, "param_groups": state["param_groups"]}
-
-    def save(self, iteration: int, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> None:
-        """Iteration is the next one to do."""
-        tag = f"at-{iteration}"
-        (self.folder / tag).mkdir(parents=True, exist_ok=True)
-        for name, module in modules.items():
-            save_file(module.state_dict(), self.folder / tag / f"{name}.safetensors")
-        state = optimizer.state_dict()
-        moments = {
-            f"{index}.{field}": value
-            for index, entry in state["state"].items()
-            for field, value in entry.items()
-        }
-        save_file(moments, self.folder / tag / "optimizer.safetensors")
-        marker = self.folder / "state.partial"
-        marker.write_text(
-            json.dumps({"iteration": iteration, "tag": tag, "param_groups": state["param_groups"]})
-        )
-        os.replace(marker, self.folder / "state.json")
-        for old in self.folder.glob("at-*"):
-            if old.name != tag:
-                for file in old.iterdir():
-                    file.unlink()
-                old.rmdir()
-        self.last_save = time.monotonic()
-
-    @property
-    def is_due(self) -> bool:
-        return time.monotonic() - self.last_save > SECONDS_BETWEEN_SAVES
+def _resume(state: TrainState, modules: Mapping[str, nn.Module]) -> tuple[int, dict[str, Any] | None]:
+    """Loads the modules in place; returns the next iteration and the optimiser's state."""
+    saved = state.load()
+    if saved is None:
+        return 0, None
+    for name, module in modules.items():
+        module.load_state_dict(saved.tensors[name])
+    return saved.iteration, saved.optimizer
 
 
-def train_decoder(vae: nn.Module, latents: Tensor, work: Path, report: Report) -> None:
+def train_decoder(vae: Any, latents: Tensor, work: Path, report: Report) -> None:
     """Trains the decoder in place."""
-    state = TrainState(work / "decoder")
-    start, optimizer_state = state.load({"decoder": vae.decoder})
+    state = TrainState(work / "decoder", save_every_seconds=SECONDS_BETWEEN_SAVES)
+    start, optimizer_state = _resume(state, {"decoder": vae.decoder})
 
     def on_iteration(iteration: int, loss: float, optimizer: torch.optim.Optimizer) -> None:
         report("decoder", iteration, DECODER_ITERATIONS, loss)
         if state.is_due or iteration + 1 == DECODER_ITERATIONS:
-            state.save(iteration + 1, {"decoder": vae.decoder}, optimizer)
+            state.commit(iteration + 1, {"decoder": vae.decoder.state_dict()}, optimizer, {})
 
     tiny_vae.train_decoder(
         vae,
@@ -192,12 +151,13 @@ def embed_captions(captions: list[str]) -> Tensor:
     return nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
 
-def make_text_encoder() -> nn.Module:
+def make_text_encoder() -> Any:
+    """The frozen text encoder; its weights are random, from a fixed seed."""
     torch.manual_seed(1)
     return wan.make_text_encoder(tiny_text.UMT5_CONFIG)
 
 
-def train_transformer(latents: Tensor, work: Path, report: Report) -> nn.Module:
+def train_transformer(latents: Tensor, work: Path, report: Report) -> Any:
     """Flow matching on normalised latents [NUM_CLIPS, 16, 5, 8, 8]; returns the averaged network.
 
     The loss is mean |v(noisy, sigma, text) - (noise - clean)|^2 with captions dropped now and then, so that the
@@ -208,12 +168,10 @@ def train_transformer(latents: Tensor, work: Path, report: Report) -> nn.Module:
     average = copy.deepcopy(network).requires_grad_(False)
     scenes, _ = split_scenes()
     text = embed_captions([scene.caption for scene in scenes] + [""])
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=TRANSFORMER_RATE, betas=(0.9, 0.98), weight_decay=0.01
-    )
-    state = TrainState(work / "transformer")
+    optimizer = torch.optim.AdamW(network.parameters(), lr=TRANSFORMER_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    state = TrainState(work / "transformer", save_every_seconds=SECONDS_BETWEEN_SAVES)
     modules = {"network": network, "average": average}
-    start, optimizer_state = state.load(modules)
+    start, optimizer_state = _resume(state, modules)
     if optimizer_state is not None:
         optimizer.load_state_dict(optimizer_state)
 
@@ -245,5 +203,6 @@ def train_transformer(latents: Tensor, work: Path, report: Report) -> nn.Module:
             torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
         report("transformer", iteration, TRANSFORMER_ITERATIONS, loss.item())
         if state.is_due or iteration + 1 == TRANSFORMER_ITERATIONS:
-            state.save(iteration + 1, modules, optimizer)
+            groups = {name: module.state_dict() for name, module in modules.items()}
+            state.commit(iteration + 1, groups, optimizer, {})
     return average

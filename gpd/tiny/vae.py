@@ -8,6 +8,7 @@ else is used as diffusers defines it.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,7 +52,7 @@ def channels_of_2x2(frames: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def set_linear_encoder(vae: nn.Module, patches: Tensor) -> None:
+def set_linear_encoder(vae: Any, patches: Tensor) -> None:
     """Sets the encoder's weights to the block code fitted on `patches`.
 
     Args:
@@ -91,13 +92,13 @@ def set_linear_encoder(vae: nn.Module, patches: Tensor) -> None:
 
 
 @torch.no_grad()
-def set_pass_through(vae: nn.Module) -> None:
+def set_pass_through(vae: Any) -> None:
     """The 1 x 1 x 1 convolutions on both sides of the latents do nothing."""
     _set_identity(vae.quant_conv)
     _set_identity(vae.post_quant_conv)
 
 
-def _set_identity(conv: nn.Conv3d) -> None:
+def _set_identity(conv: Any) -> None:
     """Centre tap in space, newest tap in time, channel i to channel i."""
     conv.weight.zero_()
     conv.bias.zero_()
@@ -106,7 +107,7 @@ def _set_identity(conv: nn.Conv3d) -> None:
         conv.weight[channel, channel, -1, height, width] = 1.0
 
 
-def _set_projection(resample: nn.Module, frames: Tensor, num_kept: int) -> Tensor:
+def _set_projection(resample: Any, frames: Tensor, num_kept: int) -> Tensor:
     """Makes a halving project each 2 x 2 block on its principal components; returns its output for `frames`."""
     blocks = channels_of_2x2(frames)
     flat = blocks.permute(0, 4, 5, 1, 2, 3).reshape(-1, blocks.shape[1] * 4)
@@ -121,7 +122,7 @@ def _set_projection(resample: nn.Module, frames: Tensor, num_kept: int) -> Tenso
     return torch.einsum("ncyxhw,kcyx->nkhw", blocks, weight) + conv.bias[:num_kept, None, None]
 
 
-def _set_pair_average(time_conv: nn.Conv3d) -> None:
+def _set_pair_average(time_conv: Any) -> None:
     """Stride 2 in time over (frame before, frame, next frame): the mean of the last two."""
     time_conv.weight.zero_()
     time_conv.bias.zero_()
@@ -130,7 +131,7 @@ def _set_pair_average(time_conv: nn.Conv3d) -> None:
 
 
 @torch.no_grad()
-def start_decoder(vae: nn.Module) -> None:
+def start_decoder(vae: Any) -> None:
     """Residual branches begin at zero and frames are doubled by copying: the decoder starts smooth, not random."""
     for module in vae.decoder.modules():
         if hasattr(module, "conv2") and hasattr(module, "conv_shortcut"):
@@ -146,7 +147,7 @@ def start_decoder(vae: nn.Module) -> None:
 
 
 @torch.no_grad()
-def set_latent_statistics(vae: nn.Module, latents: Tensor) -> None:
+def set_latent_statistics(vae: Any, latents: Tensor) -> None:
     """Writes the mean and scale of raw latents [N, 16, F, H, W] into the VAE's config."""
     mean = latents.mean(dim=(0, 2, 3, 4))
     deviation = latents.std(dim=(0, 2, 3, 4))
@@ -156,13 +157,13 @@ def set_latent_statistics(vae: nn.Module, latents: Tensor) -> None:
 
 
 def train_decoder(
-    vae: nn.Module,
+    vae: Any,
     batches: Iterator[tuple[Tensor, Tensor]],
     *,
     num_iterations: int,
     learning_rate: float,
     start_iteration: int = 0,
-    optimizer_state: dict | None = None,
+    optimizer_state: dict[str, Any] | None = None,
     on_iteration: Callable[[int, float, torch.optim.Optimizer], None] = lambda *_: None,
 ) -> None:
     """Learns the decoder on pairs of raw latents [B, 16, F, H, W] and clips [B, 3, 4 (F - 1) + 1, 8 H, 8 W] in [-1, 1].

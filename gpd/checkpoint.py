@@ -1,0 +1,119 @@
+"""Train state on disk: all that resuming needs, in safetensors and JSON, written whole or not at all."""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gpd.artifacts import UserError, hash_file
+
+MARKER = "state.json"
+
+
+class Saved(NamedTuple):
+    """What `TrainState.load` found.
+
+    Attributes:
+        iteration: the next one to do.
+        tensors: group -> name -> tensor, as given to `save`.
+        optimizer: a state dict for `Optimizer.load_state_dict`.
+        facts: the JSON value given to `save`.
+    """
+
+    iteration: int
+    tensors: dict[str, dict[str, Tensor]]
+    optimizer: dict[str, Any]
+    facts: dict[str, Any]
+
+
+class TrainState:
+    """One train state in `folder`; a new one replaces the old when its marker is written, the last step of all.
+
+    Each process of a distributed run keeps tensor groups of its own (its pool of slots); weights, optimiser and marker
+    are the main process' affair.
+    """
+
+    def __init__(self, folder: Path, *, save_every_seconds: float, rank: int = 0) -> None:
+        self.folder = folder
+        self.rank = rank
+        self.save_every_seconds = save_every_seconds
+        self.last_save = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last save is long enough ago."""
+        return time.monotonic() - self.last_save > self.save_every_seconds
+
+    def load(self) -> Saved | None:
+        """The last complete state, or None.
+
+        Raises:
+            UserError: a file of it is missing or was changed.
+        """
+        marker = self.folder / MARKER
+        if not marker.exists():
+            return None
+        state = json.loads(marker.read_text(encoding="utf-8"))
+        folder = self.folder / state["tag"]
+        for name, digest in state["files"].items():
+            if not (folder / name).is_file() or hash_file(folder / name) != digest:
+                raise UserError(
+                    f"{folder / name}: train state is damaged; delete {self.folder} to start the stage anew"
+                )
+        groups = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
+        optimizer = {"state": _unflatten(groups.pop("optimizer")), "param_groups": state["param_groups"]}
+        own = groups.pop(f"own-{self.rank}", {})
+        groups = {name: tensors for name, tensors in groups.items() if not name.startswith("own-")}
+        return Saved(state["iteration"], {**groups, "own": own}, optimizer, state["facts"])
+
+    def save_own(self, iteration: int, tensors: dict[str, Tensor]) -> None:
+        """This process' part of the state of `iteration`; every process calls it before one calls `commit`."""
+        folder = self.folder / f"at-{iteration}"
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, folder / f"own-{self.rank}.safetensors")
+
+    def commit(
+        self,
+        iteration: int,
+        groups: dict[str, dict[str, Tensor]],
+        optimizer: torch.optim.Optimizer,
+        facts: dict[str, Any],
+    ) -> None:
+        """Writes weights and optimiser, then the marker that makes the state the current one."""
+        folder = self.folder / f"at-{iteration}"
+        folder.mkdir(parents=True, exist_ok=True)
+        state = optimizer.state_dict()
+        for name, tensors in {**groups, "optimizer": _flatten(state["state"])}.items():
+            save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder / f"{name}.safetensors")
+        marker = {
+            "iteration": iteration,
+            "tag": folder.name,
+            "files": {path.name: hash_file(path) for path in sorted(folder.iterdir())},
+            "param_groups": state["param_groups"],
+            "facts": facts,
+        }
+        partial = self.folder / f"{MARKER}.partial"
+        partial.write_text(json.dumps(marker), encoding="utf-8")
+        os.replace(partial, self.folder / MARKER)
+        for old in self.folder.glob("at-*"):
+            if old != folder:
+                shutil.rmtree(old)
+        self.last_save = time.monotonic()
+
+
+def _flatten(state: dict[int, dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {f"{index}.{field}": value for index, entry in state.items() for field, value in entry.items()}
+
+
+def _unflatten(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, _, field = key.partition(".")
+        state.setdefault(int(index), {})[field] = tensor
+    return state

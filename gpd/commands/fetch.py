@@ -1,0 +1,55 @@
+"""`gpd fetch`: the base model's weights on this disk, with a manifest that fixes them by hash."""
+
+from pathlib import Path
+
+from gpd import artifacts
+from gpd.artifacts import UserError
+from gpd.params import Params
+
+PARTS = ["model_index.json", "scheduler/*", "text_encoder/*", "tokenizer/*", "transformer/*", "vae/*"]
+
+
+def run(params: Params) -> None:
+    """Downloads the weights where params.yaml names a hub and they are missing; then checks or writes the manifest.
+
+    Raises:
+        UserError: no weights and no hub to get them from, the download failed, or files differ from their manifest.
+    """
+    folder = Path(params.model.path)
+    if not (folder / "model_index.json").is_file():
+        _download(params, folder)
+    if (folder / artifacts.MANIFEST).is_file():
+        wrong = artifacts.verify(folder)
+        if wrong:
+            raise UserError("\n".join(f"{folder}: {line}" for line in wrong))
+        manifest = artifacts.load_manifest(folder, "base")
+    else:
+        hub = params.model.hub
+        facts = {
+            "name": folder.name,
+            "repository": hub.repository if hub else None,
+            "revision": hub.revision if hub else None,
+        }
+        manifest = artifacts.write_manifest(folder, kind="base", inputs={}, params={}, facts=facts)
+    size_gib = sum(entry["size"] for entry in manifest["files"].values()) / 2**30
+    print(f"fetch: {folder} is complete, {size_gib:.3f} GiB, content {manifest['content'][:12]}")
+
+
+def _download(params: Params, folder: Path) -> None:
+    hub = params.model.hub
+    if hub is None:
+        raise UserError(
+            f"params.yaml: model.path={params.model.path!r}: no weights there (model_index.json is missing), and "
+            "model.hub names none; put a local folder in diffusers format there"
+        )
+    from huggingface_hub import snapshot_download
+
+    print(f"fetch: downloading {hub.repository} at revision {hub.revision} to {folder}", flush=True)
+    try:
+        snapshot_download(hub.repository, revision=hub.revision, local_dir=folder, allow_patterns=PARTS)
+    except Exception as error:  # noqa: BLE001 - whatever the hub's client raises, the user needs the same advice
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(
+            f"params.yaml: model.hub.repository={hub.repository!r}: the download failed ({reason}). "
+            f"With no network, copy a local folder of that model in diffusers format to {folder}"
+        ) from None

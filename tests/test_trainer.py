@@ -1,0 +1,160 @@
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from gpd.params import Distill, Guidance, load_params
+from gpd.schedule import make_grid
+from gpd.trainer import STUDENT_FORWARDS, Stage, guidance_scale, learning_rate, train_stage
+from tests.toy import GaussianField, SmallNetwork
+
+SHAPE = (2, 2, 4, 4)
+
+
+def settings(**changes: object) -> Distill:
+    """The miniature's distill section with a small pool; `changes` by key."""
+    distill = load_params(Path(__file__).parents[1] / "gpd" / "profiles" / "tiny-wan.yaml").distill.model_dump()
+    distill |= {"pool_slots": 24, "warmup_iterations": 2, "ema_decay": 0.9, "save_every_seconds": 10**9}
+    distill["probe"] = {"num_states": 12}
+    for key, value in changes.items():
+        distill[key] = {**distill[key], **value} if isinstance(value, dict) else value  # type: ignore[dict-item]
+    return Distill.model_validate(distill)
+
+
+def make_stage(work: Path, horizon: int = 1, tail: int = 1, iterations: int = 30, **changes: object) -> Stage:
+    distill = settings(**changes)
+    params = distill.stages["k1"].model_copy(
+        update={"horizon": horizon, "tail": tail, "iterations": iterations, "batch": 6, "learning_rate": 1e-2}
+    )
+    generator = torch.Generator().manual_seed(0)
+    texts = [torch.tensor([[mean]]) for mean in (1.0, -1.0, 0.5, 2.0)]
+    clips = [(number.item() + 0.5 * torch.randn(SHAPE, generator=generator), n) for n, number in enumerate(texts)]
+    previous = None if tail == horizon else GaussianField()
+    return Stage(
+        name=f"k{horizon}",
+        params=params,
+        distill=distill,
+        grid=make_grid(48, 3.0),
+        latent_shape=SHAPE,
+        student=SmallNetwork(),
+        teacher=GaussianField(),
+        previous=previous,
+        previous_horizon=0 if previous is None else max(1, horizon - tail),
+        texts=texts,
+        num_prompts=3,
+        negative=torch.zeros(1, 1),
+        clips=clips,
+        rollouts=[],
+        work=work,
+    )
+
+
+def weights(network: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+
+@pytest.mark.parametrize(("horizon", "tail"), [(1, 1), (2, 1), (8, 4), (8, 8)])
+def test_training_brings_the_student_to_the_target_and_the_true_roll_out(
+    tmp_path: Path, horizon: int, tail: int
+) -> None:
+    _, progress = train_stage(make_stage(tmp_path, horizon, tail, iterations=150), Accelerator(cpu=True))
+    assert progress.after["residual"] < 0.3 * progress.before["residual"]
+    assert progress.after["rollout_distance"] < 0.6 * progress.before["rollout_distance"]
+
+
+@pytest.mark.parametrize("stream", [0.0, 0.5, 1.0])
+def test_an_interrupted_stage_ends_with_the_same_bits(tmp_path: Path, stream: float) -> None:
+    states = {"stream": stream, "clips": 1 - stream}
+    whole, report = train_stage(make_stage(tmp_path / "a", 2, 1, 20, states=states), Accelerator(cpu=True))
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(iteration: int, loss: float) -> None:
+        if iteration == 13:
+            raise StoppedError
+
+    saving = make_stage(tmp_path / "b", 2, 1, 20, states=states)
+    saving = dataclasses.replace(saving, distill=saving.distill.model_copy(update={"save_every_seconds": 0}))
+    with pytest.raises(StoppedError):
+        train_stage(saving, Accelerator(cpu=True), stop)
+    resumed, second_report = train_stage(make_stage(tmp_path / "b", 2, 1, 20, states=states), Accelerator(cpu=True))
+    assert torch.equal(weights(whole), weights(resumed))
+    assert report == second_report
+
+
+def test_the_ledger_is_what_the_networks_counted(tmp_path: Path) -> None:
+    stage = make_stage(tmp_path, 2, 1, 10)
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    counted = {"teacher": stage.teacher.num_forwards, "previous": stage.previous.num_forwards}
+    probes = 2 * 12  # before and after
+    assert counted["teacher"] == progress.forwards["teacher"] + probes * (2 + 2 * 2)
+    assert counted["previous"] == progress.forwards["previous"] + probes * 1
+    assert progress.forwards["probe"] == probes * (1 + 2 + 2 * 2 + 1)
+    assert progress.forwards["teacher"] == 2 * 60
+    assert progress.forwards["student"] == STUDENT_FORWARDS * 60
+    assert progress.samples_seen == 60
+
+
+def test_the_frequency_weight_acts_only_in_its_stages(tmp_path: Path) -> None:
+    plain, _ = train_stage(make_stage(tmp_path / "a", 2, 1, 8), Accelerator(cpu=True))
+    elsewhere = {"weight": 5.0, "stages": ["k8"]}
+    same, _ = train_stage(make_stage(tmp_path / "b", 2, 1, 8, frequency=elsewhere), Accelerator(cpu=True))
+    here = {"weight": 5.0, "stages": ["k2"]}
+    other, report = train_stage(make_stage(tmp_path / "c", 2, 1, 8, frequency=here), Accelerator(cpu=True))
+    assert torch.equal(weights(plain), weights(same))
+    assert not torch.equal(weights(plain), weights(other))
+    assert report.curve[-1]["frequency_loss"] > 0
+
+
+def test_stored_roll_outs_cost_no_forward(tmp_path: Path) -> None:
+    stage = make_stage(tmp_path, 8, 4, 4, states={"stream": 0.0, "clips": 0.0, "rollouts": 1.0})
+    trajectory = torch.linspace(1, 0, 49).view(49, 1, 1, 1, 1) * torch.ones(49, *SHAPE)
+    stage = dataclasses.replace(stage, rollouts=[(trajectory, 0)])
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    assert (progress.forwards["teacher"], progress.forwards["previous"]) == (0, 0)
+    assert progress.forwards["student"] == STUDENT_FORWARDS * 24
+
+
+def test_a_loss_that_is_not_a_number_stops_the_stage(tmp_path: Path) -> None:
+    stage = make_stage(tmp_path, 1, 1, 4)
+    stage = dataclasses.replace(stage, texts=[torch.tensor([[float("nan")]])] * 4)
+    with pytest.raises(FloatingPointError, match="distill k1: the loss is nan at iteration 0"):
+        train_stage(stage, Accelerator(cpu=True))
+
+
+def test_guidance_along_each_axis_by_hand() -> None:
+    sigma = torch.tensor([1.0, 0.5, 0.0])
+    scales = {
+        axis: guidance_scale(Guidance(start=6.0, end=1.5, axis=axis), sigma, 0.25, 0.75).tolist()
+        for axis in ("stage", "iteration", "sigma")
+    }
+    assert scales["stage"] == pytest.approx([4.875] * 3)
+    assert scales["iteration"] == pytest.approx([2.625] * 3)
+    assert scales["sigma"] == pytest.approx([6.0, 3.75, 1.5])
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    distill = settings(warmup_iterations=10, final_rate_share=0.1)
+    params = distill.stages["k1"].model_copy(update={"iterations": 100, "learning_rate": 1.0})
+    rates = [learning_rate(iteration, params, distill) for iteration in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9]
+    assert rates[-1] == pytest.approx(0.1, abs=0.01)
+
+
+def test_two_processes_share_the_work(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("two_processes.py")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([*command, str(tmp_path)], check=True, env=environment, capture_output=True, timeout=120)
+    reports = [json.loads((tmp_path / f"report-{rank}.json").read_text()) for rank in (0, 1)]
+    assert reports[0]["weights"] == reports[1]["weights"]  # gradients were averaged
+    assert reports[0]["samples_seen"] == 2 * 6 * 10
+    assert reports[0]["first_states"] != reports[1]["first_states"]  # no sample is made twice

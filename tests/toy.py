@@ -1,0 +1,48 @@
+"""Velocity fields in closed form, in place of networks."""
+
+import torch
+from torch import Tensor, nn
+
+from gpd.velocity import per_sample
+
+
+class GaussianField(nn.Module):
+    """The exact velocity field when clean latents are N(mean, spread^2), independent in every element.
+
+    With x = (1 - s) c + s n:  E[c | x] = mean + g (x - (1 - s) mean),
+    g = (1 - s) spread^2 / ((1 - s)^2 spread^2 + s^2), and v = E[n - c | x] = (x - E[c | x]) / s.
+    The text's first number is the mean; trajectories are curved.
+    """
+
+    def __init__(self, spread: float = 0.5) -> None:
+        super().__init__()
+        self.spread = spread
+        self.num_forwards = 0
+
+    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor) -> Tensor:
+        self.num_forwards += len(latents)
+        sigma = per_sample(timesteps.double() / 1000, latents)
+        mean = per_sample(text[:, 0, 0], latents)
+        gain = (1 - sigma) * self.spread**2 / ((1 - sigma) ** 2 * self.spread**2 + sigma**2)
+        clean = mean + gain * (latents - (1 - sigma) * mean)
+        return (latents - clean) / sigma
+
+
+class SmallNetwork(nn.Module):
+    """A trainable field: latents and text mixed with weights that depend on the timestep."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.mixing = nn.Sequential(nn.Linear(3, 32), nn.SiLU(), nn.Linear(32, 2))
+
+    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor) -> Tensor:
+        share = timesteps.float() / 1000
+        features = torch.stack([share, share**2, text[:, 0, 0]], 1)
+        of_latents, constant = self.mixing(features).unbind(1)
+        return per_sample(of_latents, latents) * latents + per_sample(constant, latents)
+
+
+def text_of(*means: float) -> Tensor:
+    """Texts [B, 1, 1] whose number is the mean of the clean latents."""
+    return torch.tensor(means).view(-1, 1, 1)
