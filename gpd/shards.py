@@ -43,14 +43,12 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> int:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     num_samples = 0
     try:
-        with open(partial, "wb") as file:
-            # encoder=False: bytes only, so that webdataset can pickle nothing
-            writer = webdataset.TarWriter(file, mtime=0, encoder=False)
+        # encoder=False: bytes only, so that webdataset can pickle nothing
+        with open(partial, "wb") as file, webdataset.TarWriter(file, mtime=0, encoder=False) as writer:
             for key, files in samples:
                 assert "." not in key, key
                 writer.write({"__key__": key, **{name: _to_bytes(name, value) for name, value in files.items()}})
                 num_samples += 1
-            writer.close()
         os.replace(partial, path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, error.filename or str(path)) from None
@@ -84,10 +82,9 @@ class Shard:
         self.path = path
         self.places = _find_files(path)
         self.keys = list(dict.fromkeys(name.partition(".")[0] for name in self.places))
-        if len(self.keys) != num_samples:  # tarfile ends in silence at a damaged header
-            raise UserError(
-                f"{path}: holds {len(self.keys)} samples, the manifest says {num_samples}; run `gpd encode` again"
-            )
+        # tarfile ends in silence at a damaged header; all samples have equally many files
+        if len(self.keys) != num_samples or len(self.places) % max(1, num_samples):
+            raise UserError(f"{path}: damaged, {num_samples} samples cannot be read; run `gpd encode` again")
         self.bytes = np.asarray(np.memmap(path, mode="c"))
 
     def __getitem__(self, sample_file: tuple[str, str]) -> Any:
