@@ -1,0 +1,167 @@
+"""Connections: which database, how it is opened, what its errors mean to a person."""
+
+import contextlib
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlmodel import Session
+
+from gpd.artifacts import UserError
+from gpd.registry.schema import check_revision
+
+DEFAULT = "registry.db"
+BUSY_TIMEOUT_SECONDS = 30.0
+WRITES = "gpd_writes"  # execution option of a connection that is going to write
+ADVISORY_LOCK = 0x67706401  # any number that nobody else locks; one writer at a time, as on SQLite
+
+
+def mask_passwords(text: str) -> str:
+    """The text with the password of every URL in it replaced by ***."""
+    return re.sub(r"(\w://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
+
+
+def registry_url(url: str | None = None) -> URL:
+    """The database asked for: `url`, else GPD_REGISTRY_URL, else registry.db in the workspace. A bare path is SQLite.
+
+    Raises:
+        UserError: it is not a URL.
+    """
+    text = url or os.environ.get("GPD_REGISTRY_URL") or DEFAULT
+    if "://" not in text:
+        return URL.create("sqlite", database=text)
+    try:
+        parsed = make_url(text)
+    except (ArgumentError, ValueError):
+        raise UserError(f"registry URL {mask_passwords(text)!r}: not a database URL") from None
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in ("postgresql", "postgres") else parsed
+
+
+def shown(url: URL) -> str:
+    """The URL as it may be printed: a path for SQLite, no password for others."""
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+
+
+def make_engine(url: URL, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> Engine:
+    """An engine for SQLite or PostgreSQL; nothing is opened yet.
+
+    Raises:
+        UserError: another database, or the driver is not installed.
+    """
+    try:
+        engine = sqlalchemy.create_engine(url, hide_parameters=True)
+    except NoSuchModuleError:
+        raise UserError(
+            f"registry URL {shown(url)}: unknown database {url.drivername!r}; SQLite or PostgreSQL"
+        ) from None
+    except ModuleNotFoundError as error:
+        install = "pip install 'gpd[postgresql]'"
+        raise UserError(f"registry URL {shown(url)}: the driver {error.name} is not installed; {install}") from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda connection, _: _set_up_sqlite(connection, busy_timeout_seconds))
+        event.listen(engine, "begin", _begin_sqlite)
+    elif engine.dialect.name == "postgresql":
+        event.listen(engine, "begin", _begin_postgresql)
+    else:
+        raise UserError(f"registry URL {shown(url)}: {engine.dialect.name} is not supported; SQLite or PostgreSQL")
+    return engine
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, busy_timeout_seconds: float) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_seconds * 1000)}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        with contextlib.suppress(sqlite3.OperationalError):  # a read-only or busy file works without
+            connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the lock at once: one that reads first and then writes would fail instead of waiting."""
+    writes = connection.get_execution_options().get(WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get(WRITES):
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that waits for its turn to write, and is committed whole or not at all."""
+    with telling(engine.url), engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+        yield connection
+
+
+@contextlib.contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that sees one state of the database, whatever others write meanwhile."""
+    must_exist(engine.url)
+    with telling(engine.url), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def must_exist(url: URL) -> None:
+    """Refuses to open a SQLite file that is not there: SQLite itself would make an empty one."""
+    name = url.database or ":memory:"
+    if url.get_backend_name() == "sqlite" and not name.startswith((":memory:", "file:")) and not Path(name).is_file():
+        raise UserError(f"{name}: no registry here; `gpd registry sync` makes one")
+
+
+@contextlib.contextmanager
+def open_registry(url: str | None = None, *, writes: bool = False) -> Iterator[Session]:
+    """A session on an existing registry of this version; committed when the block ends well and `writes` is true.
+
+    Raises:
+        UserError: no registry there, of another version, locked, read-only, broken, no driver.
+    """
+    parsed = registry_url(url)
+    must_exist(parsed)
+    engine = make_engine(parsed)
+    try:
+        with (writing if writes else reading)(engine) as connection:
+            check_revision(connection, shown(parsed))
+            with Session(connection, join_transaction_mode="rollback_only") as session:
+                yield session
+                session.flush()
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def telling(url: URL) -> Iterator[None]:
+    """Turns errors of the database into one line for a person; the password is in none of them."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise UserError(_explain(error, url)) from None
+
+
+def _explain(error: Exception, url: URL) -> str:
+    where, cause = shown(url), getattr(error, "orig", None) or error
+    text = " ".join(str(cause).split())
+    if url.password:
+        text = text.replace(str(url.password), "***")
+    for sign, meaning in _MEANINGS.items():
+        if sign in text:
+            return f"{where}: {meaning} ({text})"
+    return f"{where}: {mask_passwords(text)}"
+
+
+_MEANINGS: dict[str, str] = {
+    "database is locked": "another process has held the database for too long; try again when it has finished",
+    "readonly database": "the database is read-only; nothing was recorded",
+    "file is not a database": "this is not an SQLite database",
+    "disk image is malformed": "the database is damaged; move it away and run `gpd registry sync` to rebuild it, then "
+    "`gpd registry import` for the aliases and remarks of an export",
+    "unable to open database file": "the file cannot be opened or made",
+    "database or disk is full": "the disk is full; nothing was recorded",
+}

@@ -1,0 +1,106 @@
+"""Rows into the database, so that what is recorded twice, or by several at once, is there once.
+
+Every function needs a writing transaction (`engine.writing`): each looks before it writes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import SQLModel
+
+from gpd.registry import tables as t
+
+Rows = list[dict[str, Any]]
+SAME_SETTING = ("checkpoint", "protocol", "solver", "steps", "guidance_scale")
+
+
+def insert_missing(connection: Connection, model: type[SQLModel], rows: Rows) -> int:
+    """Adds the rows whose key is new and leaves the others as they are. Returns how many were new."""
+    if not rows:
+        return 0
+    done = connection.execute(_insert(connection, t.table_of(model)).on_conflict_do_nothing(), rows)
+    return max(done.rowcount, 0)
+
+
+def insert_or_replace(connection: Connection, model: type[SQLModel], rows: Rows) -> None:
+    """Adds the rows; where the key is known, the new values take the place of the old."""
+    if rows:
+        table = t.table_of(model)
+        statement = _insert(connection, table)
+        new = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+        keys = [column.name for column in table.primary_key]
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+
+
+def record(connection: Connection, rows: Mapping[type[SQLModel], Rows]) -> bool:
+    """Records what one document of a workspace says. Returns whether anything in it was new."""
+    _name_parents(connection, rows)
+    if t.Artifact in rows:
+        return _record_manifest(connection, rows)
+    if t.Evaluation in rows:
+        return _record_evaluations(connection, rows)
+    is_new = bool(insert_missing(connection, t.Run, rows.get(t.Run, [])))
+    insert_missing(connection, t.RunOutput, rows.get(t.RunOutput, []))
+    return is_new
+
+
+def _name_parents(connection: Connection, rows: Mapping[type[SQLModel], Rows]) -> None:
+    """Artifacts that are referred to get a row of their content alone, unless they are known."""
+    references = ((t.Lineage, "parent"), (t.Evaluation, "checkpoint"), (t.RunOutput, "content"), (t.Checkpoint, "base"))
+    contents = {row[column] for model, column in references for row in rows.get(model, []) if row[column]}
+    contents -= {row["content"] for row in rows.get(t.Artifact, [])}
+    stubs = [_stub(content) for content in sorted(contents)]
+    insert_missing(connection, t.Artifact, stubs)
+
+
+def _stub(content: str) -> dict[str, Any]:
+    return t.ArtifactCreate(content=content, kind=t.UNKNOWN).model_dump()
+
+
+def _record_manifest(connection: Connection, rows: Mapping[type[SQLModel], Rows]) -> bool:
+    """The manifest read last is what holds: the same bytes may come from settings that differ in name only."""
+    (artifact,) = rows[t.Artifact]
+    table, content = t.table_of(t.Artifact), artifact["content"]
+    known = connection.execute(select(table.c.manifest_hash).where(table.c.content == content)).scalar_one_or_none()
+    if known != artifact["manifest_hash"]:
+        insert_or_replace(connection, t.Artifact, [artifact])
+        insert_or_replace(connection, t.Checkpoint, rows.get(t.Checkpoint, []))
+        connection.execute(delete(t.table_of(t.Param)).where(t.table_of(t.Param).c.content == content))
+        connection.execute(delete(t.table_of(t.Lineage)).where(t.table_of(t.Lineage).c.child == content))
+        insert_missing(connection, t.Param, rows.get(t.Param, []))
+        insert_missing(connection, t.Lineage, rows.get(t.Lineage, []))
+    _record_locations(connection, rows.get(t.Location, []))
+    return bool(known != artifact["manifest_hash"])
+
+
+def _record_locations(connection: Connection, locations: Rows) -> None:
+    """A location without an MD5 takes nothing from one that has it: dvc.lock is written after the manifest."""
+    insert_missing(connection, t.Location, [row for row in locations if row["dvc_md5"] is None])
+    insert_or_replace(connection, t.Location, [row for row in locations if row["dvc_md5"] is not None])
+
+
+def _record_evaluations(connection: Connection, rows: Mapping[type[SQLModel], Rows]) -> bool:
+    """New results of the same checkpoint, sampler and protocol take the place of the old, which are kept."""
+    insert_missing(connection, t.Protocol, rows.get(t.Protocol, []))
+    num_new = insert_missing(connection, t.Evaluation, rows[t.Evaluation])
+    insert_missing(connection, t.Score, rows.get(t.Score, []))
+    make_current(connection, rows[t.Evaluation])
+    return num_new > 0
+
+
+def make_current(connection: Connection, evaluations: Rows) -> None:
+    """Marks these evaluations as the current ones of their checkpoint, sampler and protocol, and no others."""
+    table = t.table_of(t.Evaluation)
+    is_same_setting = [table.c[name] == bindparam(f"the_{name}") for name in SAME_SETTING]
+    retire = update(table).where(*is_same_setting, table.c.id != bindparam("the_id"), table.c.is_current)
+    restore = update(table).where(table.c.id == bindparam("the_id"), ~table.c.is_current)
+    keys = [{f"the_{name}": row[name] for name in ("id", *SAME_SETTING)} for row in evaluations]
+    for key in keys:  # one after the other: of two for the same setting the last one holds
+        connection.execute(retire.values(is_current=False), key)
+        connection.execute(restore.values(is_current=True), key)

@@ -1,0 +1,79 @@
+"""What the files of a workspace say, recorded: idempotent, and safe beside other syncs."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+from sqlalchemy import Engine
+
+from gpd.params import PARAMS_FILE, load_params
+from gpd.registry.documents import Document, read_workspace
+from gpd.registry.engine import make_engine, registry_url, shown, writing
+from gpd.registry.recording import record
+from gpd.registry.schema import create_or_check
+
+DOCUMENTS_AT_ONCE = 50  # in one transaction: short enough that others get their turn
+PROBLEMS_KEPT = 20
+
+
+@dataclass
+class SyncResult:
+    """What a sync found: documents that said something new, documents known already, and what was wrong."""
+
+    url: str
+    num_new: int = 0
+    num_known: int = 0
+    num_problems: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def add_problem(self, problem: str) -> None:
+        """Counts a problem and keeps its line, up to a limit."""
+        self.num_problems += 1
+        if len(self.problems) < PROBLEMS_KEPT:
+            self.problems.append(problem)
+
+
+def sync(*, workspace: Path = Path(), url: str | None = None) -> SyncResult:
+    """Records the manifests, evaluations, runs and dvc.lock of a workspace; makes the database where there is none.
+
+    Each document is recorded whole or not at all; one that cannot be used is a problem in the result and stops no
+    other. Memory does not depend on the number of documents.
+
+    Raises:
+        UserError: params.yaml cannot be read, or the database cannot be written.
+    """
+    model_path = load_params(workspace / PARAMS_FILE).model.path
+    parsed = registry_url(url)
+    engine = make_engine(parsed)
+    try:
+        with writing(engine) as connection:
+            create_or_check(connection, shown(parsed))
+        return _record_all(engine, read_workspace(workspace, model_path))
+    finally:
+        engine.dispose()
+
+
+def _record_all(engine: Engine, documents: Iterator[Document]) -> SyncResult:
+    result = SyncResult(shown(engine.url))
+    columns = (TextColumn("sync: {task.completed:.0f} documents"),)
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task("sync", total=None)
+        while batch := list(islice(documents, DOCUMENTS_AT_ONCE)):
+            _record_batch(engine, batch, result)
+            progress.advance(task, len(batch))
+    return result
+
+
+def _record_batch(engine: Engine, batch: list[Document], result: SyncResult) -> None:
+    for document in batch:
+        if document.problem:
+            result.add_problem(document.problem)
+    whole = [document.rows for document in batch if document.rows]
+    with writing(engine) as connection:
+        news = [record(connection, rows) for rows in whole]
+    result.num_new += sum(news)
+    result.num_known += len(news) - sum(news)

@@ -1,0 +1,346 @@
+"""What the registry knows, as tables.
+
+For each: a Base (the fields), a Create (checked strictly; table classes do not validate) and the table. Keys are
+natural, mostly content hashes: the same thing recorded twice is one row, whatever the order of recording.
+
+    artifact    a folder with a manifest; only its content is filled in while others merely refer to it
+    checkpoint  what an artifact that is a model has besides
+    location    where its files were seen, relative to a workspace
+    param       the settings that determined it, one row a key
+    lineage     child -> parent, by the role that the parent played
+    protocol    evaluation, score: how good it is
+    run         run_output: one execution and what it wrote
+    promotion   remark: what people decided and said; only ever added to
+"""
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Table, UniqueConstraint
+from sqlalchemy import String as Str
+from sqlmodel import Field, SQLModel
+
+from gpd.registry.columns import BigCount, Count, Hash, Int, Name, Path_, Record, Text, UtcDateTime
+
+DIRECTIONS = ("lower", "higher", "one")
+UNKNOWN = "unknown"  # kind of an artifact that others refer to and that was never seen itself
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The SQLAlchemy table of a table class."""
+    return Record.metadata.tables[str(model.__tablename__)]
+
+
+class ArtifactBase(Record):
+    """Fields of `Artifact`."""
+
+    content: Hash = Field(primary_key=True)
+    kind: Name
+    name: Name | None = Field(default=None, index=True)
+    format: Int | None = None
+    size_bytes: BigCount | None = Field(default=None, sa_type=BigInteger)
+    num_files: Count | None = None
+    params: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    facts: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    manifest_hash: Hash | None = None
+
+
+class ArtifactCreate(ArtifactBase, extra="forbid"):
+    """A checked `Artifact` to record."""
+
+
+class Artifact(ArtifactBase, table=True):
+    """A folder with a manifest. `manifest_hash` is null while it is known only because others refer to it."""
+
+    __tablename__ = "artifact"
+    __table_args__ = (CheckConstraint("length(content) = 64", name="content_is_hash"),)
+
+
+class CheckpointBase(Record):
+    """Fields of `Checkpoint`."""
+
+    content: Hash = Field(primary_key=True, foreign_key="artifact.content")
+    role: Literal["base", "student"] = Field(sa_type=Str)
+    stage: Name | None = Field(default=None, index=True)
+    horizon: Count | None = None
+    grid_steps: Count | None = None
+    sampling_steps: Count | None = None
+    base: Hash | None = Field(default=None, foreign_key="artifact.content", index=True)
+    repository: Text | None = None
+    revision: Text | None = None
+    forwards: BigCount | None = Field(default=None, sa_type=BigInteger)
+    forwards_by_role: dict[str, int] | None = Field(default=None, sa_type=JSON)
+    iterations: BigCount | None = Field(default=None, sa_type=BigInteger)
+    samples_seen: BigCount | None = Field(default=None, sa_type=BigInteger)
+
+
+class CheckpointCreate(CheckpointBase, extra="forbid"):
+    """A checked `Checkpoint` to record."""
+
+
+class Checkpoint(CheckpointBase, table=True):
+    """A model. `base` is the base model it comes from (itself for one); `forwards` are those of its own stage."""
+
+    __tablename__ = "checkpoint"
+    __table_args__ = (CheckConstraint("role IN ('base', 'student')", name="role_is_known"),)
+
+
+class LocationBase(Record):
+    """Fields of `Location`."""
+
+    content: Hash = Field(primary_key=True, foreign_key="artifact.content")
+    path: Path_ = Field(primary_key=True)
+    dvc_md5: Name | None = None
+
+
+class LocationCreate(LocationBase, extra="forbid"):
+    """A checked `Location` to record."""
+
+
+class Location(LocationBase, table=True):
+    """A path below a workspace where this content was seen; checked again whenever it is used."""
+
+    __tablename__ = "location"
+    __table_args__ = (Index(None, "path"),)
+
+
+class ParamBase(Record):
+    """Fields of `Param`."""
+
+    content: Hash = Field(primary_key=True, foreign_key="artifact.content")
+    key: Name = Field(primary_key=True)
+    value: Text
+
+
+class ParamCreate(ParamBase, extra="forbid"):
+    """A checked `Param` to record."""
+
+
+class Param(ParamBase, table=True):
+    """One setting of an artifact: dotted key, value as text (numbers as Python writes a float, lists as JSON)."""
+
+    __tablename__ = "param"
+
+
+class LineageBase(Record):
+    """Fields of `Lineage`."""
+
+    child: Hash = Field(primary_key=True, foreign_key="artifact.content")
+    relation: Name = Field(primary_key=True)
+    parent: Hash = Field(primary_key=True, foreign_key="artifact.content")
+    parent_kind: Name
+
+
+class LineageCreate(LineageBase, extra="forbid"):
+    """A checked `Lineage` to record."""
+
+
+class Lineage(LineageBase, table=True):
+    """An edge: `parent` went into `child` as its `relation` (teacher, previous, latents, prompts, ...)."""
+
+    __tablename__ = "lineage"
+    __table_args__ = (Index(None, "parent"),)
+
+
+class ProtocolBase(Record):
+    """Fields of `Protocol`."""
+
+    hash: Hash = Field(primary_key=True)
+    prompts: Name | None = None
+    num_prompts: Count = Field(ge=1)
+    seeds: list[int] = Field(sa_type=JSON)
+    height: Count | None = None
+    width: Count | None = None
+    num_frames: Count | None = None
+    shift: float | None = None
+    grid_steps: Count | None = None
+    reference_guidance_scale: float | None = None
+    teacher: Name | None = None
+    fields: dict[str, Any] = Field(sa_type=JSON)
+
+
+class ProtocolCreate(ProtocolBase, extra="forbid"):
+    """A checked `Protocol` to record."""
+
+
+class Protocol(ProtocolBase, table=True):
+    """What must be equal for two scores to be comparable. `fields` holds all of it, the columns what is often read."""
+
+    __tablename__ = "protocol"
+
+
+class EvaluationBase(Record):
+    """Fields of `Evaluation`."""
+
+    id: Hash = Field(primary_key=True)
+    checkpoint: Hash = Field(foreign_key="artifact.content")
+    protocol: Hash = Field(foreign_key="protocol.hash")
+    subject: Name
+    solver: Name
+    steps: Count = Field(ge=1)
+    guidance_scale: float
+    forwards: BigCount | None = Field(default=None, sa_type=BigInteger)
+    source: Path_
+    is_complete: bool
+    is_current: bool = True
+
+
+class EvaluationCreate(EvaluationBase, extra="forbid"):
+    """A checked `Evaluation` to record."""
+
+
+class Evaluation(EvaluationBase, table=True):
+    """A checkpoint sampled in one way and measured under one protocol; `id` hashes all of it with its scores.
+
+    `is_complete`: some metric saw every prompt with every seed. `is_current`: no later evaluation of the same
+    checkpoint, sampler and protocol has taken its place.
+    """
+
+    __tablename__ = "evaluation"
+    __table_args__ = (
+        UniqueConstraint("id", "protocol", "steps"),
+        Index(None, "checkpoint", "protocol"),
+        Index(None, "protocol", "steps", "is_complete"),
+    )
+
+
+class ScoreBase(Record):
+    """Fields of `Score`."""
+
+    evaluation: Hash = Field(primary_key=True)
+    metric: Name = Field(primary_key=True)
+    protocol: Hash
+    steps: Count
+    direction: Literal["lower", "higher", "one"] = Field(sa_type=Str)
+    value: float | None = None
+    not_finite: Literal["nan", "inf", "-inf"] | None = Field(default=None, sa_type=Str)
+    num_samples: Count
+    spread: float | None = None
+
+
+class ScoreCreate(ScoreBase, extra="forbid"):
+    """A checked `Score` to record."""
+
+
+class Score(ScoreBase, table=True):
+    """One metric of an evaluation. What is not a finite number has no value and says what it was instead.
+
+    `protocol` and `steps` repeat the evaluation's (a foreign key holds them equal), so that one index answers `best`.
+    """
+
+    __tablename__ = "score"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["evaluation", "protocol", "steps"], ["evaluation.id", "evaluation.protocol", "evaluation.steps"]
+        ),
+        CheckConstraint("direction IN ('lower', 'higher', 'one')", name="direction_is_known"),
+        CheckConstraint("(value IS NULL) = (not_finite IS NOT NULL)", name="value_or_reason"),
+        Index(None, "metric", "protocol", "steps", "direction", "value"),
+    )
+
+
+class RunBase(Record):
+    """Fields of `Run`."""
+
+    id: Name = Field(primary_key=True)
+    stage: Name
+    command: list[str] = Field(sa_type=JSON)
+    params_hash: Name | None = None
+    git_commit: Name | None = None
+    git_is_dirty: bool | None = None
+    host: Text | None = None
+    device: Text | None = None
+    started: AwareDatetime = Field(sa_type=UtcDateTime, index=True)
+    ended: AwareDatetime | None = Field(default=None, sa_type=UtcDateTime)
+    exit_code: Int
+    error: Text | None = None
+    forwards: dict[str, int] = Field(sa_type=JSON)
+    device_seconds: float | None = None
+    flow_run_id: Name | None = Field(default=None, index=True)
+
+
+class RunCreate(RunBase, extra="forbid"):
+    """A checked `Run` to record."""
+
+
+class Run(RunBase, table=True):
+    """One execution of a command, failed ones too."""
+
+    __tablename__ = "run"
+
+
+class RunOutputBase(Record):
+    """Fields of `RunOutput`."""
+
+    run: Name = Field(primary_key=True, foreign_key="run.id")
+    path: Path_ = Field(primary_key=True)
+    kind: Name
+    content: Hash = Field(foreign_key="artifact.content", index=True)
+
+
+class RunOutputCreate(RunOutputBase, extra="forbid"):
+    """A checked `RunOutput` to record."""
+
+
+class RunOutput(RunOutputBase, table=True):
+    """What a run wrote, and where."""
+
+    __tablename__ = "run_output"
+
+
+class PromotionBase(Record):
+    """Fields of `Promotion`."""
+
+    id: Hash = Field(primary_key=True)
+    alias: Name
+    content: Hash | None = Field(default=None, foreign_key="artifact.content", index=True)
+    made_at: AwareDatetime = Field(sa_type=UtcDateTime)
+    made_by: Name
+    because: Text = Field(min_length=1)
+
+
+class PromotionCreate(PromotionBase, extra="forbid"):
+    """A checked `Promotion` to record."""
+
+
+class Promotion(PromotionBase, table=True):
+    """An alias was given to a checkpoint, or taken back (null). The latest of an alias is what it means now."""
+
+    __tablename__ = "promotion"
+    __table_args__ = (Index(None, "alias", "made_at", "id"),)
+
+
+class RemarkBase(Record):
+    """Fields of `Remark`."""
+
+    id: Hash = Field(primary_key=True)
+    content: Hash = Field(foreign_key="artifact.content", index=True)
+    made_at: AwareDatetime = Field(sa_type=UtcDateTime)
+    made_by: Name
+    text: Text = Field(min_length=1)
+
+
+class RemarkCreate(RemarkBase, extra="forbid"):
+    """A checked `Remark` to record."""
+
+
+class Remark(RemarkBase, table=True):
+    """What a person wants remembered about an artifact."""
+
+    __tablename__ = "remark"
+
+
+MODELS: tuple[tuple[type[SQLModel], type[SQLModel]], ...] = (  # table, Create; a row refers only to rows before it
+    (Artifact, ArtifactCreate),
+    (Checkpoint, CheckpointCreate),
+    (Location, LocationCreate),
+    (Param, ParamCreate),
+    (Lineage, LineageCreate),
+    (Protocol, ProtocolCreate),
+    (Evaluation, EvaluationCreate),
+    (Score, ScoreCreate),
+    (Run, RunCreate),
+    (RunOutput, RunOutputCreate),
+    (Promotion, PromotionCreate),
+    (Remark, RemarkCreate),
+)
