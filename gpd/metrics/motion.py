@@ -1,6 +1,7 @@
 """How much moves: magnitude of dense optical flow (OpenCV's DIS), in pixels a frame."""
 
 import itertools
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,11 +24,11 @@ def flow_magnitudes(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _clip_magnitudes(clip: np.ndarray) -> tuple[float, float]:
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clip]
     medians, tops = [], []
     for before, after in itertools.pairwise(grey):
-        magnitude = np.linalg.norm(flow.calc(before, after, None), axis=-1).ravel()  # type: ignore[call-overload]  # None: allocate
+        magnitude = np.linalg.norm(flow.calc(before, after, None), axis=-1).ravel()
         num_top = max(1, round(TOP_SHARE * magnitude.size))
         medians.append(np.median(magnitude))
         tops.append(np.partition(magnitude, -num_top)[-num_top:].mean())
