@@ -1,6 +1,7 @@
 """The `gpd` command. Heavy imports happen inside commands, so that `gpd --help` answers at once."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -90,6 +91,28 @@ def report() -> None:
     from gpd.commands import report
 
     report.run(_params())
+
+
+@tiny_app.command("train")
+def tiny_train(
+    out: Annotated[Path, typer.Option(help="where the finished pipeline goes")] = Path("data/tiny-wan"),
+) -> None:
+    """Train the miniature from nothing; goes on where an earlier call was stopped."""
+    from gpd.commands import tiny_train
+
+    tiny_train.run(out)
+
+
+@tiny_app.command("clips")
+def tiny_clips(
+    out: Annotated[Path, typer.Argument(help="folder for the mp4s and captions.jsonl")],
+    num: Annotated[int, typer.Option(min=1, help="how many")] = 64,
+    held_out: Annotated[bool, typer.Option("--held-out", help="of the captions kept out of training")] = False,
+) -> None:
+    """Draw procedural clips with captions."""
+    from gpd.commands import tiny_clips
+
+    tiny_clips.run(out, num, held_out)
 
 
 def main() -> None:

@@ -206,3 +206,46 @@ def train_transformer(latents: Tensor, work: Path, report: Report) -> Any:
             groups = {name: module.state_dict() for name, module in modules.items()}
             state.commit(iteration + 1, groups, optimizer, {})
     return average
+
+
+def set_statistics(vae: Any, latents: Tensor) -> None:
+    """Writes the latents' mean and scale into the VAE's config, where the pipeline reads them."""
+    tiny_vae.set_latent_statistics(vae, latents)
+
+
+def normalise(vae: Any, latents: Tensor) -> Tensor:
+    """Latents as the transformer sees them."""
+    mean = torch.tensor(vae.config.latents_mean).view(1, -1, 1, 1, 1)
+    std = torch.tensor(vae.config.latents_std).view(1, -1, 1, 1, 1)
+    return (latents - mean) / std
+
+
+def save(folder: Path, vae: Any, network: nn.Module, grid_steps: int) -> None:
+    """Writes the pipeline; weights in half precision, which keeps it small enough for git. Readers load float32."""
+    wan.save_base(
+        folder,
+        transformer=copy.deepcopy(network).transformer.half(),  # type: ignore[operator]
+        vae=copy.deepcopy(vae).half(),
+        text_encoder=make_text_encoder(),
+        tokenizer=tiny_text.make_tokenizer(),
+        grid_steps=grid_steps,
+        shift=SHIFT,
+    )
+
+
+def settings() -> dict[str, Any]:
+    """How the miniature is made, for its manifest."""
+    return {
+        "num_clips": NUM_CLIPS,
+        "decoder": {"iterations": DECODER_ITERATIONS, "batch": DECODER_BATCH, "learning_rate": DECODER_RATE},
+        "transformer": {
+            "iterations": TRANSFORMER_ITERATIONS,
+            "batch": TRANSFORMER_BATCH,
+            "learning_rate": TRANSFORMER_RATE,
+            "ema_decay": EMA_DECAY,
+        },
+        "shift": SHIFT,
+        "caption_dropout": CAPTION_DROPOUT,
+        "encoder": "closed form: principal components of 8 x 8 blocks, mean of 4 frames",
+        "text_encoder": "random weights, frozen",
+    }

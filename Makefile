@@ -1,0 +1,45 @@
+# `make repro`: the whole default pipeline. `make test`: everything that CI runs. Both set themselves up.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Versions that are tested together; the package itself asks for ranges only.
+CONSTRAINTS := constraints.txt
+# `make setup TORCH=torch` takes your index' own build, such as one for a GPU.
+TORCH ?= torch==2.13.0
+
+export DO_NOT_TRACK = 1
+export PREFECT_SERVER_ANALYTICS_ENABLED = false
+export HF_HUB_DISABLE_TELEMETRY = 1
+
+.PHONY: help setup repro test lint clean
+help:
+	@echo "make repro   prompts and clips -> students -> evaluation -> report (minutes on two cores)"
+	@echo "make test    format, lint, types, import contracts, tests"
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"gpd needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}; choose one: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$(TORCH)" -c $(CONSTRAINTS)
+	$(BIN)/python -m pip install --quiet -e '.[dev]' -c $(CONSTRAINTS)
+	touch $@
+
+repro: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" GPD_PROGRESS=$(if $(CI),lines,) dvc --wait-for-lock repro
+	$(BIN)/gpd registry sync
+	$(BIN)/gpd table
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	bash tests/install_browser.sh
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) .work build *.egg-info

@@ -1,0 +1,1 @@
+"""Prefect flows: when and where `dvc repro` runs. They never touch tensors."""

@@ -1,0 +1,65 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GPD = [sys.executable, "-c", "from gpd.cli import main; main()"]
+HEAVY = ("torch", "diffusers", "transformers", "av", "cv2", "sqlmodel", "pydantic", "altair")
+
+
+def gpd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*GPD, *words], cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ})
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = f"import sys, gpd.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_command_has_help(tmp_path: Path) -> None:
+    listing = gpd("--help", cwd=tmp_path)
+    assert listing.returncode == 0
+    for command in ("use", "fetch", "prepare", "encode", "reference", "distill", "evaluate", "report", "generate"):
+        assert command in listing.stdout
+        assert gpd(command, "--help", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["prepare"], "params.yaml: no such file; `gpd use tiny-wan` writes one"),
+        (["use", "wan3"], "use: profile='wan3' is not one of tiny-wan, wan2.1-1.3b, wan2.1-14b"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_status_2(tmp_path: Path, words: list[str], message: str) -> None:
+    done = gpd(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.strip() == f"gpd: {message}"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_profile_of_large_wan_goes_as_far_as_it_can_without_weights(tmp_path: Path) -> None:
+    used = gpd("use", "wan2.1-1.3b", cwd=tmp_path)
+    assert used.returncode == 0
+    assert "waits for weights; run `gpd fetch` (Wan-AI/Wan2.1-T2V-1.3B-Diffusers at" in used.stdout
+    source = tmp_path / "data" / "sources" / "mine"
+    source.mkdir(parents=True)
+    (source / "prompts.txt").write_text("\n".join(f"prompt number {n}" for n in range(80)))
+    assert gpd("prepare", cwd=tmp_path).returncode == 0
+    encoded = gpd("encode", cwd=tmp_path)
+    assert encoded.returncode == 2
+    assert "model.path='data/wan2.1-1.3b': no weights there" in encoded.stderr
+    assert "gpd fetch" in encoded.stderr
+    assert "Traceback" not in encoded.stderr
+
+
+def test_use_keeps_params_that_are_of_no_profile(tmp_path: Path) -> None:
+    gpd("use", "tiny-wan", cwd=tmp_path)
+    edited = (tmp_path / "params.yaml").read_text().replace("seed: 0", "seed: 1")
+    (tmp_path / "params.yaml").write_text(edited)
+    done = gpd("use", "tiny-wan", cwd=tmp_path)
+    assert "your params.yaml is kept as params.yaml.old" in done.stdout
+    assert (tmp_path / "params.yaml.old").read_text() == edited

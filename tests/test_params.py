@@ -1,0 +1,133 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gpd.artifacts import UserError
+from gpd.commands.use import PROFILES, profile_text
+from gpd.params import load_params
+
+ROOT = Path(__file__).parents[1]
+
+
+def write(folder: Path, change: dict[str, Any]) -> Path:
+    """The miniature's params with some dotted keys changed; None removes one."""
+    raw = yaml.safe_load(profile_text("tiny-wan"))
+    for key, value in change.items():
+        *parents, last = key.split(".")
+        section = raw
+        for parent in parents:
+            section = section[parent]
+        if value is None:
+            del section[last]
+        else:
+            section[last] = value
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+    return path
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_is_valid(profile: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(profile_text(profile))
+    params = load_params(path)
+    assert params.model.hub is None or len(params.model.hub.revision) == 40  # a revision is a commit, not a branch
+
+
+def test_the_repository_uses_the_miniature() -> None:
+    assert (ROOT / "params.yaml").read_text() == profile_text("tiny-wan")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_value_of_a_profile_has_its_line(profile: str) -> None:
+    """A profile is a page to read: no line is longer than a screen, no section without a word on it."""
+    lines = profile_text(profile).splitlines()
+    assert max(map(len, lines)) <= 140
+    assert sum("#" in line for line in lines) >= 30
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model.num_frame": 17}, r"model.num_frame: unknown key \(value 17\)"),
+        ({"model.shift": None}, "model.shift: missing"),
+        ({"model.num_frames": 18}, r"model: num_frames=18 is not 4k \+ 1; the nearest are 17 and 21"),
+        ({"model.height": 60}, "model: height=60 is not a multiple of 16"),
+        ({"model.num_frames": "17"}, "model.num_frames='17'"),
+        ({"model.shift": -1.0}, "model.shift=-1.0"),
+        ({"model.shift": float("nan")}, "model.shift=nan"),
+        ({"encode.max_broken_share": 1.5}, "encode.max_broken_share=1.5"),
+        ({"distill.states.clips": 0.6}, r"distill.states: stream \+ clips \+ rollouts is 1.1, must be 1"),
+        ({"distill.final_steps": 5}, "distill.final_steps=5 does not divide model.grid_steps=48"),
+        ({"distill.final_steps": 12}, "distill.stages ends at horizon 8, but 48 grid steps over 12 final steps need 4"),
+        ({"distill.stages.k4.horizon": 3}, "distill.stages.k4: a stage of horizon 3 is called k3"),
+        ({"distill.stages.k2.previous": "data/students/k4"}, "k2.previous='data/students/k4' must be"),
+        ({"distill.stages.k1.tail": 0}, "distill.stages.k1.tail=0 must be 1: the first stage has no previous student"),
+        ({"distill.stages.k8.tail": 9}, "distill.stages.k8.tail=9 is longer than horizon=8"),
+        ({"distill.frequency.weight": 1.0}, r"weight and stages go together \(weight=1, stages=\[\]\)"),
+        ({"distill.frequency.stages": ["k3"], "distill.frequency.weight": 1.0}, "names 'k3', which is not in"),
+        (
+            {"distill.states": {"stream": 0.5, "clips": 0.0, "rollouts": 0.5}},
+            "distill.states.rollouts is above 0, but encode.rollouts.num is 0",
+        ),
+        ({"evaluate.subjects.k3": {"checkpoint": "data/students/k3"}}, "evaluate.subjects.k3: not 'teacher' and not one"),
+        ({"evaluate.subjects.k8.checkpoint": "elsewhere"}, "subjects.k8.checkpoint='elsewhere' must be 'data/students/k8'"),
+        ({"evaluate.baselines.teacher-6.steps": 7}, "evaluate.baselines.teacher-6.steps=7 does not divide"),
+    ],
+)
+def test_mistakes_are_named_by_file_key_and_value(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    path = write(tmp_path, change)
+    with pytest.raises(UserError, match=message) as caught:
+        load_params(path)
+    assert str(path) in str(caught.value)
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, {"model.height": -16, "encode.seed": -1, "reprot": {}})
+    with pytest.raises(UserError) as caught:
+        load_params(path)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: {", "not valid YAML"),
+        ("- 1\n- 2\n", "expected sections, found list"),
+        ("", "expected sections, found NoneType"),
+        ("model: 1\nmodel: 2\n", "key 'model' stands twice"),
+    ],
+)
+def test_files_that_are_no_params(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        load_params(path)
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="gpd use tiny-wan"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "horizons", [[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 4, 8], [8], [1, 8], [1, 3, 8]], ids=lambda h: "-".join(map(str, h))
+)
+def test_any_rising_list_of_horizons_is_a_curriculum(tmp_path: Path, horizons: list[int]) -> None:
+    stages, subjects, previous = {}, {"teacher": {"checkpoint": "data/tiny-wan"}}, "data/tiny-wan"
+    for number, horizon in enumerate(horizons):
+        stage = {"horizon": horizon, "tail": 1 if number else horizon, "previous": previous}
+        stages[f"k{horizon}"] = {**stage, "iterations": 10, "batch": 4, "learning_rate": 1e-4}
+        previous = f"data/students/k{horizon}"
+        subjects[f"k{horizon}"] = {"checkpoint": previous}
+    load_params(write(tmp_path, {"distill.stages": stages, "evaluate.subjects": subjects}))
+
+
+def test_horizons_must_rise(tmp_path: Path) -> None:
+    raw = yaml.safe_load(profile_text("tiny-wan"))["distill"]["stages"]
+    swapped = {"k2": raw["k2"] | {"previous": "data/tiny-wan", "tail": 2}, "k1": raw["k1"] | {"previous": "data/students/k2"}}
+    path = write(tmp_path, {"distill.stages": swapped})
+    with pytest.raises(UserError, match="k1.horizon=1 does not rise above 2"):
+        load_params(path)

@@ -1,0 +1,142 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gpd import wan
+from gpd.artifacts import UserError
+from gpd.sampler import sample, seeded_noise
+from gpd.schedule import make_grid
+from gpd.tiny.clips import draw, split_scenes
+from gpd.velocity import stack_text
+
+CAPTION = "a red circle moves left slowly over a plain background"
+SHAPE = (1, 16, 5, 8, 8)
+
+
+def distance(a: torch.Tensor, b: torch.Tensor) -> float:
+    return ((a - b).norm() / b.norm()).item()
+
+
+@pytest.fixture(scope="module")
+def student(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("students") / "k8"
+    network = wan.load_network(small_wan, merge_padding=True)
+    wan.save_student(folder, network.transformer, small_wan, grid_steps=48, shift=3.0)
+    return folder
+
+
+@pytest.mark.parametrize(("steps", "guidance_scale"), [(6, 1.0), (6, 4.0), (48, 4.0)])
+def test_plain_diffusers_samples_what_we_sample(small_wan: Path, student: Path, steps: int, guidance_scale: float) -> None:
+    from diffusers import WanPipeline
+
+    noise = seeded_noise(SHAPE, seed=0, index=0)
+    pipeline = WanPipeline.from_pretrained(student)
+    pipeline.set_progress_bar_config(disable=True)
+    theirs = pipeline(
+        CAPTION,
+        height=64,
+        width=64,
+        num_frames=17,
+        num_inference_steps=steps,
+        guidance_scale=guidance_scale,
+        latents=noise,
+        output_type="latent",
+    ).frames
+    encoder = wan.TextEncoder(small_wan)
+    ours = sample(
+        wan.load_network(student, merge_padding=True),
+        noise,
+        stack_text(encoder.encode([CAPTION])),
+        make_grid(steps, 3.0),
+        negative=stack_text(encoder.encode([""])),
+        guidance_scale=guidance_scale,
+    )[-1]
+    assert distance(ours, theirs) < 1e-4
+
+
+def test_the_scheduler_that_wan_ships_with_would_walk_another_grid() -> None:
+    """Why a student is exported with a scheduler of its own (the parity above fails with this one)."""
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    obvious = FlowMatchEulerDiscreteScheduler(shift=5.0)
+    obvious.set_timesteps(6)
+    assert not torch.allclose(obvious.sigmas.double(), make_grid(6, 5.0).sigmas, atol=0.01)
+
+
+def test_merged_padding_changes_nothing_but_the_cost(small_wan: Path) -> None:
+    merged, plain = (wan.load_network(small_wan, merge_padding=choice) for choice in (True, False))
+    text = stack_text(wan.TextEncoder(small_wan).encode([CAPTION, "a"]))  # of different length
+    latents, timesteps = torch.randn(2, *SHAPE[1:]), torch.tensor([999, 250])
+    with torch.no_grad():
+        assert distance(merged(latents, timesteps, text), plain(latents, timesteps, text)) < 1e-5
+
+
+def test_merged_padding_has_the_same_gradients(small_wan: Path) -> None:
+    text = stack_text(wan.TextEncoder(small_wan).encode([CAPTION]))
+    latents, timesteps = torch.randn(SHAPE), torch.tensor([500])
+    gradients = []
+    for choice in (True, False):
+        network = wan.load_network(small_wan, merge_padding=choice)
+        network(latents, timesteps, text).square().mean().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]))
+    assert distance(*gradients) < 1e-4
+
+
+def test_a_text_of_full_length_has_no_padding_to_merge() -> None:
+    text, bias = wan.padding_bias(torch.ones(1, wan.TEXT_LENGTH, 4))
+    assert text.shape == (1, 512, 4)
+    assert not bias.any()
+    _, bias = wan.padding_bias(torch.ones(1, 12, 4))
+    assert bias[0, 0, 0].exp().sum() == pytest.approx(512)
+
+
+def test_texts_embed_the_same_alone_and_in_company(small_wan: Path) -> None:
+    encoder = wan.TextEncoder(small_wan)
+    alone = encoder.encode([CAPTION])[0]
+    in_company = encoder.encode(["a " * 100, CAPTION, "雪の中の猫 🐈"])[1]
+    assert alone.shape == (11, 64)
+    assert distance(in_company, alone) < 1e-5
+
+
+def test_long_texts_are_cut_where_wan_cuts_them(small_wan: Path) -> None:
+    assert wan.TextEncoder(small_wan).encode(["snow " * 2000])[0].shape[0] == wan.TEXT_LENGTH
+
+
+def test_codec_shapes_and_normalisation(small_wan: Path) -> None:
+    codec = wan.ClipCodec(small_wan)
+    frames = np.stack([draw(split_scenes()[0][0], seed) for seed in (0, 1)])
+    latents = codec.encode(frames)
+    assert latents.shape == (2, *codec.latent_shape(17, 64, 64)) == (2, 16, 5, 8, 8)
+    raw = codec.vae.encode(torch.from_numpy(frames).movedim(-1, 1).float() / 127.5 - 1).latent_dist.mode()
+    assert torch.allclose(latents * codec.std + codec.mean, raw, atol=1e-5)
+    decoded = codec.decode(latents)
+    assert decoded.shape == frames.shape
+    assert decoded.dtype == np.uint8
+
+
+def test_a_solver_of_order_two_differs_from_euler_and_keeps_its_own_history(small_wan: Path) -> None:
+    network = wan.load_network(small_wan, merge_padding=True)
+    text = stack_text(wan.TextEncoder(small_wan).encode([CAPTION]))
+    noise, grid = seeded_noise(SHAPE, seed=0, index=0), make_grid(6, 3.0)
+    first = sample(network, noise, text, grid, solver=wan.unipc_solver(6, 3.0))[-1]
+    second = sample(network, noise, text, grid, solver=wan.unipc_solver(6, 3.0))[-1]
+    assert torch.equal(first, second)
+    assert distance(first, sample(network, noise, text, grid)[-1]) > 1e-4
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no weights there"):
+        wan.load_network(tmp_path / "nothing", merge_padding=True)
+
+
+def test_a_student_folder_leaves_its_base_untouched(small_wan: Path, student: Path) -> None:
+    base = json.loads((small_wan / "model_index.json").read_text())
+    index = json.loads((student / "model_index.json").read_text())
+    assert index["scheduler"] == ["diffusers", "UniPCMultistepScheduler"]
+    assert {key: value for key, value in index.items() if key != "scheduler"} == {
+        key: value for key, value in base.items() if key != "scheduler"
+    }
+    assert not list(student.rglob("*.bin"))
