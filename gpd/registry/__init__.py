@@ -9,12 +9,13 @@ with open_registry() as session:
 
 from gpd.registry.best import Best, Measured, best, find_protocol
 from gpd.registry.describe import Comparison, Listed, Shown, compare, list_checkpoints, scores, show
-from gpd.registry.engine import make_engine, open_registry, reading, registry_url, shown, writing
+from gpd.registry.engine import make_engine, must_exist, open_registry, reading, registry_url, shown, writing
 from gpd.registry.exchange import export_lines, import_lines
-from gpd.registry.finding import FoundCheckpoint, find_artifact, find_checkpoint, locate
+from gpd.registry.finding import FoundCheckpoint, current_aliases, find_artifact, find_checkpoint, locate
 from gpd.registry.lineage import Lineage, lineage
-from gpd.registry.people import current_aliases, history, promote, remark, resolve, withdraw
-from gpd.registry.schema import upgrade
+from gpd.registry.page import render_page
+from gpd.registry.people import history, promote, remark, resolve, withdraw
+from gpd.registry.schema import create_or_check, upgrade
 from gpd.registry.sync import SyncResult, sync
 from gpd.registry.verify import Verified, verify
 
@@ -30,6 +31,7 @@ __all__ = [
     "Verified",
     "best",
     "compare",
+    "create_or_check",
     "current_aliases",
     "export_lines",
     "find_artifact",
@@ -41,11 +43,13 @@ __all__ = [
     "list_checkpoints",
     "locate",
     "make_engine",
+    "must_exist",
     "open_registry",
     "promote",
     "reading",
     "registry_url",
     "remark",
+    "render_page",
     "resolve",
     "scores",
     "show",

@@ -8,8 +8,9 @@ from sqlmodel import Session, col, select
 
 from gpd.artifacts import hash_json
 from gpd.registry import tables as t
+from gpd.registry.finding import current_aliases
 from gpd.registry.lineage import lineage
-from gpd.registry.people import Event, current_aliases, history
+from gpd.registry.people import Event, history
 
 
 @dataclass(frozen=True)

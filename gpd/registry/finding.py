@@ -27,7 +27,7 @@ class FoundCheckpoint:
 
 def near(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: what it may have meant, else what there is."""
-    names = sorted(known)
+    names = sorted(set(known))
     close = difflib.get_close_matches(word, names, n=3)
     if close:
         return f"; did you mean {' or '.join(close)}?"
@@ -99,9 +99,16 @@ def _with_name(key: str, session: Session, workspace: Path) -> list[Artifact]:
 
 
 def _words(session: Session) -> set[str]:
-    aliases = session.exec(select(Promotion.alias).distinct()).all()
     names = session.exec(select(Artifact.name).where(col(Artifact.name).is_not(None)).distinct().limit(1000)).all()
-    return {*aliases, *(name for name in names if name)}
+    return {*current_aliases(session=session), *(name for name in names if name)}
+
+
+def current_aliases(*, session: Session) -> dict[str, str]:
+    """Every alias in use -> full hash of its checkpoint."""
+    latest: dict[str, str | None] = {}
+    for promotion in session.exec(select(Promotion).order_by(col(Promotion.made_at), col(Promotion.id))):
+        latest[promotion.alias] = promotion.content
+    return {alias: content for alias, content in sorted(latest.items()) if content is not None}
 
 
 def alias_content(*, alias: str, session: Session) -> str | None:

@@ -73,7 +73,7 @@ def lineage_statement(content: str, direction: Direction, limit: int) -> Select[
 
 def _rank(edge: Edge) -> tuple[Any, ...]:
     place = ORDER.index(edge.relation) if edge.relation in ORDER else len(ORDER)
-    return (edge.child, place, edge.relation, edge.parent)
+    return (place, edge.relation, edge.child, edge.parent)
 
 
 def _nodes(contents: set[str], session: Session) -> dict[str, Node]:

@@ -11,7 +11,7 @@ from sqlmodel import Session, SQLModel, col, select
 
 from gpd.artifacts import UserError, hash_json
 from gpd.registry.columns import clean_text
-from gpd.registry.finding import SHORT, alias_content, near
+from gpd.registry.finding import SHORT, alias_content, current_aliases, near
 from gpd.registry.tables import Artifact, Promotion, PromotionCreate, Remark, RemarkCreate, Run, RunOutput
 
 
@@ -58,14 +58,6 @@ def resolve(*, session: Session, alias: str) -> str:
     if content is None:
         raise UserError(f"alias {alias!r}: no checkpoint has it{near(alias, current_aliases(session=session))}")
     return content
-
-
-def current_aliases(*, session: Session) -> dict[str, str]:
-    """Every alias in use -> full hash of its checkpoint."""
-    latest: dict[str, str | None] = {}
-    for promotion in session.exec(select(Promotion).order_by(col(Promotion.made_at), col(Promotion.id))):
-        latest[promotion.alias] = promotion.content
-    return {alias: content for alias, content in sorted(latest.items()) if content is not None}
 
 
 def remark(*, session: Session, content: str, text: str, by: str | None = None) -> Remark:
