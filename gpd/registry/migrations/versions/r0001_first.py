@@ -129,7 +129,9 @@ def _create_evaluation() -> None:
         sa.UniqueConstraint("id", "protocol", "steps", name=op.f("uq_evaluation_id_protocol_steps")),
     )
     op.create_index(op.f("ix_evaluation_checkpoint_protocol"), "evaluation", ["checkpoint", "protocol"])
-    op.create_index(op.f("ix_evaluation_protocol_steps"), "evaluation", ["protocol", "steps"])
+    op.create_index(
+        op.f("ix_evaluation_protocol_steps_is_complete"), "evaluation", ["protocol", "steps", "is_complete"]
+    )
 
 
 def _create_lineage() -> None:

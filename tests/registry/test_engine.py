@@ -1,0 +1,166 @@
+"""Which database, and what its errors say: one line, no password, nothing made by accident."""
+
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from gpd.artifacts import UserError
+from gpd.registry import make_engine, open_registry, reading, registry_url, shown, sync, writing
+from gpd.registry.engine import mask_passwords
+from gpd.registry.schema import create_or_check
+from tests.registry.conftest import export
+
+SECRET = "pa:ss/wo#rd"
+QUOTED = "pa%3Ass%2Fwo%23rd"
+
+
+def test_default_is_a_file_in_the_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GPD_REGISTRY_URL", raising=False)
+    assert shown(registry_url()) == "registry.db"
+    monkeypatch.setenv("GPD_REGISTRY_URL", "postgresql://somebody@there/gpd")
+    assert registry_url().drivername == "postgresql+psycopg"
+    assert shown(registry_url("other.db")) == "other.db"
+
+
+@pytest.mark.parametrize("name", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_passwords_are_not_shown(name: str) -> None:
+    url = registry_url(f"{name}://me:{QUOTED}@localhost:1/gpd")
+    assert url.password == SECRET
+    assert SECRET not in shown(url)
+    assert QUOTED not in shown(url)
+    assert shown(url) == "postgresql+psycopg://me:***@localhost:1/gpd"
+
+
+def test_an_unreachable_server_is_one_line_without_the_password() -> None:
+    with (
+        pytest.raises(UserError, match=r"localhost:1/gpd: connection failed") as caught,
+        reading(make_engine(registry_url(f"postgresql://me:{QUOTED}@localhost:1/gpd"))),
+    ):
+        pass
+    assert "\n" not in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert QUOTED not in str(caught.value)
+
+
+def test_mask_passwords_in_any_text() -> None:
+    line = "gpd registry sync --url postgresql://me:secret@there/db and https://you:other@there"
+    assert mask_passwords(line) == "gpd registry sync --url postgresql://me:***@there/db and https://you:***@there"
+    assert mask_passwords("sqlite:///a/b@c no:thing@here") == "sqlite:///a/b@c no:thing@here"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgresql://me:secret@there:port/db", "not a database URL"),
+        ("://there", "not a database URL"),
+        ("nosuch://there/db", "unknown database 'nosuch'"),
+        ("mysql+pymysql://me:secret@there/db", "driver pymysql is not installed"),
+        ("oracle+oracledb://me:secret@there/db", "driver oracledb is not installed"),
+    ],
+)
+def test_urls_that_cannot_be_used(url: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        make_engine(registry_url(url))
+    assert "secret" not in str(caught.value)
+
+
+def test_postgresql_without_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # what an installation without the extra looks like
+    with pytest.raises(UserError, match=r"the driver psycopg is not installed; pip install 'gpd\[postgresql\]'"):
+        make_engine(registry_url("postgresql://me:secret@there/db"))
+
+
+def test_reading_makes_no_file(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UserError, match="no registry here; `gpd registry sync` makes one"),
+        open_registry(f"{tmp_path}/a.db"),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_there(workspace: Path) -> None:
+    with pytest.raises(UserError, match="cannot be opened or made"):
+        sync(url="nowhere/registry.db")
+
+
+def test_every_sqlite_connection_is_set_up(tmp_path: Path) -> None:
+    engine = make_engine(registry_url(f"{tmp_path}/a.db"), busy_timeout_seconds=12.0)
+    with writing(engine) as connection:
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in PRAGMAS]
+    assert dict(zip(PRAGMAS, found, strict=True)) == PRAGMAS
+
+
+PRAGMAS = {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 12000}
+
+
+def test_what_fails_in_a_transaction_leaves_nothing(synced: str) -> None:
+    before = export(synced)
+    with pytest.raises(UserError, match=r"(?i)foreign key"):
+        _add_params(synced, "(SELECT min(content) FROM artifact)", "'no such content'")
+    assert export(synced) == before
+
+
+def _add_params(url: str, *contents: str) -> None:
+    with open_registry(url, writes=True) as session:
+        for content in contents:
+            session.connection().execute(text(f"INSERT INTO param VALUES ({content}, 'x', '1')"))
+
+
+@pytest.fixture
+def file(synced_sqlite: Path, tmp_path: Path) -> Path:
+    """A SQLite registry of this test's own."""
+    path = tmp_path / "registry.db"
+    path.write_bytes(synced_sqlite.read_bytes())
+    return path
+
+
+def test_a_locked_database_is_waited_for_and_then_named(file: Path) -> None:
+    before = export(str(file))
+    holder = sqlite3.connect(file, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    engine = make_engine(registry_url(str(file)), busy_timeout_seconds=0.01)
+    with pytest.raises(UserError, match="another process has held the database"), writing(engine):
+        pass
+    assert export(str(file)) == before  # readers are not kept out
+    holder.rollback()
+    with writing(engine) as connection:
+        create_or_check(connection, "registry.db")
+
+
+def test_a_read_only_database_can_be_read_and_says_so_when_written(file: Path, workspace: Path) -> None:
+    before = export(str(file))
+    url = f"sqlite:///file:{file}?mode=ro&uri=true"
+    assert export(url) == before
+    with pytest.raises(UserError, match="the database is read-only; nothing was recorded"):
+        sync(url=url)
+    assert export(str(file)) == before
+
+
+def test_a_truncated_database(file: Path, workspace: Path) -> None:
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="the database is damaged; move it away"):
+        sync(url=str(file))
+    assert file.read_bytes()[: len(whole) // 2] == whole[: len(whole) // 2]
+
+
+def test_a_file_that_is_no_database(tmp_path: Path, workspace: Path) -> None:
+    file = tmp_path / "notes.db"
+    file.write_text("these are notes, not a database, and they are longer than a header\n" * 20)
+    with pytest.raises(UserError, match="not an SQLite database"), open_registry(str(file)):
+        pass
+    with pytest.raises(UserError, match="not an SQLite database"):
+        sync(url=str(file))
+    assert file.read_text().startswith("these are notes")
+
+
+def test_an_empty_file_is_an_empty_database(tmp_path: Path, workspace: Path) -> None:
+    file = tmp_path / "registry.db"
+    file.touch()
+    with pytest.raises(UserError, match="holds no registry"), open_registry(str(file)):
+        pass
+    assert sync(url=str(file)).num_new == 17
