@@ -9,10 +9,13 @@ import fcntl
 import json
 import math
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gpd import artifacts
 from gpd.artifacts import UserError
@@ -21,11 +24,12 @@ from gpd.params import Params
 from gpd.shards import KINDS, NEGATIVE, Sample, content_settings, shard_name, write_shard
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 PROMPTS, OUTPUT = Path("data/prompts"), Path("data/latents")
 MAX_SHOWN = 10  # broken clips named in the error
-BATCH_VALUES = 2_000_000  # latent values that roll out together: one clip of 480 x 832, hundreds of the miniature's
+BATCH_VALUES, MAX_BATCH = 2_000_000, 8  # latent values and clips at once: one clip of 480 x 832, 8 of the miniature
 
 Row = dict[str, str]  # a line of prompts.jsonl or clips.jsonl
 Encoder = Callable[
@@ -55,12 +59,12 @@ class Work:
         self.shards, self.results = folder / "shards", folder / "results"
 
     def result(self, job: Job) -> dict[str, Any] | None:
-        """What is known of a finished job: number of samples, broken clips. None while it is not done."""
-        path = self.results / f"{job.name}.json"
-        if not path.exists():
+        """What is known of a finished job: size of its shard, number of samples, broken clips. None if not done."""
+        path, shard = self.results / f"{job.name}.json", self.shards / job.name
+        if not (path.exists() and shard.exists()):
             return None
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return result
+        return result if result["size"] == shard.stat().st_size else None
 
     def do(self, job: Job, encoder: Encoder, on_row: Callable[[], None]) -> None:
         """Writes a job's shard, then its result, which says that the shard is whole."""
@@ -76,7 +80,8 @@ class Work:
                 on_row()
 
         num_samples = write_shard(self.shards / job.name, samples())
-        artifacts.write_json(self.results / f"{job.name}.json", {"num_samples": num_samples, "broken": broken})
+        result = {"size": (self.shards / job.name).stat().st_size, "num_samples": num_samples, "broken": broken}
+        artifacts.write_json(self.results / f"{job.name}.json", result)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -85,6 +90,11 @@ class Work:
         with open(self.folder.with_suffix(".lock"), "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def remove(self) -> None:
+        """Only under the lock: whoever waits for it will find no shards and leave."""
+        shutil.rmtree(self.folder)
+        self.folder.with_suffix(".lock").unlink()
 
 
 def run(params: Params, shard: str) -> None:
@@ -105,7 +115,9 @@ def run(params: Params, shard: str) -> None:
     jobs = plan(params)
     work = Work(artifacts.WORK / "encode" / artifacts.hash_json([inputs, settings])[:16])
     with artifacts.recording_run("encode", settings) as record:
+        started = time.monotonic()
         _encode(params, work, jobs[part::num_parts], _device(part), record)
+        record["device_seconds"] = time.monotonic() - started
         with work.locked():
             manifest = assemble(params, work, jobs, inputs)
         if manifest is not None:
@@ -214,38 +226,52 @@ def clip_encoder(params: Params, device: str) -> Encoder:
     from gpd.clips import BrokenClipError
 
     codec = wan.ClipCodec(Path(params.model.path), device)
+    size = batch_size(codec.latent_shape(params.model.num_frames, params.model.height, params.model.width))
 
     def encode(rows: list[Row]) -> Iterator[Sample | Row]:
-        for row in rows:
-            try:
-                latents = _encode_clip(codec, row, params)
-            except BrokenClipError as error:
-                yield {"file": row["file"], "reason": str(error)}
-            else:
-                yield row["id"], {"latents.npy": _stored(latents, params), "text.json": {"id": row["text"]}}
+        for start in range(0, len(rows), size):
+            good, frames = [], []
+            for row in rows[start : start + size]:
+                try:
+                    frames.append(_load_frames(row, params))
+                    good.append(row)
+                except BrokenClipError as error:
+                    yield {"file": row["file"], "reason": str(error)}
+            if good:
+                generators: Any = [_generator(row, params) for row in good]  # diffusers takes one for each clip
+                latents = codec.encode(np.stack(frames), params.encode.posterior, generators)
+                for row, latent in zip(good, latents, strict=True):
+                    yield row["id"], {"latents.npy": _stored(latent, params), "text.json": {"id": row["text"]}}
 
     return encode
 
 
-def _encode_clip(codec: Any, row: Row, params: Params) -> "Tensor":
-    import torch
+def batch_size(latent_shape: tuple[int, ...]) -> int:
+    """How many clips go through a network at once; follows from their size alone, so that bytes do not vary."""
+    return min(MAX_BATCH, max(1, BATCH_VALUES // math.prod(latent_shape)))
 
+
+def _load_frames(row: Row, params: Params) -> np.ndarray:
     from gpd.clips import load_clip
 
     path = Path(params.prepare.source) / row["file"]
     if not path.is_file() or artifacts.hash_file(path) != row["sha256"]:
         state = "has changed" if path.is_file() else "is gone"
         raise UserError(f"{path}: {state} since {PROMPTS}/clips.jsonl was written; run `gpd prepare` again")
-    frames = load_clip(
+    return load_clip(
         path,
         frames_per_second=params.encode.frames_per_second,
         num_frames=params.model.num_frames,
         height=params.model.height,
         width=params.model.width,
     )
-    seed = int(artifacts.hash_json([params.encode.seed, row["id"]])[:15], 16)
-    latents: Tensor = codec.encode(frames[None], params.encode.posterior, torch.Generator().manual_seed(seed))[0]
-    return latents
+
+
+def _generator(row: Row, params: Params) -> "torch.Generator":
+    """Of a sampled posterior: depends on seed and clip alone."""
+    import torch
+
+    return torch.Generator().manual_seed(int(artifacts.hash_json([params.encode.seed, row["id"]])[:15], 16))
 
 
 def rollout_encoder(params: Params, device: str) -> Encoder:
@@ -259,7 +285,7 @@ def rollout_encoder(params: Params, device: str) -> Encoder:
     shape = wan.ClipCodec(folder).latent_shape(params.model.num_frames, params.model.height, params.model.width)
 
     def encode(rows: list[Row]) -> Iterator[Sample]:
-        size = max(1, BATCH_VALUES // math.prod(shape))
+        size = batch_size(shape)
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
             embeddings = [texts.encode([row["caption"]])[0] for row in batch]
@@ -308,8 +334,7 @@ def assemble(params: Params, work: Work, jobs: list[Job], inputs: dict[str, dict
     Raises:
         UserError: more clips are broken than params.encode.max_broken_share allows; the old folder stays.
     """
-    results = {job.name: work.result(job) for job in jobs}
-    done = [(job, result) for job in jobs if (result := results[job.name]) is not None]
+    done = [(job, result) for job in jobs if (result := work.result(job)) is not None]
     if len(done) < len(jobs):
         return None
     broken = [entry for _, result in done for entry in result["broken"]]
@@ -329,7 +354,7 @@ def assemble(params: Params, work: Work, jobs: list[Job], inputs: dict[str, dict
     )
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     artifacts.move_into_place(work.shards, OUTPUT)
-    shutil.rmtree(work.folder)
+    work.remove()
     return manifest
 
 
