@@ -17,7 +17,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 tiny_app = typer.Typer(help="The miniature Wan that the default profile distils.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure speed and memory beside their goals.")
 app.add_typer(tiny_app, name="tiny")
+app.add_typer(bench_app, name="bench")
 app.add_typer(registry_app, name="registry")
 
 
@@ -91,6 +93,47 @@ def report() -> None:
     from gpd.commands import report
 
     report.run(_params())
+
+
+@app.command()
+def table() -> None:
+    """Print the students beside the teacher, and where the page is."""
+    from gpd.commands import report
+
+    report.show(_params())
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Option(help="what the clip shall show")],
+    out: Annotated[Path, typer.Option(help="the mp4 to write")] = Path("clip.mp4"),
+    student: Annotated[str | None, typer.Option(help="a stage's student, such as k8; else the last stage's")] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="a folder, or a question to the registry: champion, best:6, a hash")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of the noise")] = 0,
+) -> None:
+    """Make a clip with a student."""
+    from gpd.commands import generate
+
+    generate.run(_params(), prompt=prompt, out=out, student=student, checkpoint=checkpoint, seed=seed)
+
+
+@bench_app.callback(invoke_without_command=True)
+def bench(context: typer.Context) -> None:
+    """Measure speed and memory beside their goals."""
+    if context.invoked_subcommand is None:
+        from gpd.commands import bench
+
+        bench.run(_params())
+
+
+@bench_app.command("registry")
+def bench_registry() -> None:
+    """Measure the registry with 100,000 checkpoints."""
+    from gpd.commands import bench_registry
+
+    bench_registry.run()
 
 
 @tiny_app.command("train")

@@ -72,8 +72,14 @@ def test_every_value_of_a_profile_has_its_line(profile: str) -> None:
             {"distill.states": {"stream": 0.5, "clips": 0.0, "rollouts": 0.5}},
             "distill.states.rollouts is above 0, but encode.rollouts.num is 0",
         ),
-        ({"evaluate.subjects.k3": {"checkpoint": "data/students/k3"}}, "evaluate.subjects.k3: not 'teacher' and not one"),
-        ({"evaluate.subjects.k8.checkpoint": "elsewhere"}, "subjects.k8.checkpoint='elsewhere' must be 'data/students/k8'"),
+        (
+            {"evaluate.subjects.k3": {"checkpoint": "data/students/k3"}},
+            "evaluate.subjects.k3: not 'teacher' and not one",
+        ),
+        (
+            {"evaluate.subjects.k8.checkpoint": "elsewhere"},
+            "subjects.k8.checkpoint='elsewhere' must be 'data/students/k8'",
+        ),
         ({"evaluate.baselines.teacher-6.steps": 7}, "evaluate.baselines.teacher-6.steps=7 does not divide"),
     ],
 )
@@ -127,7 +133,10 @@ def test_any_rising_list_of_horizons_is_a_curriculum(tmp_path: Path, horizons: l
 
 def test_horizons_must_rise(tmp_path: Path) -> None:
     raw = yaml.safe_load(profile_text("tiny-wan"))["distill"]["stages"]
-    swapped = {"k2": raw["k2"] | {"previous": "data/tiny-wan", "tail": 2}, "k1": raw["k1"] | {"previous": "data/students/k2"}}
+    swapped = {
+        "k2": raw["k2"] | {"previous": "data/tiny-wan", "tail": 2},
+        "k1": raw["k1"] | {"previous": "data/students/k2"},
+    }
     path = write(tmp_path, {"distill.stages": swapped})
-    with pytest.raises(UserError, match="k1.horizon=1 does not rise above 2"):
+    with pytest.raises(UserError, match=r"k1.horizon=1 does not rise above 2"):
         load_params(path)

@@ -29,7 +29,9 @@ def student(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("steps", "guidance_scale"), [(6, 1.0), (6, 4.0), (48, 4.0)])
-def test_plain_diffusers_samples_what_we_sample(small_wan: Path, student: Path, steps: int, guidance_scale: float) -> None:
+def test_plain_diffusers_samples_what_we_sample(
+    small_wan: Path, student: Path, steps: int, guidance_scale: float
+) -> None:
     from diffusers import WanPipeline
 
     noise = seeded_noise(SHAPE, seed=0, index=0)

@@ -1,0 +1,171 @@
+"""`gpd bench`: speed and memory beside their goals, as ratios of one run: machines are noisy, ratios less so."""
+
+import dataclasses
+import itertools
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpd.commands.distill import LATENTS, make_stage
+from gpd.params import Params
+
+if TYPE_CHECKING:
+    from gpd.trainer import Stage
+
+NUM_STEPS, NUM_ROUNDS = 24, 3
+NUM_CALLS = 5
+READ_SECONDS = 3.0
+
+Row = tuple[str, float, str, float, bool]  # what, figure, unit, goal, whether smaller is better
+
+
+def run(params: Params) -> None:
+    """Measures and prints a table; runs in the repository with `dvc repro` done."""
+    rows: list[Row] = [("gpd --help", _seconds_of(["gpd", "--help"]), "s", 0.5, True)]
+    rows.append(("dvc repro with nothing to do", _seconds_of(["dvc", "repro"]), "s", 5.0, True))
+    for name in params.distill.stages:
+        ratio, seconds = train_step_ratio(params, name)
+        rows.append((f"{name}: train step over its bare evaluations", ratio, "x", 1.10, True))
+        speed = read_samples_per_second(params) * seconds / params.distill.stages[name].batch
+        rows.append((f"{name}: reading shards over consuming them", speed, "x", 20.0, False))
+    first = next(iter(params.distill.stages))
+    rows.append((f"{first}: memory that 200 iterations more take", growth_mib(params, first), "MiB", 16.0, True))
+    _print(rows)
+
+
+def _seconds_of(command: list[str]) -> float:
+    """Median wall time of a command."""
+    seconds = []
+    for _ in range(NUM_CALLS):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def _short_stage(params: Params, name: str, iterations: int, work: Path, device: Any) -> "Stage":
+    stage = make_stage(params, name, work, device)
+    shorter = stage.params.model_copy(update={"iterations": iterations})
+    distill = stage.distill.model_copy(
+        update={"probe": stage.distill.probe.model_copy(update={"num_states": 1}), "save_every_seconds": 10**9}
+    )
+    return dataclasses.replace(stage, params=shorter, distill=distill)
+
+
+def _step_seconds(params: Params, name: str, iterations: int, on_iteration: Callable[[int], None]) -> list[float]:
+    """Wall time of each iteration of the real loop, the first two left out."""
+    from accelerate import Accelerator
+
+    from gpd.trainer import train_stage
+
+    accelerator = Accelerator(mixed_precision="bf16" if params.model.dtype == "bfloat16" else "no")
+    work = Path(tempfile.mkdtemp())
+    stamps: list[float] = []
+
+    def stamp(iteration: int, loss: float) -> None:
+        stamps.append(time.perf_counter())
+        on_iteration(iteration)
+
+    try:
+        train_stage(_short_stage(params, name, iterations, work, accelerator.device), accelerator, stamp)
+    finally:
+        shutil.rmtree(work)
+    return [after - before for before, after in itertools.pairwise(stamps[2:])]
+
+
+def _bare_seconds(params: Params, name: str) -> list[float]:
+    """Wall time of the network evaluations of one iteration and nothing else, the optimiser's step included."""
+    import torch
+    from accelerate import Accelerator
+
+    from gpd.targets import forwards_per_target
+    from gpd.velocity import join_text, stack_text
+
+    accelerator = Accelerator(mixed_precision="bf16" if params.model.dtype == "bfloat16" else "no")
+    device = accelerator.device
+    stage = _short_stage(params, name, NUM_STEPS, Path("unused"), device)
+    stage.student.requires_grad_(True)
+    student, optimizer = accelerator.prepare(
+        stage.student, torch.optim.AdamW(stage.student.parameters(), lr=stage.params.learning_rate)
+    )
+    batch = stage.params.batch
+    cost = forwards_per_target(stage.params.horizon, stage.params.tail, stage.previous_horizon)
+    latents = torch.randn(batch, *stage.latent_shape, device=device)
+    text = stack_text([stage.texts[n % len(stage.texts)] for n in range(batch)]).to(device)
+    both = join_text(text, stage.negative[None].to(device).expand(batch, -1, -1))
+    timesteps = torch.full((batch,), 500, device=device)
+    seconds = []
+    for _ in range(NUM_STEPS):
+        started = time.perf_counter()
+        with torch.no_grad():
+            for _ in range(cost["previous"]):
+                stage.previous(latents, timesteps, text)  # type: ignore[misc]
+            for _ in range(cost["teacher"] // 2):
+                stage.teacher(torch.cat([latents, latents]), torch.cat([timesteps, timesteps]), both)
+        with accelerator.autocast():
+            loss = student(latents, timesteps, text).square().mean()
+        accelerator.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        loss.item()
+        seconds.append(time.perf_counter() - started)
+    return seconds[2:]
+
+
+def train_step_ratio(params: Params, name: str) -> tuple[float, float]:
+    """Time of a train step over the time of its network evaluations, and the former in seconds; rounds alternate."""
+    ratios, steps = [], []
+    for _ in range(NUM_ROUNDS):
+        step = statistics.median(_step_seconds(params, name, NUM_STEPS, lambda _: None))
+        ratios.append(step / statistics.median(_bare_seconds(params, name)))
+        steps.append(step)
+    return statistics.median(ratios), statistics.median(steps)
+
+
+def read_samples_per_second(params: Params) -> float:
+    """Clip latents and their texts read from the shards, one after the other in a mixed order."""
+    import numpy as np
+
+    from gpd.shards import open_latents
+
+    data = open_latents(LATENTS, params)
+    texts = data.texts()
+    if not data.num_clips:
+        return float("nan")
+    rng = np.random.default_rng(0)
+    started, number = time.perf_counter(), 0
+    while time.perf_counter() - started < READ_SECONDS:
+        latents, text_id = data.clip(int(rng.integers(data.num_clips)))
+        latents.sum() + texts[text_id].sum()  # touches every byte
+        number += 1
+    return number / (time.perf_counter() - started)
+
+
+def growth_mib(params: Params, name: str) -> float:
+    """Resident memory gained between iterations 40 and 240 of the loop."""
+    sizes: dict[int, float] = {}
+
+    def note(iteration: int) -> None:
+        if iteration in (40, 240):
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            sizes[iteration] = pages * 4096 / 2**20
+
+    _step_seconds(params, name, 240, note)
+    return sizes[240] - sizes[40]
+
+
+def _print(rows: list[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("measured", "figure", "goal", "")
+    for what, figure, unit, goal, is_smaller_better in rows:
+        is_met = figure <= goal if is_smaller_better else figure >= goal
+        sign = "<=" if is_smaller_better else ">="
+        table.add_row(what, f"{figure:.2f} {unit}", f"{sign} {goal:g} {unit}", "met" if is_met else "MISSED")
+    Console(width=110).print(table)

@@ -1,0 +1,44 @@
+import pytest
+import yaml
+
+from tests.dvc_deps import ROOT, code_of, stages
+
+SECTIONS = ["prepare", "encode", "reference", "distill", "evaluate", "report"]
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_stage_depends_on_the_code_that_it_imports(name: str) -> None:
+    deps = [dep for dep in stages()[name]["deps"] if dep.endswith(".py")]
+    assert deps == code_of(name), "run `python -m tests.dvc_deps`"
+
+
+def test_one_word_names_section_stage_command_and_folder() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert list(stages()) == SECTIONS
+    for name, stage in stages().items():
+        assert name in params
+        assert str(stage["cmd"]).split()[:2] == ["gpd", name]
+
+
+def test_a_distillation_stage_reads_no_other_stages_params() -> None:
+    """Else a change to k3 would rerun k2."""
+    distill = stages()["distill"]["params"]
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())["distill"]
+    named = {entry.split(".")[1] for entry in distill if entry.startswith("distill.")}
+    assert "distill" not in distill
+    assert named == set(params) - {"save_every_seconds"}  # how often to save does not change the result
+    assert "distill.stages.${key}" in distill
+
+
+def test_the_analytics_of_dvc_are_off() -> None:
+    config = (ROOT / ".dvc" / "config").read_text()
+    assert "analytics = false" in config
+    assert "check_update = false" in config
+
+
+def test_code_of_a_stage_is_only_what_it_needs() -> None:
+    """A comment in a module that a stage does not import reruns nothing."""
+    assert "gpd/metrics/motion.py" not in code_of("distill")
+    assert "gpd/trainer.py" not in code_of("evaluate")
+    assert "gpd/wan.py" not in code_of("prepare")
+    assert not any(file.startswith("gpd/registry") for name in SECTIONS for file in code_of(name))

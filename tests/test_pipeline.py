@@ -1,0 +1,174 @@
+"""The whole pipeline at smoke size: one real `dvc repro` of the miniature in a clean copy of the repository."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+Edit = Callable[[dict[str, Any]], None]
+
+
+def run(*words: str, cwd: Path) -> str:
+    """Runs a command of this environment in the copy; its output, or a failure that shows it."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment |= {"DVC_SITE_CACHE_DIR": str(cwd.parent / "site-cache"), "DVC_NO_ANALYTICS": "1"}
+    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def edit_params(workspace: Path, edit: Edit) -> None:
+    path = workspace / "params.yaml"
+    raw = yaml.safe_load(path.read_text())
+    edit(raw)
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+
+
+def smoke(raw: dict[str, Any]) -> None:
+    """Two stages of a few iterations and four prompts: minutes become seconds."""
+    raw["prepare"]["num_evaluation_prompts"] = 8
+    raw["reference"] |= {"num_prompts": 4, "batch": 4}
+    raw["distill"] |= {"pool_slots": 8, "probe": {"num_states": 2}, "warmup_iterations": 1}
+    common = {"iterations": 3, "batch": 4, "learning_rate": 1e-5}
+    raw["distill"]["stages"] = {
+        "k1": {"horizon": 1, "tail": 1, "previous": "data/tiny-wan", **common},
+        "k8": {"horizon": 8, "tail": 1, "previous": "data/students/k1", **common},
+    }
+    subjects = raw["evaluate"]["subjects"]
+    raw["evaluate"]["subjects"] = {name: subjects[name] for name in ("teacher", "k1", "k8")}
+    raw["evaluate"] |= {"batch": 4, "num_shown_clips": 2, "diversity_prompts": 1, "diversity_seeds": 2}
+    raw["evaluate"]["baselines"] = {"teacher-6": {"steps": 6, "solver": "euler", "guidance_scale": 3.0}}
+    raw["report"]["num_clips"] = 2
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tracked files, as a repository of its own, with `dvc repro` done."""
+    folder = tmp_path_factory.mktemp("clone") / "gpd"
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listing.stdout.split("\0")):
+        if (ROOT / name).is_file() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    edit_params(folder, smoke)
+    run("git", "init", "-q", cwd=folder)
+    run("git", "add", "-A", cwd=folder)
+    run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "smoke", cwd=folder)
+    run("dvc", "repro", cwd=folder)
+    return folder
+
+
+def stale(workspace: Path) -> set[str]:
+    return set(json.loads(run("dvc", "status", "--json", cwd=workspace)))
+
+
+def test_every_stage_leaves_its_artefact(workspace: Path) -> None:
+    for folder in ("prompts", "latents", "reference", "students/k1", "students/k8", "report"):
+        manifest = json.loads((workspace / "data" / folder / "manifest.json").read_text())
+        assert manifest["content"]
+    assert (workspace / "data" / "report" / "report.html").stat().st_size > 10_000
+
+
+def test_lineage_leads_from_the_student_to_the_data(workspace: Path) -> None:
+    def manifest(folder: str) -> dict[str, Any]:
+        return json.loads((workspace / "data" / folder / "manifest.json").read_text())
+
+    last, first = manifest("students/k8"), manifest("students/k1")
+    assert last["inputs"]["previous"]["content"] == first["content"]
+    assert last["inputs"]["teacher"]["content"] == manifest("tiny-wan")["content"]
+    assert first["inputs"]["latents"]["content"] == manifest("latents")["content"]
+    assert manifest("latents")["inputs"]["prompts"]["content"] == manifest("prompts")["content"]
+
+
+def test_a_second_repro_has_nothing_to_do(workspace: Path) -> None:
+    assert stale(workspace) == set()
+    assert "up to date" in run("dvc", "repro", cwd=workspace)
+
+
+def test_git_sees_only_the_lock_and_the_metrics(workspace: Path) -> None:
+    changed = {line[3:].split("/")[0] for line in run("git", "status", "--porcelain", cwd=workspace).splitlines()}
+    assert changed <= {"dvc.lock", "data"}
+    new = run("git", "status", "--porcelain", "-uall", cwd=workspace)
+    assert all("evaluations/" in line or "dvc.lock" in line for line in new.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (lambda raw: raw["distill"]["stages"]["k8"].update(learning_rate=2e-5), {"distill@k8"}),
+        (lambda raw: raw["report"].update(title="Another"), {"report"}),
+        (lambda raw: raw["distill"].update(save_every_seconds=7), set()),
+        (lambda raw: raw["distill"].update(seed=7), {"distill@k1", "distill@k8"}),
+    ],
+    ids=["one stage", "report", "how often to save", "seed"],
+)
+def test_params_make_stale_what_reads_them(workspace: Path, edit: Edit, expected: set[str]) -> None:
+    before = (workspace / "params.yaml").read_text()
+    edit_params(workspace, edit)
+    try:
+        assert stale(workspace) == expected
+    finally:
+        (workspace / "params.yaml").write_text(before)
+
+
+@pytest.mark.parametrize(
+    ("file", "is_stale"), [("gpd/trainer.py", True), ("gpd/metrics/motion.py", False), ("gpd/cli.py", False)]
+)
+def test_code_makes_stale_what_imports_it(workspace: Path, file: str, is_stale: bool) -> None:
+    path = workspace / file
+    before = path.read_text()
+    path.write_text(before + "# a comment\n")
+    try:
+        assert ("distill@k8" in stale(workspace)) == is_stale
+    finally:
+        path.write_text(before)
+
+
+def test_metrics_name_the_subjects(workspace: Path) -> None:
+    shown = run("dvc", "metrics", "show", "--json", cwd=workspace)
+    files = json.loads(shown)[""]["data"]
+    subjects = files[str(Path("data") / "evaluations" / "k8" / "metrics.json")]["data"]
+    assert subjects["k8"]["trajectory_error"] > 0
+
+
+def test_the_student_is_a_plain_pipeline_that_samples_what_we_sample(workspace: Path) -> None:
+    from diffusers import WanPipeline
+
+    from gpd import wan
+    from gpd.sampler import sample, seeded_noise
+    from gpd.schedule import make_grid
+    from gpd.velocity import stack_text
+
+    folder = workspace / "data" / "students" / "k8"
+    caption = "a blue square moves up quickly over a striped background"
+    noise = seeded_noise((1, 16, 5, 8, 8), seed=3, index=0)
+    pipeline = WanPipeline.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    theirs = pipeline(
+        caption,
+        height=64,
+        width=64,
+        num_frames=17,
+        num_inference_steps=6,
+        guidance_scale=1.0,
+        latents=noise,
+        output_type="latent",
+    ).frames
+    text = stack_text(wan.TextEncoder(folder).encode([caption]))
+    network = wan.load_network(folder, merge_padding=True)
+    ours = sample(network, noise, text, make_grid(48, 3.0).every(8))[-1]
+    assert (ours - theirs).norm() / theirs.norm() < 1e-4
