@@ -56,6 +56,8 @@ def write_text(path: Path, text: str) -> None:
     try:
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, error.filename or str(path)) from None  # a full disk names no file
     finally:
         partial.unlink(missing_ok=True)
 

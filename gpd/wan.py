@@ -131,6 +131,7 @@ def load_network(
     """The transformer of a pipeline folder, in eval mode. Safetensors only; what Wan keeps in float32 stays so."""
     from diffusers import WanTransformer3DModel
 
+    _quiet()
     check_model(Path(folder))
     transformer = WanTransformer3DModel.from_pretrained(
         folder, subfolder="transformer", torch_dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
@@ -140,12 +141,22 @@ def load_network(
     return VelocityNetwork(transformer.eval(), merge_padding)
 
 
+def _quiet() -> None:
+    """The libraries' bars for loading a file would stand between ours."""
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+
+
 class TextEncoder:
     """Tokenizer and text encoder of a pipeline folder."""
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         from transformers import AutoTokenizer, UMT5EncoderModel
 
+        _quiet()
         check_model(Path(folder))
         self.tokenizer = AutoTokenizer.from_pretrained(Path(folder) / "tokenizer", local_files_only=True)
         self.encoder = UMT5EncoderModel.from_pretrained(
@@ -178,6 +189,7 @@ class ClipCodec:
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         from diffusers import AutoencoderKLWan
 
+        _quiet()
         check_model(Path(folder))
         self.device = device
         self.vae = AutoencoderKLWan.from_pretrained(
@@ -200,7 +212,7 @@ class ClipCodec:
         """Normalised latents [B, C, f, h, w] of frames [B, F, H, W, 3] uint8.
 
         Args:
-            posterior: "mode", or "sample" drawn with `generator`.
+            posterior: "mode", or "sample" drawn with `generator`, or with one for each clip.
         """
         clips = torch.from_numpy(frames).movedim(-1, 1).to(self.device).float() / 127.5 - 1.0
         distribution = self.vae.encode(clips).latent_dist
