@@ -17,7 +17,6 @@ from gpd.commands.measuring import Bench, Result
 from gpd.commands.reference import LATENTS, OUTPUT, PROMPTS, open_reference
 from gpd.commands.subjects import load_student, load_teacher, make_baselines
 from gpd.metrics.catalogue import CATALOGUE
-from gpd.metrics.reference_set import ReferenceSet
 from gpd.metrics.score import Score
 from gpd.params import Params
 from gpd.shards import open_latents
@@ -44,7 +43,7 @@ def run(params: Params, name: str) -> None:
         results = _measure(params, name, bench, torch.from_numpy(latents.negative()).float())
         with artifacts.replacing(EVALUATIONS / name) as folder:
             _write_scores(folder, protocol, checkpoint["content"], results)
-            manifest = _write_samples(folder / "samples", params, protocol, checkpoint, bench.reference, results)
+            manifest = _write_samples(folder / "samples", params, protocol, checkpoint, results)
         record |= {
             "outputs": [
                 {"path": str(EVALUATIONS / name / "samples"), "kind": "samples", "content": manifest["content"]}
@@ -133,14 +132,13 @@ def _write_samples(
     params: Params,
     protocol: dict[str, Any],
     checkpoint: dict[str, Any],
-    reference: ReferenceSet,
     results: list[Result],
 ) -> dict[str, Any]:
-    """The first clips of each subject as mp4, with a manifest that says of which prompt and seed they are."""
+    """The shown clips of each subject as mp4, with a manifest that says of which prompt and seed they are."""
     clips = []
     for result in results:
         name = result.subject.name
-        for sample, frames in zip(reference.samples, result.shown, strict=False):  # the first few of all
+        for sample, frames in result.shown:
             file = f"{name}-{sample.index:03d}-seed{sample.seed}.mp4"
             write_mp4(folder / file, frames, params.encode.frames_per_second)
             clips.append({"file": file, "subject": name, "prompt": sample.text, "seed": sample.seed})

@@ -21,6 +21,8 @@ from gpd.tiny import oracle
 
 SAME_SIGMA = 1e-6
 
+Shown = list[tuple[Sample, np.ndarray]]  # a few samples with their clips, [F, H, W, 3] uint8
+
 
 @dataclass(frozen=True)
 class Result:
@@ -29,7 +31,7 @@ class Result:
     subject: Subject
     scores: dict[str, Score]
     curve: dict[int, float]  # step of the subject's grid -> trajectory error there
-    shown: list[np.ndarray]  # the first clips, [F, H, W, 3] uint8
+    shown: Shown
 
 
 class Bench:
@@ -49,8 +51,20 @@ class Bench:
     def describe_reference(self, teacher: Subject) -> Result:
         """What can be said of the reference alone: its distance to itself says nothing and is left out."""
         scores = score(self.reference.measures, self.reference.seeds, None, self.reference.clips)
-        shown = next(self.reference.parts(self.params.evaluate.num_shown_clips)).frames
-        return Result(teacher, scores, {}, list(shown))
+        parts = self.reference.parts(self.params.evaluate.batch)
+        shown = [pair for part in parts for pair in self._pick_shown(part.samples, part.frames)]
+        return Result(teacher, scores, {}, shown)
+
+    def _pick_shown(self, samples: list[Sample], frames: np.ndarray) -> Shown:
+        """Those of a batch that are kept as clips: of the first seed, spread over the prompts."""
+        num_prompts, num_shown = self.params.reference.num_prompts, self.params.evaluate.num_shown_clips
+        wanted = {number * num_prompts // num_shown for number in range(num_shown)}
+        first_seed = self.params.reference.seeds[0]
+        return [
+            (sample, clip)
+            for sample, clip in zip(samples, frames, strict=True)
+            if sample.seed == first_seed and sample.index in wanted
+        ]
 
     def measure(self, subject: Subject) -> Result:
         """Samples, decodes and scores one subject."""
@@ -66,9 +80,9 @@ class Bench:
         curve = dict(zip(steps, measures["curve"].mean(0).tolist(), strict=True))
         return Result(subject, scores, curve, shown)
 
-    def _measure_samples(self, subject: Subject, on_done: Callable[[int], None]) -> tuple[Measures, list[np.ndarray]]:
+    def _measure_samples(self, subject: Subject, on_done: Callable[[int], None]) -> tuple[Measures, Shown]:
         rows: list[Measures] = []
-        shown: list[np.ndarray] = []
+        shown: Shown = []
         num_done = 0
         for part in self.reference.parts(self.params.evaluate.batch):
             trajectory = sample_batch(subject, part.samples, self.texts, self.shape)
@@ -80,7 +94,7 @@ class Bench:
                 for own, kept in self._shared_points(subject)
             ]
             rows.append(measures | {"curve": np.stack(errors, 1)})
-            shown += list(frames[: self.params.evaluate.num_shown_clips - len(shown)])
+            shown += self._pick_shown(part.samples, frames)
             num_done += len(part.samples)
             on_done(num_done)
         return join(rows), shown

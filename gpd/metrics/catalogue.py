@@ -64,9 +64,9 @@ CATALOGUE = {
     "diversity_ratio": Metric(
         "Diversity", "one", "Distance between seeds of one prompt over the reference's; below 1 is collapse."
     ),
-    "agreement_colour": Metric("Says the right colour", "higher", "Share of clips whose colour is the caption's."),
-    "agreement_shape": Metric("… shape", "higher", "Share of clips whose shape is the caption's."),
-    "agreement_direction": Metric("… direction", "higher", "Share of clips that move as the caption says."),
-    "agreement_speed": Metric("… speed", "higher", "Share of clips whose speed is the caption's."),
-    "agreement_background": Metric("… background", "higher", "Share of clips whose background is the caption's."),
+    "agreement_colour": Metric("Right colour", "higher", "Share of clips whose colour is the caption's."),
+    "agreement_shape": Metric("Right shape", "higher", "Share of clips whose shape is the caption's."),
+    "agreement_direction": Metric("Right direction", "higher", "Share of clips that move as the caption says."),
+    "agreement_speed": Metric("Right speed", "higher", "Share of clips whose speed is the caption's."),
+    "agreement_background": Metric("Right background", "higher", "Share of clips whose background is the caption's."),
 }

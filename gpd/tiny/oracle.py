@@ -56,7 +56,7 @@ def read_scene(frames: np.ndarray) -> Reading:
     shares = _colour_shares(pixels, mask, colour, background)
     centroids = _centroids(shares[seen])
     direction, speed = _read_motion(centroids, FRAME_STRIDE * np.flatnonzero(seen))
-    return Reading(colour, _read_shape(shares[seen], centroids), direction, speed, background)
+    return Reading(colour, _read_shape(shares[seen][::2], centroids[::2]), direction, speed, background)
 
 
 def agreement(frames: np.ndarray, captions: list[str]) -> dict[str, np.ndarray]:
