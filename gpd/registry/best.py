@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, tr
 from sqlmodel import Session, col, select
 
 from gpd.artifacts import UserError
+from gpd.registry.columns import clean_text
 from gpd.registry.documents import comparable
 from gpd.registry.finding import SHORT, near
 from gpd.registry.tables import DIRECTIONS, Artifact, Checkpoint, Evaluation, Location, Param, Protocol, Score
@@ -83,7 +84,7 @@ def best(
     Raises:
         UserError: nothing matches (with what there is instead), several protocols do, or a key is unknown.
     """
-    question = _Question(steps, metric, role, where or {})
+    question = _Question(steps, clean_text(metric), role, clean_text(dict(where or {})))
     _check_where(question, session)
     chosen = _choose_protocol(question, protocol, session)
     direction = _direction(question, chosen.hash, session)
@@ -180,7 +181,7 @@ def find_protocol(*, key: str, session: Session) -> Protocol:
     Raises:
         UserError: none or several begin so.
     """
-    low = key.lower()
+    low = clean_text(key).lower()
     in_range = select(Protocol).where(Protocol.hash >= low, Protocol.hash < low + "g").order_by(Protocol.hash)
     matches = session.exec(in_range.limit(6)).all()
     if len(matches) == 1:

@@ -1,10 +1,11 @@
 """The types that the registry's columns are made of, the same on SQLite and PostgreSQL."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from annotated_types import Interval
-from pydantic import BeforeValidator, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, StringConstraints
 from sqlalchemy import DateTime, Dialect, MetaData
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
@@ -13,7 +14,7 @@ from sqlmodel import SQLModel
 def clean_text(value: Any) -> Any:
     """JSON with what no database can hold as text (NUL, lone surrogates) replaced by U+FFFD, at any depth."""
     if isinstance(value, str):
-        return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return re.sub("[\0\ud800-\udfff]", "\ufffd", value)
     if isinstance(value, dict):
         return {clean_text(key): clean_text(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -28,6 +29,8 @@ Text = Annotated[str, BeforeValidator(clean_text)]
 Int = Annotated[int, Interval(ge=-(2**31), le=2**31 - 1)]
 Count = Annotated[int, Interval(ge=0, le=2**31 - 1)]
 BigCount = Annotated[int, Interval(ge=0, le=2**63 - 1)]
+
+CHECKED: Any = ConfigDict(extra="forbid")  # of what is recorded: a field that no table has is a mistake
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlmodel import Session, col, select
 
 from gpd.artifacts import UserError, load_manifest
+from gpd.registry.columns import clean_text
 from gpd.registry.tables import Artifact, Location, Promotion
 
 SHORT = 12  # hexadecimal digits of a hash as printed
@@ -66,6 +67,7 @@ def find_artifact(
     Raises:
         UserError: nothing, or more than one, is meant.
     """
+    key = clean_text(key)
     content = alias_content(alias=key, session=session)
     if content is not None:
         matches = list(session.exec(select(Artifact).where(Artifact.content == content)))

@@ -20,8 +20,9 @@ def insert_missing(connection: Connection, model: type[SQLModel], rows: Rows) ->
     """Adds the rows whose key is new and leaves the others as they are. Returns how many were new."""
     if not rows:
         return 0
-    done = connection.execute(_insert(connection, t.table_of(model)).on_conflict_do_nothing(), rows)
-    return max(done.rowcount, 0)
+    table = t.table_of(model)
+    added = _insert(connection, table).on_conflict_do_nothing().returning(*table.primary_key)
+    return len(connection.execute(added, rows).all())  # drivers do not count what many rows at once inserted
 
 
 def insert_or_replace(connection: Connection, model: type[SQLModel], rows: Rows) -> None:

@@ -16,7 +16,7 @@ from gpd.registry.engine import make_engine, registry_url, shown, writing
 from gpd.registry.recording import record
 from gpd.registry.schema import create_or_check
 
-DOCUMENTS_AT_ONCE = 50  # in one transaction: short enough that others get their turn
+DOCUMENTS_AT_ONCE = 20  # in one transaction: short enough that others get their turn
 PROBLEMS_KEPT = 20
 
 

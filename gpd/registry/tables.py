@@ -20,7 +20,7 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKeyConstraint, 
 from sqlalchemy import String as Str
 from sqlmodel import Field, SQLModel
 
-from gpd.registry.columns import BigCount, Count, Hash, Int, Name, Path_, Record, Text, UtcDateTime
+from gpd.registry.columns import CHECKED, BigCount, Count, Hash, Int, Name, Path_, Record, Text, UtcDateTime
 
 DIRECTIONS = ("lower", "higher", "one")
 UNKNOWN = "unknown"  # kind of an artifact that others refer to and that was never seen itself
@@ -45,8 +45,10 @@ class ArtifactBase(Record):
     manifest_hash: Hash | None = None
 
 
-class ArtifactCreate(ArtifactBase, extra="forbid"):
+class ArtifactCreate(ArtifactBase):
     """A checked `Artifact` to record."""
+
+    model_config = CHECKED
 
 
 class Artifact(ArtifactBase, table=True):
@@ -74,8 +76,10 @@ class CheckpointBase(Record):
     samples_seen: BigCount | None = Field(default=None, sa_type=BigInteger)
 
 
-class CheckpointCreate(CheckpointBase, extra="forbid"):
+class CheckpointCreate(CheckpointBase):
     """A checked `Checkpoint` to record."""
+
+    model_config = CHECKED
 
 
 class Checkpoint(CheckpointBase, table=True):
@@ -93,8 +97,10 @@ class LocationBase(Record):
     dvc_md5: Name | None = None
 
 
-class LocationCreate(LocationBase, extra="forbid"):
+class LocationCreate(LocationBase):
     """A checked `Location` to record."""
+
+    model_config = CHECKED
 
 
 class Location(LocationBase, table=True):
@@ -112,8 +118,10 @@ class ParamBase(Record):
     value: Text
 
 
-class ParamCreate(ParamBase, extra="forbid"):
+class ParamCreate(ParamBase):
     """A checked `Param` to record."""
+
+    model_config = CHECKED
 
 
 class Param(ParamBase, table=True):
@@ -131,8 +139,10 @@ class LineageBase(Record):
     parent_kind: Name
 
 
-class LineageCreate(LineageBase, extra="forbid"):
+class LineageCreate(LineageBase):
     """A checked `Lineage` to record."""
+
+    model_config = CHECKED
 
 
 class Lineage(LineageBase, table=True):
@@ -159,8 +169,10 @@ class ProtocolBase(Record):
     fields: dict[str, Any] = Field(sa_type=JSON)
 
 
-class ProtocolCreate(ProtocolBase, extra="forbid"):
+class ProtocolCreate(ProtocolBase):
     """A checked `Protocol` to record."""
+
+    model_config = CHECKED
 
 
 class Protocol(ProtocolBase, table=True):
@@ -185,8 +197,10 @@ class EvaluationBase(Record):
     is_current: bool = True
 
 
-class EvaluationCreate(EvaluationBase, extra="forbid"):
+class EvaluationCreate(EvaluationBase):
     """A checked `Evaluation` to record."""
+
+    model_config = CHECKED
 
 
 class Evaluation(EvaluationBase, table=True):
@@ -218,8 +232,10 @@ class ScoreBase(Record):
     spread: float | None = None
 
 
-class ScoreCreate(ScoreBase, extra="forbid"):
+class ScoreCreate(ScoreBase):
     """A checked `Score` to record."""
+
+    model_config = CHECKED
 
 
 class Score(ScoreBase, table=True):
@@ -259,8 +275,10 @@ class RunBase(Record):
     flow_run_id: Name | None = Field(default=None, index=True)
 
 
-class RunCreate(RunBase, extra="forbid"):
+class RunCreate(RunBase):
     """A checked `Run` to record."""
+
+    model_config = CHECKED
 
 
 class Run(RunBase, table=True):
@@ -278,8 +296,10 @@ class RunOutputBase(Record):
     content: Hash = Field(foreign_key="artifact.content", index=True)
 
 
-class RunOutputCreate(RunOutputBase, extra="forbid"):
+class RunOutputCreate(RunOutputBase):
     """A checked `RunOutput` to record."""
+
+    model_config = CHECKED
 
 
 class RunOutput(RunOutputBase, table=True):
@@ -299,8 +319,10 @@ class PromotionBase(Record):
     because: Text = Field(min_length=1)
 
 
-class PromotionCreate(PromotionBase, extra="forbid"):
+class PromotionCreate(PromotionBase):
     """A checked `Promotion` to record."""
+
+    model_config = CHECKED
 
 
 class Promotion(PromotionBase, table=True):
@@ -320,8 +342,10 @@ class RemarkBase(Record):
     text: Text = Field(min_length=1)
 
 
-class RemarkCreate(RemarkBase, extra="forbid"):
+class RemarkCreate(RemarkBase):
     """A checked `Remark` to record."""
+
+    model_config = CHECKED
 
 
 class Remark(RemarkBase, table=True):

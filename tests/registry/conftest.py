@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from gpd.artifacts import hash_json, reference, write_json, write_manifest
 from gpd.commands.use import profile_text
-from gpd.registry import open_registry, sync
+from gpd.registry import create_or_check, make_engine, open_registry, registry_url, sync, writing
 
 STAGES = {"k1": 1, "k2": 2, "k4": 4, "k8": 8}
 PROTOCOL = {
@@ -50,6 +50,15 @@ def synced_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_workspace(root)
     assert not sync(workspace=root, url=f"{root}/registry.db").problems
     return root / "registry.db"
+
+
+@pytest.fixture(scope="session")
+def made_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite registry without rows; tests copy it."""
+    path = tmp_path_factory.mktemp("made") / "registry.db"
+    with writing(make_engine(registry_url(str(path)))) as connection:
+        create_or_check(connection, "it")
+    return path
 
 
 @pytest.fixture(scope="session")

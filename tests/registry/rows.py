@@ -1,0 +1,41 @@
+"""Rows as `documents` makes them, without the files."""
+
+import math
+from typing import Any
+
+from sqlmodel import SQLModel
+
+from gpd.artifacts import hash_json
+from gpd.registry import tables as t
+
+Rows = dict[type[SQLModel], list[dict[str, Any]]]
+
+
+def evaluation_rows(number: int, value: float, direction: str) -> Rows:
+    """A checkpoint measured by the one metric `m` at 6 steps."""
+    key, protocol, checkpoint = (hash_json([name, number]) for name in ("evaluation", "", "checkpoint"))
+    protocol = hash_json("protocol")
+    fields = t.ProtocolCreate(hash=protocol, num_prompts=1, seeds=[0], fields={})
+    evaluation = t.EvaluationCreate(
+        id=key,
+        checkpoint=checkpoint,
+        protocol=protocol,
+        subject="s",
+        solver="euler",
+        steps=6,
+        guidance_scale=1.0,
+        source="data/evaluations/s",
+        is_complete=True,
+    )
+    is_finite = math.isfinite(value)
+    not_finite = None if is_finite else "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    found = {"value": value if is_finite else None, "not_finite": not_finite, "direction": direction, "num_samples": 1}
+    score = t.ScoreCreate.model_validate({"evaluation": key, "metric": "m", "protocol": protocol, "steps": 6, **found})
+    rows: dict[type[SQLModel], SQLModel] = {t.Protocol: fields, t.Evaluation: evaluation, t.Score: score}
+    return {model: [row.model_dump()] for model, row in rows.items()}
+
+
+def edge_rows(child: str, relation: str, parent: str) -> Rows:
+    """An artifact with one parent; call again for more."""
+    edge = t.LineageCreate(child=child, relation=relation, parent=parent, parent_kind="student")
+    return {t.Lineage: [edge.model_dump()]}

@@ -1,0 +1,233 @@
+"""The rules of `best`: one protocol, complete measurements, finite numbers, ties named, a reason for none."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlmodel import Session
+
+from gpd.artifacts import UserError
+from gpd.registry import best, open_registry, scores, sync
+from gpd.registry.best import _Question, best_statement
+from tests.registry.conftest import content_of, make_evaluation, make_student, score, subject_of
+
+
+def add(
+    workspace: Path, name: str, error: Any, *, direction: str = "lower", num_samples: int = 8, **protocol: Any
+) -> str:
+    """One more student of six steps with one score; returns its hash."""
+    folder = make_student(workspace, name, 8, workspace / "data/students/k4", text=f"student {name}")
+    subject = subject_of(folder, error=error, steps=6)
+    subject["metrics"] = {"trajectory_error": score(error, direction, num_samples)}
+    make_evaluation(workspace, name, {name: subject}, **protocol)
+    return content_of(folder)
+
+
+def test_the_lowest_error_wins(session: Session, workspace: Path) -> None:
+    found = best(session=session, steps=6)
+    (winner,) = found.winners
+    assert (winner.name, winner.value, winner.paths) == ("k8", 0.0625, ["data/students/k8"])
+    assert winner.content == content_of(workspace / "data/students/k8")
+    assert (found.direction, found.num_incomplete, found.num_not_finite) == ("lower", 0, 0)
+
+
+def test_the_base_model_competes_only_when_asked(session: Session) -> None:
+    assert best(session=session, steps=6, role="any").winners[0].subject == "euler-6"
+    assert best(session=session, steps=6, role="base").winners[0].name == "tiny-wan"
+    assert best(session=session, steps=6, role="base", where={"solver": "unipc"}).winners[0].value == 0.3
+
+
+@pytest.mark.parametrize(
+    ("direction", "winner"), [("lower", -3.0), ("higher", 9.0), ("one", 1.25)], ids=["lower", "higher", "one"]
+)
+def test_direction(workspace: Path, synced: str, direction: str, winner: float) -> None:
+    for number, value in enumerate((-3.0, 0.5, 1.25, 9.0)):
+        add(workspace, f"s{number}", value, direction=direction, shift=7.0)
+    sync(url=synced)
+    with open_registry(synced) as session:
+        protocol = _protocol(session, "s0")
+        assert best(session=session, steps=6, protocol=protocol).winners[0].value == winner
+
+
+def test_equally_near_to_one_is_a_tie(workspace: Path, synced: str) -> None:
+    both = {
+        add(workspace, "above", 1.25, direction="one", shift=7.0),
+        add(workspace, "below", 0.75, direction="one", shift=7.0),
+    }
+    add(workspace, "far", 1.5, direction="one", shift=7.0)
+    sync(url=synced)
+    with open_registry(synced) as session:
+        found = best(session=session, steps=6, protocol=_protocol(session, "far"))
+        assert {winner.content for winner in found.winners} == both
+
+
+def test_ties_are_named(workspace: Path, synced: str) -> None:
+    twin = add(workspace, "twin", 0.0625)
+    sync(url=synced)
+    with open_registry(synced) as session:
+        assert {winner.content for winner in best(session=session, steps=6).winners} == {
+            twin,
+            content_of(workspace / "data/students/k8"),
+        }
+
+
+@pytest.mark.parametrize("value", ["nan", "NaN", "inf", "-inf", "-Infinity", None, math.nan])
+def test_what_is_not_finite_is_kept_and_never_best(workspace: Path, synced: str, value: Any) -> None:
+    if isinstance(value, float):  # a token that JSON does not have, but Python writes
+        add(workspace, "broken", 12345.0)
+        path = workspace / "data/evaluations/broken/evaluation.json"
+        path.write_text(path.read_text().replace("12345.0", "NaN"))
+    else:
+        add(workspace, "broken", value)
+    sync(url=synced)
+    with open_registry(synced) as session:
+        found = best(session=session, steps=6)
+        assert (found.winners[0].name, found.num_not_finite) == ("k8", 1)
+        kept = scores(session=session, content=content_of(workspace / "data/students/broken"))
+        assert kept[0].value in ("nan", "inf", "-inf")
+
+
+def test_incomplete_evaluations_do_not_count(workspace: Path, synced: str) -> None:
+    add(workspace, "hasty", 0.0001, num_samples=7)  # of 4 prompts with 2 seeds
+    sync(url=synced)
+    with open_registry(synced) as session:
+        found = best(session=session, steps=6)
+        assert (found.winners[0].name, found.num_incomplete) == ("k8", 1)
+
+
+def test_a_metric_of_fewer_samples_by_its_nature_counts(workspace: Path, synced: str) -> None:
+    folder = workspace / "data/students/k8"
+    subject = subject_of(folder, error=0.5, steps=6)
+    subject["metrics"]["diversity"] = score(0.9, "one", num_samples=2)
+    make_evaluation(workspace, "k8", {"k8": subject})
+    sync(url=synced)
+    with open_registry(synced) as session:
+        assert best(session=session, steps=6, metric="diversity").winners[0].num_samples == 2
+
+
+def test_protocols_are_never_compared_in_silence(workspace: Path, synced: str) -> None:
+    add(workspace, "other", 0.001, shift=3.0)
+    sync(url=synced)
+    with open_registry(synced) as session:
+        with pytest.raises(UserError, match=r"measured under 2 protocols.*--protocol: .*shift=") as caught:
+            best(session=session, steps=6)
+        assert "num_prompts" not in str(caught.value)  # only what differs
+        assert best(session=session, steps=6, protocol=_protocol(session, "k8")[:8]).winners[0].name == "k8"
+        assert best(session=session, steps=6, protocol=_protocol(session, "other")).winners[0].name == "other"
+        with pytest.raises(UserError, match=r"protocol 'ffffffff': not in the registry; there is"):
+            best(session=session, steps=6, protocol="ffffffff")
+        with pytest.raises(UserError, match=r"protocol '' is ambiguous"):
+            best(session=session, steps=6, protocol="")
+
+
+def test_a_protocol_in_which_nothing_can_win_does_not_ask_for_a_choice(workspace: Path, synced: str) -> None:
+    add(workspace, "other", "nan", shift=3.0)
+    sync(url=synced)
+    with open_registry(synced) as session:
+        assert best(session=session, steps=6).winners[0].name == "k8"
+
+
+def _protocol(session: Session, subject: str) -> str:
+    row = session.connection().execute(text("SELECT protocol FROM evaluation WHERE subject = :name"), {"name": subject})
+    return str(row.scalars().first())
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"guidance.start": "6"},
+        {"guidance.start": "6.0", "guidance.axis": "stage"},
+        {"horizon": "8"},
+        {"stage": "k8", "solver": "euler", "guidance_scale": "1"},
+        {"learning_rate": "8e-4"},
+    ],
+)
+def test_where_restricts(session: Session, where: dict[str, str]) -> None:
+    assert best(session=session, steps=6, where=where).winners[0].name == "k8"
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({"metric": "trajectori_eror"}, "nothing was measured by it; did you mean trajectory_error?"),
+        ({"metric": "\0"}, "nothing was measured by it"),
+        ({"metric": "x'; DROP TABLE score; --"}, "nothing was measured by it"),
+        ({"steps": 7}, "nothing was measured by trajectory_error with 7 steps; steps measured: 6, 12, 24, 48"),
+        ({"where": {"horizn": "8"}}, "--where horizn: no checkpoint has this key; did you mean horizon?"),
+        ({"where": {"horizon": "eight"}}, "--where horizon=eight: horizon is a number"),
+        ({"where": {"learning_rate": "1"}}, "the others do not match role student, learning_rate=1"),
+        ({"steps": 12, "role": "base"}, "the others do not match role base"),
+    ],
+)
+def test_nothing_found_says_why_and_what_there_is(session: Session, question: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        best(**{"session": session, "steps": 6, **question})
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_directions_that_contradict_each_other(workspace: Path, synced: str) -> None:
+    add(workspace, "odd", 0.001, direction="higher")
+    sync(url=synced)
+    with open_registry(synced) as session, pytest.raises(UserError, match="disagree whether lower or higher is better"):
+        best(session=session, steps=6)
+
+
+def test_the_index_answers(synced_sqlite: Path) -> None:
+    with open_registry(str(synced_sqlite)) as session:
+        for direction in ("lower", "higher"):
+            plan = _plan(
+                session, best_statement(_Question(6, "psnr", "student", {"horizon": "8"}), "a" * 64, direction)
+            )
+            assert any("ix_score_metric_protocol_steps_direction_value" in step for step in plan)
+            assert not any(step.startswith("SCAN") or "TEMP B-TREE" in step for step in plan)
+
+
+def _plan(session: Session, statement: Any) -> list[str]:
+    from gpd.registry.tables import Score
+
+    ordered = statement.order_by(Score.value).limit(1)
+    compiled = ordered.compile(session.connection(), compile_kwargs={"literal_binds": True})
+    return [row[-1] for row in session.connection().execute(text(f"EXPLAIN QUERY PLAN {compiled}"))]
+
+
+EIGHTHS = st.integers(-40, 40).map(lambda number: number / 8)  # exact sums, and ties now and then
+VALUES = st.lists(EIGHTHS | st.sampled_from([math.nan, math.inf, -math.inf]), min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize("direction", ["lower", "higher", "one"])
+def test_best_is_what_sorting_says(direction: str, made_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    @settings(max_examples=15, deadline=None)
+    @given(VALUES)
+    def law(values: list[float]) -> None:
+        path = tmp_path_factory.mktemp("law") / "registry.db"
+        path.write_bytes(made_sqlite.read_bytes())
+        _check_against_sorting(str(path), values, direction)
+
+    law()
+
+
+def _check_against_sorting(url: str, values: list[float], direction: str) -> None:
+    from gpd.registry import make_engine, registry_url, writing
+    from gpd.registry.recording import record
+    from tests.registry.rows import evaluation_rows
+
+    with writing(make_engine(registry_url(url))) as connection:
+        for number, value in enumerate(values):
+            record(connection, evaluation_rows(number, value, direction))
+    finite = [value for value in values if math.isfinite(value)]
+    with open_registry(url) as session:
+        if not finite:
+            with pytest.raises(UserError, match=f"{len(values)} not a finite number"):
+                best(session=session, steps=6, metric="m")
+            return
+        badness = {"lower": float, "higher": lambda value: -value, "one": lambda value: abs(value - 1)}[direction]
+        least = min(map(badness, finite))
+        found = best(session=session, steps=6, metric="m")
+        assert len(found.winners) == sum(badness(value) == least for value in finite)
+        assert {badness(winner.value) for winner in found.winners} == {least}
+        assert found.num_not_finite == len(values) - len(finite)

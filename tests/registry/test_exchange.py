@@ -1,0 +1,103 @@
+"""Export and import: all comes back, twice is once, a bad line imports nothing."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from gpd.artifacts import UserError
+from gpd.registry import (
+    best,
+    create_or_check,
+    import_lines,
+    make_engine,
+    open_registry,
+    promote,
+    registry_url,
+    remark,
+    resolve,
+    sync,
+    writing,
+)
+from tests.registry.conftest import content_of, export, make_evaluation, make_run, subject_of
+
+
+def load(url: str, lines: list[str]) -> tuple[int, int]:
+    with writing(make_engine(registry_url(url))) as connection:
+        create_or_check(connection, "it")
+        return import_lines(connection, io.StringIO("\n".join(lines)), "backup.jsonl")
+
+
+@pytest.fixture
+def told(synced: str, workspace: Path) -> str:
+    """A registry with all that cannot be rebuilt from a workspace."""
+    make_run(workspace, "k9", None, exit_code=1, error="ValueError: no")
+    sync(url=synced)
+    with open_registry(synced, writes=True) as session:
+        content = content_of(workspace / "data/students/k8")
+        promote(session=session, content=content, alias="champion", because="best\u2028so far")
+        remark(session=session, content=content, text="line\nline 良い 🎬")
+    return synced
+
+
+def test_all_comes_back_on_either_database(told: str, empty_url: str) -> None:
+    lines = export(told)
+    assert load(empty_url, lines) == (len(lines) - 1, len(lines) - 1)
+    assert export(empty_url) == lines
+    assert load(empty_url, lines)[0] == 0
+    assert export(empty_url) == lines
+
+
+def test_people_s_words_survive_a_rebuild(told: str, workspace: Path) -> None:
+    lines = export(told)
+    sync(url="rebuilt.db")
+    load("rebuilt.db", lines)
+    assert export("rebuilt.db") == lines
+    with open_registry("rebuilt.db") as session:
+        assert resolve(session=session, alias="champion") == content_of(workspace / "data/students/k8")
+
+
+def test_what_is_current_here_stays_current(told: str, workspace: Path) -> None:
+    backup = export(told)
+    make_evaluation(workspace, "k8", {"k8": subject_of(workspace / "data/students/k8", error=0.5, steps=6)})
+    sync(url="later.db")
+    load("later.db", backup)
+    with open_registry("later.db") as session:
+        assert best(session=session, steps=6).winners[0].value == 0.5
+
+
+def test_an_artifact_known_by_name_only_is_filled_in(told: str, workspace: Path) -> None:
+    lines = export(told)
+    (workspace / "data/students").rename(workspace / "elsewhere")
+    sync(url="partial.db")
+    load("partial.db", lines)
+    assert export("partial.db") == lines
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "backup.jsonl:3: not JSON"),
+        ("[]", "backup.jsonl:3: not an object"),
+        ('{"table": "users", "row": {}}', "backup.jsonl:3: table 'users' is unknown"),
+        ('{"table": "artifact", "row": {"content": "x", "kind": "base"}}', "backup.jsonl:3: content='x'"),
+        (
+            '{"table": "artifact", "row": {"content": "' + "a" * 64 + '", "kind": "base", "x": 1}}',
+            "backup.jsonl:3: x=1",
+        ),
+        ('{"table": "param", "row": {"content": "' + "a" * 64 + '", "key": "k", "value": "v"}}', "(?i)foreign key"),
+    ],
+)
+def test_a_bad_line_imports_nothing(synced: str, line: str, message: str) -> None:
+    before = export(synced)
+    good = json.dumps({"table": "artifact", "row": {"content": "b" * 64, "kind": "base"}})
+    with pytest.raises(UserError, match=message):
+        load(synced, [before[0], good, line])
+    assert export(synced) == before
+
+
+@pytest.mark.parametrize("header", ["", "{}", '{"format": 2, "revision": "0001"}', '{"format": 1, "revision": "9999"}'])
+def test_a_file_that_is_no_export(synced: str, header: str) -> None:
+    with pytest.raises(UserError, match=r"^backup.jsonl:1: "):
+        load(synced, [header])
