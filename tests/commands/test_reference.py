@@ -66,3 +66,10 @@ def test_too_few_prompts_leave_the_old_folder(workspace: Params) -> None:
     with pytest.raises(UserError, match=r"reference.num_prompts=99, but data/prompts/prompts.jsonl holds 4"):
         reference.run(workspace.model_copy(update={"reference": many}))
     assert artifacts.verify(Path("data/reference")) == []
+
+
+def test_diversity_can_be_left_out(workspace: Params) -> None:
+    none = workspace.evaluate.model_copy(update={"diversity_prompts": 0})
+    reference.run(workspace.model_copy(update={"evaluate": none}))
+    assert ReferenceSet(Path("data/reference")).diversity is None
+    assert artifacts.load_manifest(Path("data/reference"))["facts"]["forwards"] == 2 * NUM_PROMPTS * 8 * 2
