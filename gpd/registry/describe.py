@@ -88,14 +88,15 @@ class Comparison:
 def list_checkpoints(
     *, session: Session, role: str | None = None, steps: int | None = None, limit: int = 50
 ) -> tuple[list[Listed], bool]:
-    """Checkpoints by base model, horizon and hash, and whether there are more than `limit`."""
+    """Checkpoints by base model, horizon and name, and whether there are more than `limit`."""
     statement = select(t.Checkpoint, t.Artifact).join(t.Artifact, col(t.Artifact.content) == col(t.Checkpoint.content))
     if role is not None:
         statement = statement.where(t.Checkpoint.role == role)
     if steps is not None:
         statement = statement.where(t.Checkpoint.sampling_steps == steps)
-    columns = (col(t.Checkpoint.role), col(t.Checkpoint.base), col(t.Checkpoint.horizon), col(t.Checkpoint.content))
-    rows = session.exec(statement.order_by(*columns).limit(limit + 1)).all()
+    family = (col(t.Checkpoint.role), col(t.Checkpoint.base), col(t.Checkpoint.horizon))
+    ordered = statement.order_by(*family, col(t.Artifact.name), col(t.Checkpoint.content))
+    rows = session.exec(ordered.limit(limit + 1)).all()
     names = _aliases_by_content(session)
     return [_listed(*row, names=names, session=session) for row in rows[:limit]], len(rows) > limit
 

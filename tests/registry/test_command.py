@@ -1,0 +1,152 @@
+"""`gpd registry ...` as typed: JSON and tables, exit statuses, one line for a mistake."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from gpd.artifacts import UserError
+from gpd.cli import app
+from gpd.registry.terminal import printable, size
+from tests.registry.conftest import content_of, make_student
+
+K8 = Path("data/students/k8")
+
+
+def gpd(*words: str) -> Result:
+    return CliRunner().invoke(app, ["registry", *words])
+
+
+def ask(*words: str) -> Any:
+    """The JSON answer."""
+    result = gpd(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def known(workspace: Path) -> Path:
+    assert gpd("sync").exit_code == 0
+    return workspace
+
+
+def test_every_question_answers_in_json(known: Path) -> None:
+    content = content_of(K8)
+    assert ask("best", "--steps", "6", "--where", "guidance.start=6")["winners"][0]["content"] == content
+    assert [row["name"] for row in ask("list")] == ["tiny-wan", "k1", "k2", "k4", "k8"]
+    assert [row["name"] for row in ask("list", "--steps", "6")] == ["k8"]
+    assert ask("show", "k8")["total_forwards"] == 2440
+    assert len(ask("lineage", "k8")["nodes"]) == 7
+    assert ask("compare", "k4", "k8")["params"]["horizon"] == ["4.0", "8.0"]
+    assert ask("promote", "k8", "--alias", "champion", "--because", "it wins")["content"] == content
+    assert ask("resolve", "champion") == {"content": content, "name": "k8", "path": K8.as_posix()}
+    assert ask("remark", "champion", "良い", "--by", "Ada")["text"] == "良い"
+    assert [event["what"] for event in ask("history", "k8")] == ["run", "promotion", "remark"]
+    assert [event["who"] for event in ask("history", "k8") if event["what"] == "remark"] == ["Ada"]
+    assert {one["state"] for one in ask("verify")} == {"intact"}
+    assert ask("withdraw", "champion", "--because", "it flickers")["content"] is None
+    assert ask("upgrade") == {"before": "0001", "after": "0001"}
+    assert ask("sync")["num_new"] == 0
+
+
+def test_every_question_answers_in_words(known: Path) -> None:
+    for words in (
+        ["best", "--steps", "6"],
+        ["list"],
+        ["show", "k8"],
+        ["lineage", "k8"],
+        ["compare", "k4", "k8"],
+        ["promote", "k8", "--alias", "champion", "--because", "it wins"],
+        ["history"],
+        ["resolve", "champion"],
+        ["verify", "k8"],
+        ["html"],
+    ):
+        result = gpd(*words)
+        assert result.exit_code == 0, result.output
+        assert content_of(K8)[:12] in result.stdout or words == ["html"]
+    assert "previous: " in gpd("lineage", "k8").stdout
+    assert Path("registry.html").read_text().startswith("<!doctype html>")
+
+
+def test_export_and_import_by_file(known: Path) -> None:
+    assert gpd("export", "backup.jsonl").exit_code == 0
+    assert gpd("export").stdout == Path("backup.jsonl").read_text()
+    result = gpd("import", "backup.jsonl", "--url", "copy.db")
+    assert result.exit_code == 0, result.output
+    assert gpd("export", "--url", "copy.db").stdout == Path("backup.jsonl").read_text()
+    assert not list(Path().glob(".*.partial"))
+
+
+def test_verify_fails_where_a_file_was_changed(known: Path) -> None:
+    (K8 / "index.txt").write_text("changed")
+    result = gpd("verify")
+    assert result.exit_code == 1
+    assert "data/students/k8/index.txt: content changed" in result.stdout
+    assert gpd("verify", "k4").exit_code == 0
+
+
+def test_verify_of_one_that_is_not_here_fails(known: Path) -> None:
+    old = content_of(K8)
+    make_student(known, "k8", 8, known / "data/students/k4", text="trained again")
+    assert gpd("verify", old[:12]).exit_code == 1
+    assert gpd("verify").exit_code == 0
+
+
+def test_sync_names_what_it_could_not_use(workspace: Path) -> None:
+    Path(K8, "manifest.json").write_text("{")
+    result = gpd("sync")
+    assert result.exit_code == 1
+    assert "data/students/k8/manifest.json: not readable as JSON" in result.stderr
+    assert "16 new, 0 known, 1 unusable" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["best", "--steps", "6", "--where", "horizon"], "expected key=value"),
+        (["best", "--steps", "6", "--role", "king"], "must be student, base or any"),
+        (["promote", "latents", "--alias", "champion", "--because", "x"], "not a checkpoint"),
+        (["show", "k9"], "not an alias, hash or name"),
+        (["list", "--url", "nothing.db"], "no registry here"),
+        (["upgrade", "--url", "nothing.db"], "no registry here"),
+    ],
+)
+def test_mistakes(known: Path, words: list[str], message: str) -> None:
+    result = gpd(*words)
+    assert isinstance(result.exception, UserError)
+    assert message in str(result.exception)
+    assert not Path("nothing.db").exists()
+
+
+def test_a_mistake_is_one_line_and_exit_status_2(known: Path) -> None:
+    program = [sys.executable, "-c", "from gpd.cli import main; main()", "registry", "show", "k8"]
+    environment = os.environ | {"GPD_REGISTRY_URL": "postgresql://me:secret@localhost:1/gpd"}
+    done = subprocess.run(program, capture_output=True, text=True, env=environment, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("gpd: postgresql+psycopg://me:***@localhost:1/gpd: connection failed")
+    assert done.stderr.count("\n") == 1
+    assert "secret" not in done.stderr
+
+
+def test_text_of_others_does_not_steer_the_terminal(known: Path) -> None:
+    gpd("remark", "k8", "\x1b[2Jgone [bold]not bold[/bold]\r\nnext")
+    shown = gpd("history", "k8").stdout
+    assert r"\x1b[2Jgone [bold]not bold[/bold]\r\nnext" in shown
+    assert "\x1b" not in shown
+
+
+def test_formats() -> None:
+    assert printable(0.1234567).plain == "0.123457"
+    assert printable(None).plain == ""
+    assert [size(number) for number in (None, 0, 1023, 1024, 5 * 2**30)] == ["", "0 B", "1023 B", "1.0 KiB", "5.0 GiB"]
+
+
+def test_help_needs_no_database_library() -> None:
+    code = "import sys, gpd.cli; sys.exit(any(name in sys.modules for name in ('sqlalchemy', 'sqlmodel', 'alembic')))"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
