@@ -24,7 +24,7 @@ from gpd.registry import tables as t
 NUM_CHECKPOINTS = 100_000
 METRICS = ("trajectory_error", *(f"metric_{number}" for number in range(9)))
 CHAIN = 50  # checkpoints that descend from one another
-CHECKPOINTS_AT_ONCE = 2_000
+CHECKPOINTS_AT_ONCE = 10_000
 REPEATS = 30
 NUM_PROCESSES = 8
 NUM_DOCUMENTS = 600  # of the workspace that several sync at once
@@ -123,7 +123,8 @@ def _add_checkpoint(rows: dict[Any, list[dict[str, Any]]], number: int) -> None:
     previous = BASE if number % CHAIN == 0 else _content(number - 1)
     edge = {"child": content, "parent_kind": "student"}
     rows[t.Artifact].append({"content": content, "kind": "student", "name": stage, "manifest_hash": content})
-    rows[t.Checkpoint].append({"content": content, "role": "student", "stage": stage, "base": BASE, "forwards": 100})
+    described = {"stage": stage, "horizon": number % CHAIN + 1, "base": BASE, "forwards": 100}
+    rows[t.Checkpoint].append({"content": content, "role": "student", **described})
     rows[t.Location].append({"content": content, "path": f"data/students/{stage}"})
     rows[t.Param] += [{"content": content, "key": key, "value": f"{number % 7}.0"} for key in ("batch", "seed")]
     rows[t.Lineage] += [

@@ -67,7 +67,7 @@ class CheckpointBase(Record):
     horizon: Count | None = None
     grid_steps: Count | None = None
     sampling_steps: Count | None = None
-    base: Hash | None = Field(default=None, foreign_key="artifact.content", index=True)
+    base: Hash | None = Field(default=None, foreign_key="artifact.content")
     repository: Text | None = None
     revision: Text | None = None
     forwards: BigCount | None = Field(default=None, sa_type=BigInteger)
@@ -86,7 +86,10 @@ class Checkpoint(CheckpointBase, table=True):
     """A model. `base` is the base model it comes from (itself for one); `forwards` are those of its own stage."""
 
     __tablename__ = "checkpoint"
-    __table_args__ = (CheckConstraint("role IN ('base', 'student')", name="role_is_known"),)
+    __table_args__ = (
+        CheckConstraint("role IN ('base', 'student')", name="role_is_known"),
+        Index(None, "role", "base", "horizon"),
+    )
 
 
 class LocationBase(Record):

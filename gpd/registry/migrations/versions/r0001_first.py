@@ -105,7 +105,7 @@ def _create_checkpoint() -> None:
         sa.ForeignKeyConstraint(["content"], ["artifact.content"], name=op.f("fk_checkpoint_content")),
         sa.PrimaryKeyConstraint("content", name=op.f("pk_checkpoint")),
     )
-    op.create_index(op.f("ix_checkpoint_base"), "checkpoint", ["base"])
+    op.create_index(op.f("ix_checkpoint_role_base_horizon"), "checkpoint", ["role", "base", "horizon"])
     op.create_index(op.f("ix_checkpoint_stage"), "checkpoint", ["stage"])
 
 
