@@ -87,11 +87,11 @@ def record_edges(connection: object, edges: list[tuple[str, str]]) -> None:
 def test_a_chain_longer_than_the_stack(made_sqlite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "registry.db"
     path.write_bytes(made_sqlite.read_bytes())
-    chain = [hash_json(number) for number in range(1500)]
+    chain = [hash_json(number) for number in range(1100)]
     with writing(make_engine(registry_url(str(path)))) as connection:
         record_edges(connection, list(pairwise(chain)))
     with open_registry(str(path)) as session:
-        assert len(lineage(session=session, content=chain[0]).nodes) == 1500
+        assert len(lineage(session=session, content=chain[0]).nodes) == 1100
         cut = lineage(session=session, content=chain[0], most_edges=100)
         assert (len(cut.edges), cut.is_cut) == (100, True)
         write(*lineage_tree(cut))

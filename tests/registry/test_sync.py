@@ -101,7 +101,7 @@ def test_memory_does_not_grow_with_the_number_of_documents(workspace: Path) -> N
         tracemalloc.stop()
         return most
 
-    few, many = peak(0, 50, "few.db"), peak(50, 150, "many.db")
+    few, many = peak(0, 40, "few.db"), peak(40, 110, "many.db")
     assert many < few * 1.25
 
 
