@@ -12,13 +12,13 @@ from gpd.params import Params, student_path
 from gpd.sampler import seeded_noise
 
 
-def run(params: Params, *, prompt: str, out: Path, student: str | None, checkpoint: Path | None, seed: int) -> None:
+def run(params: Params, *, prompt: str, out: Path, student: str | None, checkpoint: str | None, seed: int) -> None:
     """Writes an mp4 of `prompt`.
 
     Args:
         student: a stage's student, such as "k8".
-        checkpoint: a folder with a student's or the base model's manifest, instead of `student`. With neither, the
-            student of the last stage is taken.
+        checkpoint: instead of `student`, a folder with a student's or the base model's manifest, or what the registry
+            understands: an alias, `best:6`, an abbreviated hash. With neither, the student of the last stage is taken.
         seed: of the noise.
 
     Raises:
@@ -40,18 +40,27 @@ def run(params: Params, *, prompt: str, out: Path, student: str | None, checkpoi
     print(f"generate: {subject.name}, {subject.forwards} forwards, seed {seed} -> {out}")
 
 
-def choose_folder(params: Params, student: str | None, checkpoint: Path | None) -> Path:
+def choose_folder(params: Params, student: str | None, checkpoint: str | None) -> Path:
     """Where the checkpoint lies that the user names."""
     if student is not None and checkpoint is not None:
         raise UserError(f"--student={student} and --checkpoint={checkpoint}: give one of them")
     if checkpoint is not None:
-        return checkpoint
+        folder = Path(checkpoint)
+        return folder if (folder / artifacts.MANIFEST).is_file() else find_in_registry(checkpoint)
     name = student or list(params.distill.stages)[-1]
     if name not in params.distill.stages:
         raise UserError(
             f"--student={name}: distill.stages has no such stage; it has {', '.join(params.distill.stages)}"
         )
     return Path(student_path(name))
+
+
+def find_in_registry(spec: str) -> Path:
+    """The folder of the checkpoint that the registry finds for `spec`."""
+    from gpd.registry import find_checkpoint, open_registry
+
+    with open_registry(None) as session:
+        return find_checkpoint(spec, session=session).path
 
 
 def load_subject(params: Params, folder: Path, encoder: wan.TextEncoder) -> Subject:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from gpd import artifacts
+from gpd.artifacts import UserError
 from gpd.commands.outcome import Clip, Outcome, load_outcome
 from gpd.commands.report_charts import make_charts
 from gpd.metrics.catalogue import CATALOGUE
@@ -45,6 +46,15 @@ def run(params: Params) -> None:
         record["outputs"].append({"path": str(OUTPUT), "kind": "report", "content": manifest["content"]})
     print_table(outcome)
     print(f"report: {(OUTPUT / 'report.html').resolve()}")
+
+
+def show(params: Params) -> None:
+    """Prints the table and the path of the page that `run` wrote."""
+    page = OUTPUT / "report.html"
+    if not page.is_file():
+        raise UserError(f"{page}: no such file; `dvc repro` writes it")
+    print_table(load_outcome(params))
+    print(f"report: {page.resolve()}")
 
 
 def make_page(params: Params, outcome: Outcome) -> str:

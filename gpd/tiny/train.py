@@ -19,7 +19,7 @@ from gpd.tiny import vae as tiny_vae
 from gpd.tiny.clips import Scene, draw, split_scenes
 
 NUM_CLIPS = 6144  # drawn for training; the held-out captions are not among them
-DECODER_ITERATIONS, DECODER_BATCH, DECODER_RATE = 2000, 4, 2e-3
+DECODER_ITERATIONS, DECODER_BATCH, DECODER_RATE = 1400, 4, 2e-3
 TRANSFORMER_ITERATIONS, TRANSFORMER_BATCH, TRANSFORMER_RATE = 4500, 32, 1.5e-3
 SHIFT = 3.0  # noise levels seen in training: uniform, then shifted as Wan's
 CAPTION_DROPOUT = 0.1
@@ -224,7 +224,7 @@ def save(folder: Path, vae: Any, network: nn.Module, grid_steps: int) -> None:
     """Writes the pipeline; weights in half precision, which keeps it small enough for git. Readers load float32."""
     wan.save_base(
         folder,
-        transformer=copy.deepcopy(network).transformer.half(),  # type: ignore[operator]
+        transformer=copy.deepcopy(network).transformer.half(),
         vae=copy.deepcopy(vae).half(),
         text_encoder=make_text_encoder(),
         tokenizer=tiny_text.make_tokenizer(),
