@@ -267,6 +267,7 @@ def save_student(folder: Path, transformer: Any, base: Path, *, grid_steps: int,
     The base's files are hard-linked where the file system allows it: a text encoder of 11 GB need not lie there
     once for each stage.
     """
+    _quiet()
     for part in ("vae", "text_encoder", "tokenizer"):
         shutil.copytree(base / part, folder / part, copy_function=_link_or_copy)
     _link_or_copy(base / "model_index.json", folder / "model_index.json")
@@ -305,6 +306,7 @@ def save_base(
     from diffusers import WanPipeline
     from transformers import PreTrainedTokenizerFast
 
+    _quiet()
     wrapped = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", model_max_length=TEXT_LENGTH
     )
