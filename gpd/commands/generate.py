@@ -59,8 +59,11 @@ def find_in_registry(spec: str) -> Path:
     """The folder of the checkpoint that the registry finds for `spec`."""
     from gpd.registry import find_checkpoint, open_registry
 
-    with open_registry(None) as session:
-        return find_checkpoint(spec, session=session).path
+    try:
+        with open_registry(None) as session:
+            return find_checkpoint(spec, session=session).path
+    except UserError as error:
+        raise UserError(f"--checkpoint={spec}: no such folder, and {error}") from None
 
 
 def load_subject(params: Params, folder: Path, encoder: wan.TextEncoder) -> Subject:
