@@ -83,10 +83,11 @@ def make_axis(values: list[float], start_px: float, end_px: float, *, is_log: bo
 
 
 def ticks(axis: Axis) -> list[float]:
-    """Round numbers inside the axis, four to eight of them where the range allows."""
+    """Round numbers inside the axis, three to nine of them where the range allows."""
     if axis.is_log:
         decades = range(math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high)) + 1)
-        for digits in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
+        decades = decades[:: 1 + len(decades) // 10]
+        for digits in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
             found = [d * 10.0**e for e in decades for d in digits if axis.low <= d * 10.0**e <= axis.high]
             if len(found) >= 3:
                 return found
