@@ -133,7 +133,8 @@ def bench_registry() -> None:
     """Measure the registry with 100,000 checkpoints."""
     from gpd.commands import bench_registry
 
-    bench_registry.run()
+    if not bench_registry.run():
+        raise typer.Exit(1)
 
 
 @tiny_app.command("train")
