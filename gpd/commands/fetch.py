@@ -6,7 +6,8 @@ from gpd import artifacts
 from gpd.artifacts import UserError
 from gpd.params import Params
 
-PARTS = ["model_index.json", "scheduler/*", "text_encoder/*", "tokenizer/*", "transformer/*", "vae/*"]
+FOLDERS = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
+PARTS = ["model_index.json", *(f"{name}/*" for name in FOLDERS)]
 
 
 def run(params: Params) -> None:
@@ -18,6 +19,9 @@ def run(params: Params) -> None:
     folder = Path(params.model.path)
     if not (folder / "model_index.json").is_file():
         _download(params, folder)
+    for name in FOLDERS:
+        if not (folder / name).is_dir():
+            raise UserError(f"{folder / name}: missing; {folder} is no complete Wan pipeline in diffusers format")
     if (folder / artifacts.MANIFEST).is_file():
         wrong = artifacts.verify(folder)
         if wrong:
@@ -47,9 +51,12 @@ def _download(params: Params, folder: Path) -> None:
     print(f"fetch: downloading {hub.repository} at revision {hub.revision} to {folder}", flush=True)
     try:
         snapshot_download(hub.repository, revision=hub.revision, local_dir=folder, allow_patterns=PARTS)
+        reason = "the hub was not reached"
     except Exception as error:  # noqa: BLE001 - whatever the hub's client raises, the user needs the same advice
         reason = str(error).strip().split("\n")[0]
+    # Not by the exception alone: out of reach of the hub, its client returns a folder that exists as if all were well.
+    if not (folder / "model_index.json").is_file():
         raise UserError(
             f"params.yaml: model.hub.repository={hub.repository!r}: the download failed ({reason}). "
             f"With no network, copy a local folder of that model in diffusers format to {folder}"
-        ) from None
+        )
