@@ -8,6 +8,12 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No deadlines: nothing here asserts a time. In CI the same examples every run, so that a red run can be repeated;
+# elsewhere new ones, so that somebody meets what CI does not.
+settings.register_profile("gpd", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("gpd")
 
 
 @pytest.fixture(scope="session")
