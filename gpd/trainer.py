@@ -94,6 +94,15 @@ def learning_rate(iteration: int, params: StageParams, distill: Distill) -> floa
     return params.learning_rate * rise * fall
 
 
+def make_accelerator(dtype: str) -> Accelerator:
+    """This process, or those that torchrun started; on the CPU where there is no CUDA device.
+
+    Without `cpu` being said, accelerate takes two CPU processes for two runs of one process each.
+    """
+    precision = "bf16" if dtype == "bfloat16" else "no"
+    return Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
+
+
 def train_stage(
     stage: Stage, accelerator: Accelerator, on_iteration: Callable[[int, float], None] = lambda *_: None
 ) -> tuple[nn.Module, Progress]:
@@ -177,7 +186,7 @@ def train_stage(
         target = _target(stage, states, latents, index, text, scale)
         num_made = int((~states.is_known).sum())
         for role, number in cost.items():
-            progress.forwards[role] += number * num_made * num_processes
+            progress.forwards[role] += number * num_made
 
         # Student
         rate = learning_rate(iteration, params, distill)
@@ -195,7 +204,7 @@ def train_stage(
         optimizer.zero_grad(set_to_none=True)
         if average is not None:
             _update_average(average, accelerator.unwrap_model(student), distill.ema_decay, iteration)
-        progress.forwards["student"] += STUDENT_FORWARDS * params.batch * num_processes
+        progress.forwards["student"] += STUDENT_FORWARDS * params.batch
         progress.samples_seen += params.batch * num_processes
 
         # Streamed states go one horizon on, along the target and not along the student
@@ -218,6 +227,8 @@ def train_stage(
     # ---- the end point, measured on the states of the starting point
     published = average if average is not None else accelerator.unwrap_model(student)
     progress.after = probe(stage, published, progress, device)
+    spent = accelerator.reduce(torch.tensor(list(progress.forwards.values()), device=device), "sum")
+    progress.forwards = dict(zip(progress.forwards, spent.tolist(), strict=True))
     return published, progress
 
 

@@ -157,4 +157,6 @@ def test_two_processes_share_the_work(tmp_path: Path) -> None:
     reports = [json.loads((tmp_path / f"report-{rank}.json").read_text()) for rank in (0, 1)]
     assert reports[0]["weights"] == reports[1]["weights"]  # gradients were averaged
     assert reports[0]["samples_seen"] == 2 * 6 * 10
+    assert reports[0]["forwards"] == reports[1]["forwards"]  # the ledger is of all processes together
+    assert reports[0]["forwards"]["student"] == STUDENT_FORWARDS * 2 * 6 * 10
     assert reports[0]["first_states"] != reports[1]["first_states"]  # no sample is made twice

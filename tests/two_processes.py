@@ -6,9 +6,7 @@ import sys
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
-
-from gpd.trainer import train_stage
+from gpd.trainer import make_accelerator, train_stage
 from tests.test_trainer import make_stage, weights
 from tests.toy import SmallNetwork
 
@@ -25,7 +23,7 @@ class Watched(SmallNetwork):
 
 
 def main() -> None:
-    accelerator = Accelerator(cpu=True)
+    accelerator = make_accelerator("float32")
     out = Path(sys.argv[1])
     stage = make_stage(out / "work", 2, 1, 10)
     stage = dataclasses.replace(stage, student=Watched())
@@ -33,6 +31,7 @@ def main() -> None:
     report = {
         "weights": weights(published).tolist(),
         "samples_seen": progress.samples_seen,
+        "forwards": progress.forwards,
         "first_states": stage.student.first,
     }
     (out / f"report-{accelerator.process_index}.json").write_text(json.dumps(report))

@@ -59,11 +59,9 @@ def _short_stage(params: Params, name: str, iterations: int, work: Path, device:
 
 def _step_seconds(params: Params, name: str, iterations: int, on_iteration: Callable[[int], None]) -> list[float]:
     """Wall time of each iteration of the real loop, the first two left out."""
-    from accelerate import Accelerator
+    from gpd.trainer import make_accelerator, train_stage
 
-    from gpd.trainer import train_stage
-
-    accelerator = Accelerator(mixed_precision="bf16" if params.model.dtype == "bfloat16" else "no")
+    accelerator = make_accelerator(params.model.dtype)
     work = Path(tempfile.mkdtemp())
     stamps: list[float] = []
 
@@ -81,12 +79,12 @@ def _step_seconds(params: Params, name: str, iterations: int, on_iteration: Call
 def _bare_seconds(params: Params, name: str) -> list[float]:
     """Wall time of the network evaluations of one iteration and nothing else, the optimiser's step included."""
     import torch
-    from accelerate import Accelerator
 
     from gpd.targets import forwards_per_target
+    from gpd.trainer import make_accelerator
     from gpd.velocity import join_text, stack_text
 
-    accelerator = Accelerator(mixed_precision="bf16" if params.model.dtype == "bfloat16" else "no")
+    accelerator = make_accelerator(params.model.dtype)
     device = accelerator.device
     stage = _short_stage(params, name, NUM_STEPS, Path("unused"), device)
     stage.student.requires_grad_(True)

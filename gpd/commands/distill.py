@@ -57,13 +57,10 @@ def _inputs(params: Params, stage: StageParams) -> dict[str, dict[str, Any]]:
 def _train(
     params: Params, name: str, settings: dict[str, Any], inputs: dict[str, Any], work: Path, record: dict[str, Any]
 ) -> None:
-    from accelerate import Accelerator
-
     from gpd.commands.progress import progress_bar
-    from gpd.trainer import train_stage
+    from gpd.trainer import make_accelerator, train_stage
 
-    precision = "bf16" if params.model.dtype == "bfloat16" else "no"
-    accelerator = Accelerator(mixed_precision=precision)
+    accelerator = make_accelerator(params.model.dtype)
     stage = make_stage(params, name, work, accelerator.device)
     started = time.monotonic()
     with progress_bar(f"distill {name}", stage.params.iterations, accelerator.is_main_process) as advance:
