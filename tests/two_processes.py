@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import torch
+
 from gpd.trainer import make_accelerator, train_stage
 from tests.test_trainer import make_stage, weights
 from tests.toy import SmallNetwork
