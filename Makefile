@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Versions that are tested together; the package itself asks for ranges only.
 CONSTRAINTS := constraints.txt
-# `make setup TORCH=torch` takes your index' own build, such as one for a GPU.
+# PyPI's build for Linux is the CUDA one; a wheel of your own: `make setup TORCH=./torch-2.13.0....whl`.
 TORCH ?= torch==2.13.0
 
 export DO_NOT_TRACK = 1

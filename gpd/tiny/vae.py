@@ -30,7 +30,7 @@ VAE_CONFIG = {
 }
 
 # The encoder ends in RMS norm and SiLU. One constant channel, this many times larger than the signal, makes
-# the norm constant and keeps the signal where SiLU(x) = x / 2 holds to a few per cent.
+# the norm nearly constant and keeps the signal where SiLU(x) is nearly x / 2; what still bends the decoder learns.
 CARRIER = 24.0
 LOG_VARIANCE = -12.0  # the posterior is practically its mode
 # Normalised channel i has standard deviation std_i ** (1 - WHITENING). Full whitening (1.0) blows the faint fine
