@@ -37,6 +37,15 @@ def square_residual(velocity: Tensor, target: Tensor) -> Tensor:
     return (velocity.float() - target.float()).square().flatten(1).mean(1)
 
 
+def step_weights(sigmas: Tensor, index: Tensor, horizon: int, starts: Tensor) -> Tensor:
+    """|sigma[i] - sigma[i + k]| over its mean over all `starts`: [B] for grid indices [B].
+
+    A residual of a long step moves the latents more than the same residual of a short one. Under a shift the first
+    steps are the shortest and their residuals the largest, so that unweighted they take most of the gradient.
+    """
+    return (sigmas[index] - sigmas[index + horizon]) / (sigmas[starts] - sigmas[starts + horizon]).mean()
+
+
 def masked_square_residual(velocity: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """The part of `square_residual` that lies in the masked frequencies; [B].
 

@@ -117,6 +117,13 @@ class Frequency(Section):
     stages: list[str]
 
 
+class Tail(Section):
+    """How the guided teacher walks its part of a target."""
+
+    solver: Literal["euler", "adams"]
+    stride: Positive
+
+
 class Probe(Section):
     """What is measured before and after each stage on fixed states."""
 
@@ -138,10 +145,13 @@ class Distill(Section):
     """What all distillation stages share, and the stages."""
 
     final_steps: Positive
+    objective: Literal["gpd", "piecewise_flow", "consistency"]
+    tail: Tail
     pool_slots: Positive
     states: States
     guidance: Guidance
     frequency: Frequency
+    loss_weighting: Literal["uniform", "step"]
     warmup_iterations: NotNegative
     final_rate_share: Share
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -223,7 +233,7 @@ class Params(Section):
                 raise ValueError(
                     f"{key}.previous={stage.previous!r} must be {previous_path!r}, what the stage before writes"
                 )
-            if previous_horizon == 0 and stage.tail != stage.horizon:
+            if previous_horizon == 0 and stage.tail != stage.horizon and self.distill.objective != "consistency":
                 raise ValueError(
                     f"{key}.tail={stage.tail} must be {stage.horizon}: the first stage has no previous student to jump"
                 )
@@ -249,6 +259,7 @@ class Params(Section):
                 "distill.frequency: weight and stages go together "
                 f"(weight={distill.frequency.weight:g}, stages={distill.frequency.stages})"
             )
+        self._check_objective()
         if distill.states.rollouts > 0 and self.encode.rollouts.num == 0:
             raise ValueError("distill.states.rollouts is above 0, but encode.rollouts.num is 0: there are none to use")
         for name, baseline in self.evaluate.baselines.items():
@@ -266,6 +277,23 @@ class Params(Section):
                     else f"evaluate.subjects.{name}: not 'teacher' and not one of {list(distill.stages)}"
                 )
         return self
+
+    def _check_objective(self) -> None:
+        """What the rivals of the ablation cannot be combined with."""
+        distill, key = self.distill, f"distill.objective={self.distill.objective!r}"
+        if distill.objective == "gpd":
+            return
+        if len(distill.stages) > 1:
+            raise ValueError(f"{key} has no hand-over: distill.stages must hold one stage, not {len(distill.stages)}")
+        if distill.states.rollouts > 0:
+            raise ValueError(f"{key} makes its own targets: distill.states.rollouts must be 0")
+        if distill.objective == "consistency":
+            if distill.states.clips < 1:
+                raise ValueError(f"{key} starts from noised clips: distill.states.clips must be 1")
+            if distill.ema_decay == 0:
+                raise ValueError(f"{key} learns from the student's average: distill.ema_decay must be above 0")
+            if distill.loss_weighting != "uniform":
+                raise ValueError(f"{key}: its steps all end at 0; distill.loss_weighting must be 'uniform'")
 
 
 def student_path(stage: str) -> str:

@@ -1,13 +1,14 @@
 """Walking a grid from noise to clean."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gpd.schedule import Grid
-from gpd.velocity import Network, Velocity, euler_step, guided, unguided
+from gpd.velocity import Network, Velocity, euler_step, guided, per_sample, unguided
 
 # (latents, velocity, step, grid) -> latents at the next point. Multistep solvers keep their own history.
 Solver = Callable[[Tensor, Tensor, int, Grid], Tensor]
@@ -80,6 +81,42 @@ def walk(velocity: Velocity, latents: Tensor, start: Tensor, num_intervals: int,
         following = torch.minimum(index + stride, end)
         latents = euler_step(latents, velocity(latents, timesteps[index]), sigmas[index], sigmas[following])
         index = following
+    return latents
+
+
+class Before(NamedTuple):
+    """A velocity met earlier on the way and its noise level: what a two-step method remembers."""
+
+    sigma: Tensor  # [B]
+    velocity: Tensor  # [B, C, F, H, W]
+
+
+def walk_adams(
+    velocity: Velocity,
+    latents: Tensor,
+    start: Tensor,
+    num_intervals: int,
+    stride: int,
+    grid: Grid,
+    before: Before | None = None,
+) -> Tensor:
+    """`walk` of second order for one evaluation a step: two-step Adams-Bashforth with steps of unequal length,
+
+        x_b = x_a + h v_a + h^2 / 2 * (v_a - v_before) / (sigma_a - sigma_before),   h = sigma_b - sigma_a
+
+    The first step is Euler's where there is nothing `before`.
+    """
+    index, end = start, start + num_intervals
+    sigmas, timesteps = grid.sigmas.to(latents.device), grid.timesteps.to(latents.device)
+    for _ in range(-(-num_intervals // stride)):
+        following = torch.minimum(index + stride, end)
+        here, length = sigmas[index], sigmas[following] - sigmas[index]
+        current = velocity(latents, timesteps[index])
+        latents = euler_step(latents, current, here, sigmas[following])
+        if before is not None:
+            share = per_sample(length**2 / 2 / (here - before.sigma), latents)
+            latents = latents + share * (current - before.velocity)
+        index, before = following, Before(here, current)
     return latents
 
 

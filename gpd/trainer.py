@@ -7,21 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
 from gpd.checkpoint import TrainState
-from gpd.losses import high_frequency_mask, masked_square_residual, square_residual
+from gpd.losses import high_frequency_mask, masked_square_residual, square_residual, step_weights
 from gpd.params import Distill, Guidance, StageParams
 from gpd.sampler import walk
 from gpd.schedule import Grid
 from gpd.stream import Pool, States, clip_states, join_states, rollout_states, split_batch, start_indices
-from gpd.targets import Target, forwards_per_target, make_target
+from gpd.targets import Target, chord_states, consistency_target, forwards_per_target, make_target
 from gpd.velocity import Network, guided, mean_velocity, stack_text, unguided
 
 NUM_CURVE_POINTS = 100  # rows of a stage's training curve
 STUDENT_FORWARDS = 3  # forward and backward; a backward counts twice
+CHORD_SEED = 3  # stream of randomness under the stage's seed, beside those of gpd.stream
 FILL_STRIDE = 8  # grid intervals a step when the pool's first states are walked to; only their spread matters
 
 Sample = tuple[Tensor, int]  # a clip's latents or a stored trajectory, and the number of its text
@@ -56,6 +58,22 @@ class Stage:
     def is_last(self) -> bool:
         """Whether this stage makes the final student."""
         return self.params.horizon == self.last_horizon
+
+    @property
+    def starts(self) -> Tensor:
+        """Grid indices where a training step may start."""
+        if self.distill.objective == "consistency":  # from everywhere to the end
+            return start_indices(self.grid.num_steps, self.params.tail, is_last=False)[:: self.params.tail]
+        return start_indices(self.grid.num_steps, self.params.horizon, self.is_last)
+
+    @property
+    def forwards_per_target(self) -> dict[str, int]:
+        """Network evaluations of one online target by role."""
+        if self.distill.objective == "consistency":
+            return {"previous": 0, "teacher": 2, "student": 1}
+        return forwards_per_target(
+            self.params.horizon, self.params.tail, self.previous_horizon, self.distill.tail.stride
+        )
 
     @property
     def share_of_curriculum(self) -> float:
@@ -115,7 +133,7 @@ def train_stage(
     params, distill, grid = stage.params, stage.distill, stage.grid
     device, rank, num_processes = accelerator.device, accelerator.process_index, accelerator.num_processes
     seed = distill.seed + 1_000_003 * params.horizon  # stages draw different noise
-    starts = start_indices(grid.num_steps, params.horizon, stage.is_last)
+    starts = stage.starts
     shares = [distill.states.stream, distill.states.clips, distill.states.rollouts]
     mask = high_frequency_mask(
         (stage.latent_shape[1], stage.latent_shape[2], stage.latent_shape[3]),
@@ -123,7 +141,6 @@ def train_stage(
         distill.frequency.spatial_cutoff,
     )
     frequency_weight = distill.frequency.weight if stage.name in distill.frequency.stages else 0.0
-    cost = forwards_per_target(params.horizon, params.tail, stage.previous_horizon)
 
     # ---- networks, optimiser, pool
     average = copy.deepcopy(stage.student).requires_grad_(False) if distill.ema_decay > 0 else None
@@ -159,7 +176,7 @@ def train_stage(
         if saved.tensors["own"]:
             pool.load_state_dict(saved.tensors["own"])
     else:
-        progress.before = probe(stage, accelerator.unwrap_model(student), progress, device)
+        progress.before = probe(stage, accelerator.unwrap_model(student), average, progress, device)
         if distill.states.stream > 0:
             pool.fill(params.batch)
 
@@ -183,10 +200,15 @@ def train_stage(
 
         # Target: the previous student's jump, the guided teacher's tail
         scale = guidance_scale(distill.guidance, sigma, stage.share_of_curriculum, iteration / params.iterations)
-        target = _target(stage, states, latents, index, text, scale)
+        target = _target(stage, states, latents, index, text, scale, average)
         num_made = int((~states.is_known).sum())
-        for role, number in cost.items():
+        for role, number in stage.forwards_per_target.items():
             progress.forwards[role] += number * num_made
+        weights = 1.0
+        if distill.loss_weighting == "step":
+            weights = step_weights(grid.sigmas, states.grid_index, params.horizon, starts).float().to(device)
+        if distill.objective == "piecewise_flow":
+            latents, index = chord_states(latents, index, target, _offsets(stage, counter, seed).to(device), grid)
 
         # Student
         rate = learning_rate(iteration, params, distill)
@@ -194,10 +216,10 @@ def train_stage(
             group["lr"] = rate
         with accelerator.autocast():
             velocity = student(latents, grid.timesteps.to(device)[index], text)
-        residual = square_residual(velocity, target.velocity).mean()
+        residual = (weights * square_residual(velocity, target.velocity)).mean()
         frequency = torch.zeros((), device=device)
         if frequency_weight > 0:
-            frequency = masked_square_residual(velocity, target.velocity, mask).mean()
+            frequency = (weights * masked_square_residual(velocity, target.velocity, mask)).mean()
         accelerator.backward(residual + frequency_weight * frequency)
         accelerator.clip_grad_norm_(student.parameters(), distill.max_gradient_norm)
         optimizer.step()
@@ -226,14 +248,27 @@ def train_stage(
 
     # ---- the end point, measured on the states of the starting point
     published = average if average is not None else accelerator.unwrap_model(student)
-    progress.after = probe(stage, published, progress, device)
+    progress.after = probe(stage, published, average, progress, device)
     spent = accelerator.reduce(torch.tensor(list(progress.forwards.values()), device=device), "sum")
     progress.forwards = dict(zip(progress.forwards, spent.tolist(), strict=True))
     return published, progress
 
 
-def _target(stage: Stage, states: States, latents: Tensor, index: Tensor, text: Tensor, scale: Tensor) -> Target:
+def _target(
+    stage: Stage,
+    states: States,
+    latents: Tensor,
+    index: Tensor,
+    text: Tensor,
+    scale: Tensor,
+    average: nn.Module | None,
+) -> Target:
     """The online target, or the stored one where a roll-out knows it."""
+    if stage.distill.objective == "consistency":
+        assert average is not None, "params.yaml is checked for this"
+        teacher = guided(stage.teacher, text, _negative(stage, text), scale)
+        own = unguided(average, text)
+        return consistency_target(latents, index, stage.grid, skip=stage.params.tail, teacher=teacher, average=own)
     known = states.is_known.to(latents.device)
     sigmas = stage.grid.sigmas.to(latents.device)
     end = states.end.to(latents.device)
@@ -249,8 +284,16 @@ def _target(stage: Stage, states: States, latents: Tensor, index: Tensor, text: 
             teacher=guided(stage.teacher, rows, _negative(stage, rows), scale[made]),
             previous=None if stage.previous is None else unguided(stage.previous, rows),
             previous_horizon=stage.previous_horizon,
+            tail_stride=stage.distill.tail.stride,
+            tail_solver=stage.distill.tail.solver,
         ).end
     return Target(end, mean_velocity(latents, end, sigmas[index], sigmas[index + stage.params.horizon]))
+
+
+def _offsets(stage: Stage, counter: int, seed: int) -> Tensor:
+    """Where on its chord each sample of the batch that begins at sample `counter` is trained."""
+    rng = np.random.default_rng([seed, CHORD_SEED, counter])
+    return torch.from_numpy(rng.integers(0, stage.params.horizon, stage.params.batch))
 
 
 def _negative(stage: Stage, like: Tensor) -> Tensor:
@@ -284,7 +327,9 @@ def _walk_from_noise(
 
 
 @torch.no_grad()
-def probe(stage: Stage, network: nn.Module, progress: Progress, device: torch.device) -> dict[str, float]:
+def probe(
+    stage: Stage, network: nn.Module, average: nn.Module | None, progress: Progress, device: torch.device
+) -> dict[str, float]:
     """Measures a network on fixed states spread over the grid.
 
     Returns:
@@ -301,7 +346,7 @@ def probe(stage: Stage, network: nn.Module, progress: Progress, device: torch.de
         latents, index = states.latents.to(device), states.grid_index.to(device)
         text = stack_text([stage.texts[prompt] for prompt in states.prompt.tolist()]).to(device)
         scale = guidance_scale(stage.distill.guidance, grid.sigmas.to(device)[index], stage.share_of_curriculum, 1.0)
-        target = _target(stage, states, latents, index, text, scale)
+        target = _target(stage, states, latents, index, text, scale, average)
         truth = make_target(
             latents,
             index,
@@ -315,8 +360,8 @@ def probe(stage: Stage, network: nn.Module, progress: Progress, device: torch.de
         velocity = network(latents, grid.timesteps.to(device)[index], text)
         residuals.append(square_residual(velocity, target.velocity))
         distances.append((velocity - truth).flatten(1).norm(dim=1) / truth.flatten(1).norm(dim=1))
-        cost = forwards_per_target(params.horizon, params.tail, stage.previous_horizon)
-        progress.forwards["probe"] += number * (sum(cost.values()) + 2 * params.horizon + 1)
+        cost = sum(stage.forwards_per_target.values()) + 2 * params.horizon + 1
+        progress.forwards["probe"] += number * cost
     return {
         "residual": torch.cat(residuals).mean().item(),
         "rollout_distance": torch.cat(distances).mean().item(),

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from gpd.losses import high_frequency_mask, masked_square_residual, square_residual
+from gpd.losses import high_frequency_mask, masked_square_residual, square_residual, step_weights
 
 SHAPE = (2, 3, 5, 8, 8)
 
@@ -65,3 +65,9 @@ def test_each_cutoff_sees_its_own_axis(
 def test_loss_by_hand_and_a_sample_each() -> None:
     velocity = torch.stack([torch.full(SHAPE[1:], 2.0), torch.full(SHAPE[1:], 3.0)])
     assert square_residual(velocity, torch.ones(SHAPE)).tolist() == [1.0, 4.0]
+
+
+def test_step_weights_are_step_lengths_over_their_mean() -> None:
+    sigmas = torch.tensor([1.0, 0.9, 0.7, 0.4, 0.0])
+    starts = torch.tensor([0, 2])  # steps of 0.3 and 0.7
+    assert step_weights(sigmas, torch.tensor([2, 0]), 2, starts).tolist() == pytest.approx([1.4, 0.6])

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gpd.sampler import sample, seeded_noise, walk
+from gpd.sampler import Before, sample, seeded_noise, walk, walk_adams
 from gpd.schedule import make_grid
 from gpd.velocity import unguided
 from tests.toy import GaussianField, text_of
@@ -65,3 +65,26 @@ def test_noise_depends_on_seed_and_index_alone() -> None:
     assert torch.equal(one, seeded_noise((2, 3), seed=1, index=7))
     assert not torch.equal(one, seeded_noise((2, 3), seed=1, index=8))
     assert not torch.equal(one, seeded_noise((2, 3), seed=2, index=7))
+
+
+def test_adams_is_of_second_order() -> None:
+    """Half the step, a quarter of the error; Euler's halves."""
+    field = unguided(GaussianField(), text_of(1.0, 1.0, 1.0, 1.0))
+    grid, start = make_grid(960, 1.0), torch.full((4,), 240)
+    truth = walk(field, noise(), start, 480, 1, grid)
+
+    def error(walking: object, stride: int) -> float:
+        return (walking(field, noise(), start, 480, stride, grid) - truth).norm().item()  # type: ignore[operator]
+
+    assert error(walk, 60) / error(walk, 120) == pytest.approx(0.5, abs=0.1)
+    assert error(walk_adams, 60) / error(walk_adams, 120) == pytest.approx(0.25, abs=0.1)
+    assert error(walk_adams, 60) < 0.2 * error(walk, 60)
+
+
+def test_the_first_step_of_adams_is_eulers_and_what_is_before_it_changes_it() -> None:
+    field = unguided(GaussianField(), text_of(1.0, 1.0, 1.0, 1.0))
+    grid, start = make_grid(48, 3.0), torch.tensor([0, 8, 16, 24])
+    plain = walk(field, noise(), start, 4, 4, grid)
+    assert torch.equal(walk_adams(field, noise(), start, 4, 4, grid), plain)
+    before = Before(grid.sigmas[start] + 0.1, torch.zeros_like(noise()))
+    assert not torch.allclose(walk_adams(field, noise(), start, 4, 4, grid, before), plain)

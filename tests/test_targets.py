@@ -3,8 +3,8 @@ import torch
 
 from gpd.sampler import sample, text_velocity
 from gpd.schedule import make_grid
-from gpd.targets import forwards_per_target, make_target
-from gpd.velocity import guided, mean_velocity, unguided
+from gpd.targets import Target, chord_states, consistency_target, forwards_per_target, make_target
+from gpd.velocity import euler_step, guided, mean_velocity, unguided
 from tests.toy import GaussianField, text_of
 
 GRID = make_grid(48, 3.0)
@@ -106,3 +106,113 @@ def test_a_jump_without_a_previous_student_is_refused() -> None:
         make_target(
             noise(), torch.tensor([0, 0]), GRID, horizon=2, tail=1, teacher=teacher, previous=None, previous_horizon=0
         )
+
+
+@pytest.mark.parametrize(
+    ("horizon", "tail", "stride", "forwards"), [(8, 8, 4, 4), (8, 8, 3, 6), (8, 4, 4, 2), (1, 1, 4, 2)]
+)
+@pytest.mark.parametrize("solver", ["euler", "adams"])
+def test_a_coarser_tail_costs_what_is_stated(horizon: int, tail: int, stride: int, forwards: int, solver: str) -> None:
+    teacher = GaussianField()
+    make_target(
+        noise(),
+        torch.tensor([0, 8]),
+        GRID,
+        horizon=horizon,
+        tail=tail,
+        teacher=guided(teacher, TEXT, text_of(0.0), SCALE),
+        previous=unguided(GaussianField(), TEXT),
+        previous_horizon=max(1, horizon - tail),
+        tail_stride=stride,
+        tail_solver=solver,
+    )
+    assert teacher.num_forwards == 2 * forwards
+    assert forwards_per_target(horizon, tail, max(1, horizon - tail), stride)["teacher"] == forwards
+
+
+def test_adams_brings_a_coarse_tail_nearer_to_the_true_roll_out() -> None:
+    trajectory = true_trajectory()
+    index = torch.tensor([16, 24])
+    latents = torch.stack([trajectory[16][0], trajectory[24][1]])
+    expected = torch.stack([trajectory[24][0], trajectory[32][1]])
+
+    def error(solver: str) -> float:
+        _, teacher = teacher_field()
+        target = make_target(
+            latents,
+            index,
+            GRID,
+            horizon=8,
+            tail=8,
+            teacher=teacher,
+            previous=None,
+            previous_horizon=0,
+            tail_stride=4,
+            tail_solver=solver,
+        )
+        return (target.end - expected).norm().item()
+
+    assert error("adams") < 0.5 * error("euler")
+
+
+def test_adams_takes_the_jump_for_the_velocity_at_its_middle() -> None:
+    """Where the velocity is linear in sigma, jump and one evaluation give the exact end; Euler's step does not."""
+    index, turn, last = torch.tensor([8]), 12, 16
+    latents = torch.zeros(1, 1, 1, 2, 2, dtype=torch.float64)
+
+    def linear(latents: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        sigma = GRID.sigmas[GRID.timesteps.tolist().index(int(timesteps[0]))]
+        return torch.full_like(latents, 1.0 + 2.0 * float(sigma))
+
+    def exact(first: int, last: int) -> float:
+        a, b = GRID.sigmas[first].item(), GRID.sigmas[last].item()
+        return (b - a) + (b**2 - a**2)
+
+    def previous(latents: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(latents, exact(8, turn) / (GRID.sigmas[turn] - GRID.sigmas[8]).item())
+
+    def end(solver: str) -> float:
+        return (
+            make_target(
+                latents,
+                index,
+                GRID,
+                horizon=8,
+                tail=4,
+                teacher=linear,
+                previous=previous,
+                previous_horizon=4,
+                tail_stride=4,
+                tail_solver=solver,
+            )
+            .end.mean()
+            .item()
+        )
+
+    assert end("adams") == pytest.approx(exact(8, last), abs=1e-12)
+    assert abs(end("euler") - exact(8, last)) > 1e-3
+
+
+def test_the_exact_consistency_function_is_a_fixed_point() -> None:
+    """A network whose prediction is where the trajectory really ends is its own target, up to the solver's step."""
+    trajectory = true_trajectory()
+
+    def exact(latents: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        index = torch.tensor([GRID.timesteps.tolist().index(int(t)) for t in timesteps])
+        return mean_velocity(latents, trajectory[-1], GRID.sigmas[index], torch.zeros(len(latents)))
+
+    _, teacher = teacher_field()
+    for start in (0, 20, 47):
+        index = torch.tensor([start, start])
+        target = consistency_target(trajectory[start], index, GRID, skip=1, teacher=teacher, average=exact)
+        assert torch.allclose(target.velocity, exact(trajectory[start], GRID.timesteps[index]), atol=1e-6)
+
+
+def test_chord_states_lie_on_the_line_and_keep_its_velocity() -> None:
+    start, end = noise(), noise() * 0.5 + 1.0
+    index, offset = torch.tensor([0, 8]), torch.tensor([0, 5])
+    target = Target(end, mean_velocity(start, end, GRID.sigmas[index], GRID.sigmas[index + 8]))
+    latents, moved = chord_states(start, index, target, offset, GRID)
+    assert moved.tolist() == [0, 13]
+    assert torch.equal(latents[0], start[0])
+    assert torch.allclose(euler_step(latents, target.velocity, GRID.sigmas[moved], GRID.sigmas[index + 8]), end)

@@ -10,8 +10,10 @@ import torch
 from accelerate import Accelerator
 
 from gpd.params import Distill, Guidance, load_params
+from gpd.sampler import walk
 from gpd.schedule import make_grid
 from gpd.trainer import STUDENT_FORWARDS, Stage, guidance_scale, learning_rate, train_stage
+from gpd.velocity import guided
 from tests.toy import GaussianField, SmallNetwork
 
 SHAPE = (2, 2, 4, 4)
@@ -22,6 +24,7 @@ def settings(**changes: object) -> Distill:
     distill = load_params(Path(__file__).parents[1] / "gpd" / "profiles" / "tiny-wan.yaml").distill.model_dump()
     distill |= {"pool_slots": 24, "warmup_iterations": 2, "ema_decay": 0.9, "save_every_seconds": 10**9}
     distill["probe"] = {"num_states": 12}
+    distill["tail"] = {"solver": "euler", "stride": 1}
     for key, value in changes.items():
         distill[key] = {**distill[key], **value} if isinstance(value, dict) else value  # type: ignore[dict-item]
     return Distill.model_validate(distill)
@@ -66,6 +69,44 @@ def test_training_brings_the_student_to_the_target_and_the_true_roll_out(
     _, progress = train_stage(make_stage(tmp_path, horizon, tail, iterations=150), Accelerator(cpu=True))
     assert progress.after["residual"] < 0.3 * progress.before["residual"]
     assert progress.after["rollout_distance"] < 0.6 * progress.before["rollout_distance"]
+
+
+def test_the_piecewise_flow_is_learnt(tmp_path: Path) -> None:
+    _, progress = train_stage(make_stage(tmp_path, 8, 8, 150, objective="piecewise_flow"), Accelerator(cpu=True))
+    assert progress.after["residual"] < 0.3 * progress.before["residual"]
+    assert progress.after["rollout_distance"] < 0.6 * progress.before["rollout_distance"]
+
+
+def test_a_consistency_student_learns_where_trajectories_end(tmp_path: Path) -> None:
+    states = {"stream": 0.0, "clips": 1.0}
+    stage = dataclasses.replace(make_stage(tmp_path, 8, 1, 400, objective="consistency", states=states), previous=None)
+    noise, text = torch.randn(16, *SHAPE, generator=torch.Generator().manual_seed(1)), torch.ones(16, 1, 1)
+    teacher = guided(stage.teacher, text, stage.negative[None], torch.full((16,), 3.0))
+    start = torch.zeros(16, dtype=torch.int64)
+    end = walk(teacher, noise, start, 48, 1, stage.grid)
+
+    @torch.no_grad()
+    def error(network: torch.nn.Module) -> float:
+        clean = noise - network(noise, stage.grid.timesteps[start], text)
+        return ((clean - end).norm() / end.norm()).item()
+
+    before = error(stage.student)
+    student, _ = train_stage(stage, Accelerator(cpu=True))
+    assert error(student) < 0.5 * before
+
+
+def test_consistency_counts_the_average_that_it_asks(tmp_path: Path) -> None:
+    states = {"stream": 0.0, "clips": 1.0}
+    stage = dataclasses.replace(make_stage(tmp_path, 8, 1, 5, objective="consistency", states=states), previous=None)
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    assert progress.forwards["teacher"] == 2 * 30
+    assert progress.forwards["student"] == (STUDENT_FORWARDS + 1) * 30
+
+
+def test_weighting_by_steps_changes_the_student(tmp_path: Path) -> None:
+    plain, _ = train_stage(make_stage(tmp_path / "a", 8, 8, 8), Accelerator(cpu=True))
+    weighted, _ = train_stage(make_stage(tmp_path / "b", 8, 8, 8, loss_weighting="step"), Accelerator(cpu=True))
+    assert not torch.equal(weights(plain), weights(weighted))
 
 
 @pytest.mark.parametrize("stream", [0.0, 0.5, 1.0])
