@@ -88,6 +88,19 @@ def evaluate(subject: Annotated[str, typer.Argument(help="teacher, or a key of d
 
 
 @app.command()
+def ablate(
+    only: Annotated[str, typer.Option(help="variants of data/ablation/grid.yaml, separated by commas; else all")] = "",
+    jobs: Annotated[int, typer.Option(min=1, help="runs at once")] = 1,
+    table: Annotated[bool, typer.Option("--table", help="run nothing, write table and page of what is there")] = False,
+) -> None:
+    """Run the declared ablation over seeds; finished runs are kept. Writes data/ablation/."""
+    from gpd.commands import ablate
+
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    ablate.run(_params(), only=names, jobs=jobs, is_table_only=table)
+
+
+@app.command()
 def report() -> None:
     """DVC stage: one self-contained HTML page."""
     from gpd.commands import report

@@ -318,7 +318,12 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise UserError("\n".join(_line(path, mistake) for mistake in error.errors())) from None
+        raise UserError(explain(path, error)) from None
+
+
+def explain(path: Path, error: ValidationError, prefix: str = "") -> str:
+    """One line for each mistake, with the file, the key, the value and what is wrong."""
+    return "\n".join(_line(path, mistake).replace(f"{path}: ", f"{path}: {prefix}", 1) for mistake in error.errors())
 
 
 def _line(path: Path, mistake: Any) -> str:

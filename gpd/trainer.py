@@ -69,11 +69,7 @@ class Stage:
     @property
     def forwards_per_target(self) -> dict[str, int]:
         """Network evaluations of one online target by role."""
-        if self.distill.objective == "consistency":
-            return {"previous": 0, "teacher": 2, "student": 1}
-        return forwards_per_target(
-            self.params.horizon, self.params.tail, self.previous_horizon, self.distill.tail.stride
-        )
+        return target_forwards(self.distill, self.params, self.previous_horizon)
 
     @property
     def share_of_curriculum(self) -> float:
@@ -90,6 +86,19 @@ class Progress:
     curve: list[dict[str, float]] = field(default_factory=list)
     before: dict[str, float] = field(default_factory=dict)
     after: dict[str, float] = field(default_factory=dict)
+
+
+def target_forwards(distill: Distill, params: StageParams, previous_horizon: int) -> dict[str, int]:
+    """Network evaluations of one online target by role; a consistency target asks the student's average."""
+    if distill.objective == "consistency":
+        return {"previous": 0, "teacher": 2, "student": 1}
+    return forwards_per_target(params.horizon, params.tail, previous_horizon, distill.tail.stride)
+
+
+def forwards_per_sample(distill: Distill, params: StageParams, previous_horizon: int) -> float:
+    """What training on one sample costs: its target, unless a roll-out knows it, and the student's own."""
+    made = 1 - distill.states.rollouts
+    return made * sum(target_forwards(distill, params, previous_horizon).values()) + STUDENT_FORWARDS
 
 
 def guidance_scale(guidance: Guidance, sigma: Tensor, share_of_stages: float, share_of_iterations: float) -> Tensor:
@@ -204,7 +213,7 @@ def train_stage(
         num_made = int((~states.is_known).sum())
         for role, number in stage.forwards_per_target.items():
             progress.forwards[role] += number * num_made
-        weights = 1.0
+        weights: Tensor | float = 1.0
         if distill.loss_weighting == "step":
             weights = step_weights(grid.sigmas, states.grid_index, params.horizon, starts).float().to(device)
         if distill.objective == "piecewise_flow":

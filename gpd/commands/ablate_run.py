@@ -1,0 +1,139 @@
+"""One run of an ablation: the same commands as everywhere, in a small tree of its own.
+
+.work/ablation/base-<fingerprint>/   data that all runs share: prompts, latents, reference, the teacher's floors
+.work/ablation/run-<fingerprint>/    one run's students; removed when its result is written
+.work/ablation/<fingerprint>.json    the result
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gpd import artifacts
+from gpd.commands.ablate_grid import Run
+from gpd.params import Params
+
+FOLDER = artifacts.WORK / "ablation"
+SHARED = ("prompts", "latents", "reference")
+CODE = (
+    *("checkpoint", "losses", "sampler", "schedule", "stream", "targets", "trainer", "velocity", "wan"),
+    *(f"metrics/{name}" for name in ("colour", "diversity", "fidelity", "flicker", "frechet", "measures", "motion")),
+    *("metrics/score", "metrics/spectrum", "tiny/oracle"),
+)
+ROLES = ("teacher", "previous", "student")  # of training; the probe measures
+
+
+def code_hash() -> str:
+    """Of the sources that decide a figure: figures of other code are other figures."""
+    package = Path(artifacts.__file__).parent
+    return artifacts.hash_json({name: artifacts.hash_file(package / f"{name}.py") for name in CODE})
+
+
+def base_tree(params: Params) -> Path:
+    """Where the shared data of a grid lies."""
+    sections = params.model_dump(include={"model", "prepare", "encode", "reference"})
+    model = artifacts.reference(Path(params.model.path))
+    diversity = [params.evaluate.diversity_prompts, params.evaluate.diversity_seeds, params.distill.final_steps]
+    return FOLDER / f"base-{artifacts.hash_json([sections, model, diversity, code_hash()])[:16]}"
+
+
+def result_file(run: Run, base: Path) -> Path:
+    """Where a run's result lies."""
+    distill = run.params.distill.model_dump(exclude={"save_every_seconds"})
+    measured = run.params.evaluate.model_dump(include={"diversity_prompts", "diversity_seeds"})
+    return FOLDER / f"{artifacts.hash_json([distill, measured, base.name])[:20]}.json"
+
+
+def make_base(tree: Path, params: Params) -> None:
+    """Prepares, encodes and samples the reference, and measures the undistilled teacher; nothing that is there."""
+    from gpd.commands import encode, evaluate, prepare, reference
+
+    root = Path.cwd().resolve()
+    with _inside(tree, root, params):
+        make = {
+            "prompts": lambda: prepare.run(params),
+            "latents": lambda: encode.run(params, "0/1"),
+            "reference": lambda: reference.run(params),
+            "evaluations/teacher/samples": lambda: evaluate.run(params, "teacher"),
+        }
+        for name, command in make.items():
+            if not (Path("data") / name / artifacts.MANIFEST).exists():
+                command()
+
+
+def load_floors(base: Path) -> dict[str, Any]:
+    """The evaluation of the undistilled teacher."""
+    found: dict[str, Any] = json.loads((base / "data/evaluations/teacher/evaluation.json").read_text(encoding="utf-8"))
+    return found
+
+
+def execute(run: Run, root: Path, num_threads: int) -> None:
+    """Trains the run's stages, evaluates the last student, writes the result. In a process of its own."""
+    import torch
+
+    torch.set_num_threads(num_threads)
+    os.chdir(root)
+    base = base_tree(run.params)
+    target = (root / result_file(run, base)).resolve()
+    tree = FOLDER / f"run-{target.stem}"
+    tree.mkdir(parents=True, exist_ok=True)
+    for name in SHARED:
+        _link(tree / "data" / name, (base / "data" / name).resolve())
+    with (tree / "log.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
+        result = _train_and_measure(run, tree, root)
+    artifacts.write_json(target, result)
+    shutil.rmtree(root / tree)
+
+
+def _train_and_measure(run: Run, tree: Path, root: Path) -> dict[str, Any]:
+    from gpd.commands import distill, evaluate
+
+    started = time.monotonic()
+    with _inside(tree, root, run.params):
+        for name in run.params.distill.stages:
+            distill.run(run.params, name)
+        trained = time.monotonic() - started
+        evaluate.run(run.params, run.last_stage)
+        manifests = [artifacts.load_manifest(Path("data/students") / name) for name in run.params.distill.stages]
+        found = json.loads(Path(f"data/evaluations/{run.last_stage}/evaluation.json").read_text(encoding="utf-8"))
+    subject = found["subjects"][run.last_stage]
+    return {
+        "format": 1,
+        "variant": run.variant,
+        "budget": run.budget,
+        "seed": run.seed,
+        "protocol": found["protocol"]["hash"],
+        "training_forwards": sum(manifest["facts"]["forwards"][role] for manifest in manifests for role in ROLES),
+        "training_seconds": round(trained, 1),
+        "sampling_forwards": subject["forwards"],
+        "metrics": {name: entry["value"] for name, entry in subject["metrics"].items()},
+        "stages": [
+            {"stage": manifest["facts"]["stage"], **{key: manifest["facts"][key] for key in ("before", "after")}}
+            for manifest in manifests
+        ],
+    }
+
+
+@contextlib.contextmanager
+def _inside(tree: Path, root: Path, params: Params) -> Iterator[None]:
+    """The tree as the working directory, with the base model and the source where params look for them."""
+    for name in (params.model.path, params.prepare.source):
+        if not Path(name).is_absolute():
+            _link(tree / name, root / name)
+    before = Path.cwd()
+    os.chdir(tree)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _link(link: Path, target: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(target)

@@ -1,0 +1,213 @@
+"""What an ablation found: results.json, a table, curves and a page in data/ablation/."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpd import artifacts
+from gpd.commands.ablate_grid import AblationGrid, Run
+from gpd.commands.ablate_run import load_floors, result_file
+from gpd.metrics.catalogue import CATALOGUE
+from gpd.page.chart import Series, line_chart
+from gpd.page.html import document, element, escape, paragraph, section, table
+
+OUTPUT = Path("data/ablation")
+SHOWN = {
+    "trajectory_error": "error",
+    "frechet_latent": "Fréchet",
+    "agreement": "caption",
+    "motion_top_ratio": "motion",
+    "spectral_space_ratio": "detail, space",
+    "spectral_time_ratio": "detail, time",
+    "diversity_ratio": "diversity",
+}
+CURVES = ("trajectory_error", "frechet_latent")
+
+Row = dict[str, Any]
+
+
+def collect(grid: AblationGrid, runs: list[Run], base: Path) -> list[Row]:
+    """One row for each variant and budget that has at least one finished run, in the grid's order."""
+    found: dict[tuple[str, int], list[Row]] = defaultdict(list)
+    for run in runs:
+        path = result_file(run, base)
+        if path.exists():
+            found[run.variant, run.budget].append(json.loads(path.read_text(encoding="utf-8")))
+    return [_row(grid, variant, budget, results) for (variant, budget), results in found.items()]
+
+
+def _row(grid: AblationGrid, name: str, budget: int, results: list[Row]) -> Row:
+    variant = grid.variants[name]
+    values = [with_agreement(result["metrics"]) for result in results]
+    return {
+        "variant": name,
+        "group": variant.group,
+        "label": variant.label,
+        "is_rival": variant.is_rival,
+        "is_curve": len(variant.budgets) > 1,
+        "budget": budget,
+        "num_seeds": len(results),
+        "sampling_forwards": results[0]["sampling_forwards"],
+        "training_forwards": round(float(np.mean([result["training_forwards"] for result in results]))),
+        "training_seconds": round(float(np.mean([result["training_seconds"] for result in results]))),
+        "protocol": results[0]["protocol"],
+        "metrics": {metric: spread([value[metric] for value in values]) for metric in values[0]},
+    }
+
+
+def with_agreement(metrics: dict[str, float]) -> dict[str, float]:
+    """The metrics, and the mean of the caption's properties as one figure where they were read."""
+    read = [value for name, value in metrics.items() if name.startswith("agreement_")]
+    return metrics | ({"agreement": sum(read) / len(read)} if read else {})
+
+
+def spread(values: list[float]) -> dict[str, float | None]:
+    """Mean and sample standard deviation over seeds, six digits; none of a single seed."""
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    rounded = None if deviation is None else float(f"{deviation:.6g}")
+    return {"mean": float(f"{np.mean(values):.6g}"), "std": rounded}
+
+
+def write_outcome(grid: AblationGrid, rows: list[Row], base: Path) -> None:
+    """results.json for the report and for people's own plots, table.md for reading in git, ablation.html."""
+    floors = load_floors(base)
+    protocol = floors["protocol"]["hash"]
+    shown = _floor_rows(floors)
+    artifacts.write_json(
+        OUTPUT / "results.json", {"format": 1, "protocol": protocol, "seeds": grid.seeds, "rows": rows, "floors": shown}
+    )
+    artifacts.write_text(OUTPUT / "table.md", make_markdown(rows, shown))
+    artifacts.write_text(OUTPUT / "ablation.html", make_page(grid, rows, shown))
+
+
+def _floor_rows(floors: dict[str, Any]) -> list[Row]:
+    """The undistilled teacher, less the reference itself, which has no distance to itself."""
+    return [
+        {
+            "label": name,
+            "sampling_forwards": subject["forwards"],
+            "metrics": {
+                key: {"mean": value, "std": None}
+                for key, value in with_agreement({k: v["value"] for k, v in subject["metrics"].items()}).items()
+            },
+        }
+        for name, subject in floors["subjects"].items()
+        if "trajectory_error" in subject["metrics"]
+    ]
+
+
+def figure(entry: dict[str, float | None] | None) -> str:
+    """`.207 ± .003`, or a dash."""
+    if entry is None or entry["mean"] is None:
+        return "–"
+    spread = "" if entry["std"] is None else f" ± {entry['std']:.3f}"
+    return f"{entry['mean']:.3f}{spread}"
+
+
+def _cells(row: Row) -> list[str]:
+    training = f"{row['training_forwards']:,}" if "training_forwards" in row else "0"
+    return [
+        str(row["sampling_forwards"]),
+        training,
+        *(figure(row["metrics"].get(metric)) for metric in SHOWN),
+    ]
+
+
+HEAD = ["forwards a clip", "training forwards", *SHOWN.values()]
+
+
+def make_markdown(rows: list[Row], floors: list[Row]) -> str:
+    """One table a group, floors first."""
+    parts = ["# Ablation on the miniature\n", _words(rows)]
+    for title, some in _groups(rows, floors):
+        lines = [f"| {title} | seeds | {' | '.join(HEAD)} |", "| --- " + "| ---: " * (len(HEAD) + 1) + "|"]
+        lines += [f"| {row['label']} | {row.get('num_seeds', 1)} | {' | '.join(_cells(row))} |" for row in some]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _words(rows: list[Row]) -> str:
+    seeds = sorted({row["num_seeds"] for row in rows}) or [0]
+    return (
+        "Means and standard deviations over training seeds "
+        f"({seeds[0]}{f' to {seeds[-1]}' if len(seeds) > 1 else ''} of them) of students in 6 steps, on the same "
+        "held-out prompts and noise, against the guided 48-step teacher. Every run of a table spends about the same "
+        "training forwards; a backward counts as two. `gpd ablate` makes this page from `data/ablation/grid.yaml`.\n"
+    )
+
+
+def _groups(rows: list[Row], floors: list[Row]) -> list[tuple[str, list[Row]]]:
+    groups: dict[str, list[Row]] = {"the undistilled teacher": floors}
+    for row in rows:
+        groups.setdefault(row["group"], []).append(row)
+    return list(groups.items())
+
+
+def make_page(grid: AblationGrid, rows: list[Row], floors: list[Row]) -> str:
+    """Tables and curves on one self-contained page."""
+    title = "Ablation on the miniature"
+    tables = [
+        section(
+            name.capitalize(),
+            table(
+                [name, "seeds", *HEAD],
+                [[escape(row["label"]), str(row.get("num_seeds", 1)), *_cells(row)] for row in some],
+            ),
+        )
+        for name, some in _groups(rows, floors)
+        if some
+    ]
+    charts = [_curve(metric, rows, floors) for metric in CURVES]
+    return document(
+        title,
+        element("h1", title),
+        paragraph(_words(rows).replace("`", ""), "lead"),
+        section("Quality over training forwards", element("div", *charts, class_="charts")),
+        *tables,
+    )
+
+
+def _curve(metric: str, rows: list[Row], floors: list[Row]) -> str:
+    """Variants over what their training cost; floors as level lines."""
+    known = [row for row in rows if metric in row["metrics"]]
+    by_variant: dict[str, list[Row]] = defaultdict(list)
+    for row in known:
+        by_variant[row["label"]].append(row)
+    costs = [row["training_forwards"] for row in known]
+    series = [
+        Series(label, sorted((row["training_forwards"], row["metrics"][metric]["mean"]) for row in some), colour % 8)
+        for colour, (label, some) in enumerate(
+            (label, some) for label, some in by_variant.items() if len(some) > 1 or some[0]["group"] == "rivals"
+        )
+    ]
+    if costs:
+        series += [
+            Series(
+                f"{floor['label']}, {floor['sampling_forwards']} forwards a clip",
+                [(min(costs), floor["metrics"][metric]["mean"]), (max(costs) + 1, floor["metrics"][metric]["mean"])],
+                (position + 4) % 8,
+            )
+            for position, floor in enumerate(floors)
+            if floor["metrics"][metric]["mean"] < 2 * max(row["metrics"][metric]["mean"] for row in known)
+        ]
+    return line_chart(
+        f"{CATALOGUE[metric].label} over training", "training forwards", CATALOGUE[metric].label, series, log_x=True
+    )
+
+
+def print_rows(rows: list[Row]) -> None:
+    """The table on the terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(title="Ablation: mean ± deviation over seeds", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("", "seeds", "training", *SHOWN.values()):
+        grid.add_column(name, no_wrap=True, justify="left" if not name else "right")
+    for row in rows:
+        cells = [figure(row["metrics"].get(metric)) for metric in SHOWN]
+        grid.add_row(row["label"], str(row["num_seeds"]), f"{row['training_forwards']:,}", *cells)
+    Console(width=max(150, Console().width)).print(grid)
