@@ -152,6 +152,7 @@ class Distill(Section):
     guidance: Guidance
     frequency: Frequency
     loss_weighting: Literal["uniform", "step"]
+    optimizer: Literal["adamw", "muon"]
     warmup_iterations: NotNegative
     final_rate_share: Share
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)]

@@ -1,6 +1,7 @@
 """One distillation stage: the training loop, read from top to bottom."""
 
 import copy
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from gpd.checkpoint import TrainState
 from gpd.losses import high_frequency_mask, masked_square_residual, square_residual, step_weights
+from gpd.optimizers import make_optimizers
 from gpd.params import Distill, Guidance, StageParams
 from gpd.sampler import walk
 from gpd.schedule import Grid
@@ -154,10 +156,10 @@ def train_stage(
     # ---- networks, optimiser, pool
     average = copy.deepcopy(stage.student).requires_grad_(False) if distill.ema_decay > 0 else None
     stage.student.requires_grad_(True)
-    optimizer: Any = torch.optim.AdamW(
-        stage.student.parameters(), lr=params.learning_rate, betas=(0.9, 0.99), weight_decay=distill.weight_decay
+    optimizers: Any = make_optimizers(
+        stage.student, distill.optimizer, learning_rate=params.learning_rate, weight_decay=distill.weight_decay
     )
-    student, optimizer = accelerator.prepare(stage.student, optimizer)
+    student, *optimizers = accelerator.prepare(stage.student, *optimizers)
     progress = Progress()
     pool = Pool(
         num_slots=distill.pool_slots,
@@ -180,7 +182,8 @@ def train_stage(
         accelerator.unwrap_model(student).load_state_dict(saved.tensors["student"])
         if average is not None:
             average.load_state_dict(saved.tensors["average"])
-        optimizer.load_state_dict(saved.optimizer)
+        for optimizer, moments in zip(optimizers, saved.optimizers, strict=True):
+            optimizer.load_state_dict(moments)
         progress.__dict__.update(saved.facts)
         if saved.tensors["own"]:
             pool.load_state_dict(saved.tensors["own"])
@@ -221,7 +224,7 @@ def train_stage(
 
         # Student
         rate = learning_rate(iteration, params, distill)
-        for group in optimizer.param_groups:
+        for group in itertools.chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
             group["lr"] = rate
         with accelerator.autocast():
             velocity = student(latents, grid.timesteps.to(device)[index], text)
@@ -231,8 +234,9 @@ def train_stage(
             frequency = (weights * masked_square_residual(velocity, target.velocity, mask)).mean()
         accelerator.backward(residual + frequency_weight * frequency)
         accelerator.clip_grad_norm_(student.parameters(), distill.max_gradient_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         if average is not None:
             _update_average(average, accelerator.unwrap_model(student), distill.ema_decay, iteration)
         progress.forwards["student"] += STUDENT_FORWARDS * params.batch
@@ -253,7 +257,7 @@ def train_stage(
             progress.curve.append({"iteration": iteration + 1, **row})
         on_iteration(iteration + 1, loss)
         if state.is_due and iteration + 1 < params.iterations:
-            _save(state, iteration + 1, accelerator, student, average, optimizer, pool, progress)
+            _save(state, iteration + 1, accelerator, student, average, optimizers, pool, progress)
 
     # ---- the end point, measured on the states of the starting point
     published = average if average is not None else accelerator.unwrap_model(student)
@@ -419,7 +423,7 @@ def _save(
     accelerator: Accelerator,
     student: nn.Module,
     average: nn.Module | None,
-    optimizer: Any,
+    optimizers: Any,
     pool: Pool,
     progress: Progress,
 ) -> None:
@@ -429,5 +433,5 @@ def _save(
         groups = {"student": accelerator.unwrap_model(student).state_dict()}
         if average is not None:
             groups["average"] = average.state_dict()
-        state.commit(iteration, groups, optimizer, progress.__dict__)
+        state.commit(iteration, groups, optimizers, progress.__dict__)
     accelerator.wait_for_everyone()

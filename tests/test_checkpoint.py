@@ -23,7 +23,7 @@ def save(folder: Path, iteration: int) -> TrainState:
     module, optimizer = trained(iteration)
     state = TrainState(folder, save_every_seconds=0)
     state.save_own(iteration, {"pool": torch.full((2,), float(iteration))})
-    state.commit(iteration, {"student": module.state_dict()}, optimizer, {"forwards": {"teacher": 7}})
+    state.commit(iteration, {"student": module.state_dict()}, [optimizer], {"forwards": {"teacher": 7}})
     return state
 
 
@@ -34,7 +34,7 @@ def test_training_goes_on_exactly_where_it_stood(tmp_path: Path) -> None:
     assert saved.tensors["own"]["pool"].tolist() == [3, 3]
     module, optimizer = trained(0)
     module.load_state_dict(saved.tensors["student"])
-    optimizer.load_state_dict(saved.optimizer)
+    optimizer.load_state_dict(saved.optimizers[0])
     optimizer.zero_grad()
     module(torch.ones(2, 4)).square().sum().backward()
     optimizer.step()
@@ -74,6 +74,6 @@ def test_the_marker_is_json(tmp_path: Path) -> None:
     save(tmp_path, 3)
     assert set(json.loads((tmp_path / MARKER).read_text())["files"]) == {
         "student.safetensors",
-        "optimizer.safetensors",
+        "optimizer-0.safetensors",
         "own-0.safetensors",
     }

@@ -14,7 +14,7 @@ from gpd.sampler import walk
 from gpd.schedule import make_grid
 from gpd.trainer import STUDENT_FORWARDS, Stage, guidance_scale, learning_rate, train_stage
 from gpd.velocity import guided
-from tests.toy import GaussianField, SmallNetwork
+from tests.toy import BlockNetwork, GaussianField, SmallNetwork
 
 SHAPE = (2, 2, 4, 4)
 
@@ -24,6 +24,7 @@ def settings(**changes: object) -> Distill:
     distill = load_params(Path(__file__).parents[1] / "gpd" / "profiles" / "tiny-wan.yaml").distill.model_dump()
     distill |= {"pool_slots": 24, "warmup_iterations": 2, "ema_decay": 0.9, "save_every_seconds": 10**9}
     distill["probe"] = {"num_states": 12}
+    distill["optimizer"] = "adamw"
     distill["tail"] = {"solver": "euler", "stride": 1}
     for key, value in changes.items():
         distill[key] = {**distill[key], **value} if isinstance(value, dict) else value  # type: ignore[dict-item]
@@ -109,10 +110,14 @@ def test_weighting_by_steps_changes_the_student(tmp_path: Path) -> None:
     assert not torch.equal(weights(plain), weights(weighted))
 
 
-@pytest.mark.parametrize("stream", [0.0, 0.5, 1.0])
-def test_an_interrupted_stage_ends_with_the_same_bits(tmp_path: Path, stream: float) -> None:
-    states = {"stream": stream, "clips": 1 - stream}
-    whole, report = train_stage(make_stage(tmp_path / "a", 2, 1, 20, states=states), Accelerator(cpu=True))
+@pytest.mark.parametrize(("stream", "optimizer"), [(0.0, "adamw"), (0.5, "muon"), (1.0, "muon")])
+def test_an_interrupted_stage_ends_with_the_same_bits(tmp_path: Path, stream: float, optimizer: str) -> None:
+    def stage(folder: str) -> Stage:
+        states = {"stream": stream, "clips": 1 - stream}
+        made = make_stage(tmp_path / folder, 2, 1, 20, states=states, optimizer=optimizer)
+        return dataclasses.replace(made, student=BlockNetwork())
+
+    whole, report = train_stage(stage("a"), Accelerator(cpu=True))
 
     class StoppedError(Exception):
         pass
@@ -121,11 +126,11 @@ def test_an_interrupted_stage_ends_with_the_same_bits(tmp_path: Path, stream: fl
         if iteration == 13:
             raise StoppedError
 
-    saving = make_stage(tmp_path / "b", 2, 1, 20, states=states)
+    saving = stage("b")
     saving = dataclasses.replace(saving, distill=saving.distill.model_copy(update={"save_every_seconds": 0}))
     with pytest.raises(StoppedError):
         train_stage(saving, Accelerator(cpu=True), stop)
-    resumed, second_report = train_stage(make_stage(tmp_path / "b", 2, 1, 20, states=states), Accelerator(cpu=True))
+    resumed, second_report = train_stage(stage("b"), Accelerator(cpu=True))
     assert torch.equal(weights(whole), weights(resumed))
     assert report == second_report
 

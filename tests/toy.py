@@ -43,6 +43,19 @@ class SmallNetwork(nn.Module):
         return per_sample(of_latents, latents) * latents + per_sample(constant, latents)
 
 
+class BlockNetwork(SmallNetwork):
+    """A trainable field with blocks, as a transformer has them: each adds a little to the latents' last axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Linear(4, 4) for _ in range(2))
+
+    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor) -> Tensor:
+        for block in self.blocks:
+            latents = latents + 0.1 * torch.tanh(block(latents))
+        return super().forward(latents, timesteps, text)
+
+
 def text_of(*means: float) -> Tensor:
     """Texts [B, 1, 1] whose number is the mean of the clean latents."""
     return torch.tensor(means).view(-1, 1, 1)

@@ -21,7 +21,7 @@ from gpd.params import Params
 FOLDER = artifacts.WORK / "ablation"
 SHARED = ("prompts", "latents", "reference")
 CODE = (
-    *("checkpoint", "losses", "sampler", "schedule", "stream", "targets", "trainer", "velocity", "wan"),
+    *("checkpoint", "losses", "optimizers", "sampler", "schedule", "stream", "targets", "trainer", "velocity", "wan"),
     *(f"metrics/{name}" for name in ("colour", "diversity", "fidelity", "flicker", "frechet", "measures", "motion")),
     *("metrics/score", "metrics/spectrum", "tiny/oracle"),
 )
@@ -84,7 +84,11 @@ def execute(run: Run, root: Path, num_threads: int) -> None:
     tree.mkdir(parents=True, exist_ok=True)
     for name in SHARED:
         _link(tree / "data" / name, (base / "data" / name).resolve())
-    with (tree / "log.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
+    with (
+        (tree / "log.txt").open("a", encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
         result = _train_and_measure(run, tree, root)
     artifacts.write_json(target, result)
     shutil.rmtree(root / tree)

@@ -80,7 +80,7 @@ def _bare_seconds(params: Params, name: str) -> list[float]:
     """Wall time of the network evaluations of one iteration and nothing else, the optimiser's step included."""
     import torch
 
-    from gpd.targets import forwards_per_target
+    from gpd.optimizers import make_optimizers
     from gpd.trainer import make_accelerator
     from gpd.velocity import join_text, stack_text
 
@@ -88,11 +88,11 @@ def _bare_seconds(params: Params, name: str) -> list[float]:
     device = accelerator.device
     stage = _short_stage(params, name, NUM_STEPS, Path("unused"), device)
     stage.student.requires_grad_(True)
-    student, optimizer = accelerator.prepare(
-        stage.student, torch.optim.AdamW(stage.student.parameters(), lr=stage.params.learning_rate)
-    )
+    rate, decay = stage.params.learning_rate, stage.distill.weight_decay
+    chosen = make_optimizers(stage.student, stage.distill.optimizer, learning_rate=rate, weight_decay=decay)
+    student, *optimizers = accelerator.prepare(stage.student, *chosen)
     batch = stage.params.batch
-    cost = forwards_per_target(stage.params.horizon, stage.params.tail, stage.previous_horizon)
+    cost = stage.forwards_per_target
     latents = torch.randn(batch, *stage.latent_shape, device=device)
     text = stack_text([stage.texts[n % len(stage.texts)] for n in range(batch)]).to(device)
     both = join_text(text, stage.negative[None].to(device).expand(batch, -1, -1))
@@ -108,8 +108,9 @@ def _bare_seconds(params: Params, name: str) -> list[float]:
         with accelerator.autocast():
             loss = student(latents, timesteps, text).square().mean()
         accelerator.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         loss.item()
         seconds.append(time.perf_counter() - started)
     return seconds[2:]
