@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def make_base(tree: Path, params: Params) -> None:
 
     root = Path.cwd().resolve()
     with _inside(tree, root, params):
-        make = {
+        make: dict[str, Callable[[], None]] = {
             "prompts": lambda: prepare.run(params),
             "latents": lambda: encode.run(params, "0/1"),
             "reference": lambda: reference.run(params),
