@@ -172,3 +172,45 @@ def test_the_student_is_a_plain_pipeline_that_samples_what_we_sample(workspace: 
     network = wan.load_network(folder, merge_padding=True)
     ours = sample(network, noise, text, make_grid(48, 3.0).every(8))[-1]
     assert (ours - theirs).norm() / theirs.norm() < 1e-4
+
+
+SMOKE_GRID = {
+    "budget": 100,
+    "seeds": [0, 1],
+    "batch": 2,
+    "learning_rate": 1e-3,
+    "common": {"distill.probe.num_states": 2},
+    "variants": {
+        "coarse": {"label": "coarse", "group": "rivals", "stages": [{"horizon": 8, "tail": 8, "share": 1.0}]},
+        "consistency": {
+            "label": "consistency",
+            "group": "rivals",
+            "is_rival": True,
+            "set": {
+                "distill.objective": "consistency",
+                "distill.loss_weighting": "uniform",
+                "distill.states": {"stream": 0.0, "clips": 1.0, "rollouts": 0.0},
+            },
+            "stages": [{"horizon": 8, "tail": 1, "share": 1.0}],
+        },
+    },
+}
+
+
+def test_an_ablation_runs_what_is_missing_and_is_paired_with_the_pipelines_reference(workspace: Path) -> None:
+    (workspace / "data" / "ablation" / "grid.yaml").write_text(yaml.safe_dump(SMOKE_GRID))
+    run("gpd", "ablate", "--only", "coarse", "--jobs", "2", cwd=workspace)
+    first = {path: path.stat().st_mtime_ns for path in (workspace / ".work" / "ablation").glob("*.json")}
+    assert len(first) == 2
+    run("gpd", "ablate", "--jobs", "2", cwd=workspace)
+    results = json.loads((workspace / "data" / "ablation" / "results.json").read_text())
+    evaluation = json.loads((workspace / "data" / "evaluations" / "k8" / "evaluation.json").read_text())
+    assert results["protocol"] == evaluation["protocol"]["hash"]
+    assert [(row["variant"], row["num_seeds"]) for row in results["rows"]] == [("coarse", 2), ("consistency", 2)]
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in first.items())  # finished runs are kept
+    assert results["rows"][0]["metrics"]["trajectory_error"]["std"] > 0  # seeds differ
+    floor = next(row for row in results["floors"] if row["label"] == "teacher-6")
+    teacher = json.loads((workspace / "data" / "evaluations" / "teacher" / "metrics.json").read_text())["teacher-6"]
+    assert floor["metrics"]["trajectory_error"]["mean"] == pytest.approx(teacher["trajectory_error"])
+    assert (workspace / "data" / "ablation" / "ablation.html").is_file()
+    assert not list((workspace / ".work" / "ablation").glob("run-*"))
