@@ -42,7 +42,11 @@ def run(params: Params) -> None:
                 kind="report",
                 inputs=outcome.inputs,
                 params=settings,
-                facts={"protocol": outcome.protocol["hash"], "subjects": list(outcome.subjects)},
+                facts={
+                    "protocol": outcome.protocol["hash"],
+                    "subjects": list(outcome.subjects),
+                    "rivals": [row.variant for row in outcome.rivals],
+                },
             )
         record["outputs"].append({"path": str(OUTPUT), "kind": "report", "content": manifest["content"]})
     print_table(outcome)

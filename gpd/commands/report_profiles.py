@@ -10,6 +10,10 @@ from gpd.page.chart import Series, line_chart
 
 LABELS = {"space": "cycles a pixel", "time": "cycles a frame"}
 TITLES = {"space": "Spectrum in space", "time": "Spectrum in time"}
+NOTES = {
+    "space": "Below the dashed line detail is missing (blur), above it there is too much (noise, grid).",
+    "time": "Below the dashed line change is missing (smoothing), above it there is too much (flicker).",
+}
 MOTION = {"motion": "Motion over time", "motion_top": "Motion over time, fastest 5 % of pixels"}
 MOST_POINTS = 40  # of a curve; the longer ones of large clips are averaged by octave parts
 
@@ -43,7 +47,7 @@ def _ratio_chart(outcome: Outcome, axis: str) -> str:
         log_x=True,
         log_y=True,
         rule=1.0,
-        note="Below the dashed line detail is missing, above it there is too much.",
+        note=NOTES[axis],
     )
 
 

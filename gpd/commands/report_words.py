@@ -59,6 +59,7 @@ def _protocol_words(outcome: Outcome) -> dict[str, str]:
         if len(protocol["seeds"]) == 1
         else f"There are {len(protocol['seeds'])} here."
     )
+    answer = "answered by the rivals' spread alone" if outcome.rivals else "which this page does not answer"
     return {
         "Prompts": f"{protocol['num_prompts']} held out from training, sampled once for each noise seed ({seeds}).",
         "Reference": f"The teacher with {protocol['grid_steps']} Euler steps at guidance "
@@ -72,7 +73,7 @@ def _protocol_words(outcome: Outcome) -> dict[str, str]:
         "Clips": f"{protocol['num_frames']} frames of {protocol['width']} × {protocol['height']} pixels; noise levels "
         f"shifted by {protocol['shift']:g}; the same VAE decodes all.",
         "Spread": f"± is the standard deviation over the noise seeds, of one trained student. {spread} How much "
-        "another training seed would change is another question: of this page only the rivals' spread answers it.",
+        f"another training seed would change is another question, {answer}.",
         "Judges": "No learned network judges: all metrics are computed from latents and pixels.",
     }
 

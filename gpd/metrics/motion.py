@@ -39,5 +39,5 @@ def top_mean(magnitude: np.ndarray) -> float:
 
 
 def _clip_magnitudes(clip: np.ndarray) -> tuple[float, float]:
-    magnitudes = list(pair_magnitudes(clip))
-    return float(np.mean([np.median(pair) for pair in magnitudes])), float(np.mean([*map(top_mean, magnitudes)]))
+    medians, tops = zip(*((np.median(pair), top_mean(pair)) for pair in pair_magnitudes(clip)), strict=True)
+    return float(np.mean(medians)), float(np.mean(tops))

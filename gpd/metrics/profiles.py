@@ -4,7 +4,6 @@ The ratios of `spectrum` and `motion` put each of these into one number; a curve
 Cost: one FFT of the luma in space and one in time, and the flow once more.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,17 +36,13 @@ class Profile:
 def measure_profiles(frames: np.ndarray) -> Measures:
     """Rows [N, ...] for `mean_profile`, of uint8 frames [N, F, H, W, 3]."""
     grey = luma(frames)
-    flows = [list(pair_magnitudes(clip)) for clip in frames]
+    motion = np.stack([motion_by_pair(clip) for clip in frames])
     return {
         "space": np.stack([spatial_power(clip) for clip in grey]),
         "time": np.stack([temporal_power(clip) for clip in grey]),
-        "motion": _over_pairs(flows, np.mean),
-        "motion_top": _over_pairs(flows, top_mean),
+        "motion": motion[:, 0],
+        "motion_top": motion[:, 1],
     }
-
-
-def _over_pairs(flows: list[list[np.ndarray]], statistic: Callable[[np.ndarray], float]) -> np.ndarray:
-    return np.array([[statistic(pair) for pair in clip] for clip in flows], np.float64)
 
 
 def mean_profile(rows: Measures, shape: tuple[int, ...]) -> Profile:
@@ -85,3 +80,8 @@ def temporal_power(clip: np.ndarray) -> np.ndarray:
     window = hann(len(clip))[:, None, None]
     power = np.square(np.abs(np.fft.rfft((clip - clip.mean(0)) * window, axis=0))).mean((1, 2))
     return (power / np.square(window).sum())[1:]
+
+
+def motion_by_pair(clip: np.ndarray) -> np.ndarray:
+    """Mean flow magnitude and that of the fastest 5 % of pixels, [2, F - 1] px a frame, of uint8 [F, H, W, 3]."""
+    return np.array([(pair.mean(), top_mean(pair)) for pair in pair_magnitudes(clip)], np.float64).T
