@@ -4,10 +4,12 @@ Every subject walks from the same noise on the same prompts as the reference.
 """
 
 import csv
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from gpd import artifacts
@@ -17,6 +19,9 @@ from gpd.commands.measuring import Bench, Result
 from gpd.commands.reference import LATENTS, OUTPUT, PROMPTS, open_reference
 from gpd.commands.subjects import load_student, load_teacher, make_baselines
 from gpd.metrics.catalogue import CATALOGUE
+from gpd.metrics.difference import FULL_LEVELS
+from gpd.metrics.profiles import Profile
+from gpd.metrics.reference_set import Sample
 from gpd.metrics.score import Score
 from gpd.params import Params
 from gpd.shards import open_latents
@@ -84,7 +89,7 @@ def _measure(params: Params, name: str, bench: Bench, negative: torch.Tensor) ->
 
 
 def _write_scores(folder: Path, protocol: dict[str, Any], checkpoint: str, results: list[Result]) -> None:
-    """evaluation.json, metrics.json and curves.csv."""
+    """evaluation.json, metrics.json, curves.csv and profiles.json."""
     subjects = {result.subject.name: _describe(result, checkpoint) for result in results}
     artifacts.write_json(folder / "evaluation.json", {"format": 1, "protocol": protocol, "subjects": subjects})
     values = {
@@ -96,6 +101,9 @@ def _write_scores(folder: Path, protocol: dict[str, Any], checkpoint: str, resul
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(CURVE_COLUMNS)
         writer.writerows(row for result in results for row in _curve_rows(result))
+    profiles = {result.subject.name: _describe_profile(result.profile) for result in results}
+    curves = {"format": 1, "protocol": protocol["hash"], "subjects": profiles}
+    artifacts.write_text(folder / "profiles.json", json.dumps(curves, allow_nan=False) + "\n")  # indented: a page long
 
 
 def _describe(result: Result, checkpoint: str) -> dict[str, Any]:
@@ -119,6 +127,20 @@ def _rounded(score: Score) -> dict[str, Any]:
     return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in asdict(score).items()}
 
 
+def _describe_profile(profile: Profile) -> dict[str, Any]:
+    """Of a spectrum its frequencies, in cycles a pixel or frame, and the power at each; motion in px a frame."""
+    spectra = {"space": profile.space, "time": profile.time}
+    return {
+        **{name: {"frequency": _digits(x), "power": _digits(power)} for name, (x, power) in spectra.items()},
+        "motion": _digits(profile.motion),
+        "motion_top": _digits(profile.motion_top),
+    }
+
+
+def _digits(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.6g}") for value in values.tolist()]
+
+
 def _curve_rows(result: Result) -> list[tuple[str, str, int, str]]:
     subject = result.subject
     return [
@@ -134,20 +156,31 @@ def _write_samples(
     checkpoint: dict[str, Any],
     results: list[Result],
 ) -> dict[str, Any]:
-    """The shown clips of each subject as mp4, with a manifest that says of which prompt and seed they are."""
-    clips = []
-    for result in results:
-        name = result.subject.name
-        for sample, frames in result.shown:
-            file = f"{name}-{sample.index:03d}-seed{sample.seed}.mp4"
-            write_mp4(folder / file, frames, params.encode.frames_per_second)
-            clips.append({"file": file, "subject": name, "prompt": sample.text, "seed": sample.seed})
+    """The shown clips of each subject as mp4, and their differences from the reference, with a manifest.
+
+    The manifest says of which prompt and seed each is.
+    """
+
+    def write(name: str, sample: Sample, frames: np.ndarray, suffix: str = "") -> dict[str, Any]:
+        file = f"{name}-{sample.index:03d}-seed{sample.seed}{suffix}.mp4"
+        write_mp4(folder / file, frames, params.encode.frames_per_second)
+        return {"file": file, "subject": name, "prompt": sample.text, "seed": sample.seed}
+
+    clips = [write(result.subject.name, *shown) for result in results for shown in result.shown]
+    differences = [
+        write(result.subject.name, *shown, "-difference") for result in results for shown in result.differences
+    ]
     return artifacts.write_manifest(
         folder,
         kind="samples",
         inputs={"checkpoint": checkpoint, "reference": artifacts.reference(OUTPUT)},
         params={"frames_per_second": params.encode.frames_per_second, "protocol": protocol["hash"]},
-        facts={"num_samples": len(clips), "clips": clips},
+        facts={
+            "num_samples": len(clips),
+            "clips": clips,
+            "differences": differences,
+            "difference_full_levels": FULL_LEVELS,
+        },
     )
 
 

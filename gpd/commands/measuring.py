@@ -9,8 +9,10 @@ import torch
 
 from gpd import wan
 from gpd.commands.progress import progress_bar
+from gpd.metrics.difference import difference_map
 from gpd.metrics.fidelity import trajectory_error
 from gpd.metrics.measures import Measures, join, measure, measure_pairs, score, score_diversity
+from gpd.metrics.profiles import Profile, mean_profile, measure_profiles
 from gpd.metrics.reference_set import ReferenceSet, Sample
 from gpd.metrics.score import Score
 from gpd.metrics.subject import Subject, pick_device, sample_batch, sample_ends
@@ -32,6 +34,8 @@ class Result:
     scores: dict[str, Score]
     curve: dict[int, float]  # step of the subject's grid -> trajectory error there
     shown: Shown
+    differences: Shown  # of the shown ones from the reference, as colours; empty for the reference itself
+    profile: Profile
 
 
 class Bench:
@@ -51,9 +55,16 @@ class Bench:
     def describe_reference(self, teacher: Subject) -> Result:
         """What can be said of the reference alone: its distance to itself says nothing and is left out."""
         scores = score(self.reference.measures, self.reference.seeds, None, self.reference.clips)
-        parts = self.reference.parts(self.params.evaluate.batch)
-        shown = [pair for part in parts for pair in self._pick_shown(part.samples, part.frames)]
-        return Result(teacher, scores, {}, shown)
+        shown: Shown = []
+        rows: list[Measures] = []
+        for part in self.reference.parts(self.params.evaluate.batch):
+            shown += self._pick_shown(part.samples, part.frames)
+            rows.append(measure_profiles(part.frames))
+        return Result(teacher, scores, {}, shown, [], self._profile(join(rows)))
+
+    def _profile(self, rows: Measures) -> Profile:
+        model = self.params.model
+        return mean_profile(rows, (model.num_frames, model.height, model.width))
 
     def _pick_shown(self, samples: list[Sample], frames: np.ndarray) -> Shown:
         """Those of a batch that are kept as clips: of the first seed, spread over the prompts."""
@@ -71,33 +82,37 @@ class Bench:
         num_samples = len(self.reference.samples)
         self.num_forwards += subject.forwards * (num_samples + len(self.several))
         with progress_bar(f"evaluate {subject.name}", num_samples + len(self.several)) as advance:
-            measures, shown = self._measure_samples(subject, lambda done: advance(done, "samples"))
+            measures, shown, differences = self._measure_samples(subject, lambda done: advance(done, "samples"))
             scores = score(measures, self.reference.seeds, self.reference.measures, self.reference.clips)
             diversity = self._measure_diversity(subject, lambda done: advance(num_samples + done, "samples"))
         if diversity is not None:
             scores["diversity_ratio"] = diversity
         steps = [own for own, _ in self._shared_points(subject)]
         curve = dict(zip(steps, measures["curve"].mean(0).tolist(), strict=True))
-        return Result(subject, scores, curve, shown)
+        return Result(subject, scores, curve, shown, differences, self._profile(measures))
 
-    def _measure_samples(self, subject: Subject, on_done: Callable[[int], None]) -> tuple[Measures, Shown]:
+    def _measure_samples(self, subject: Subject, on_done: Callable[[int], None]) -> tuple[Measures, Shown, Shown]:
         rows: list[Measures] = []
         shown: Shown = []
+        differences: Shown = []
         num_done = 0
         for part in self.reference.parts(self.params.evaluate.batch):
             trajectory = sample_batch(subject, part.samples, self.texts, self.shape)
             frames, ends = self.codec.decode(trajectory[-1]), trajectory[-1].numpy()
             measures = measure_samples(frames, ends, part.samples, self.is_readable)
-            measures |= measure_pairs(frames, ends, part.frames, part.latents[:, -1])
+            measures |= measure_pairs(frames, ends, part.frames, part.latents[:, -1]) | measure_profiles(frames)
             errors = [
                 trajectory_error(trajectory[own].numpy(), part.latents[:, kept])
                 for own, kept in self._shared_points(subject)
             ]
             rows.append(measures | {"curve": np.stack(errors, 1)})
-            shown += self._pick_shown(part.samples, frames)
+            here = self._pick_shown(part.samples, frames)
+            theirs = self._pick_shown(part.samples, part.frames)
+            shown += here
+            differences += [(row, difference_map(a, b)) for (row, a), (_, b) in zip(here, theirs, strict=True)]
             num_done += len(part.samples)
             on_done(num_done)
-        return join(rows), shown
+        return join(rows), shown, differences
 
     def _shared_points(self, subject: Subject) -> list[tuple[int, int]]:
         """(index on the subject's grid, index among the reference's points) of each noise level that both visit."""

@@ -1,6 +1,7 @@
 """What the pipeline has left behind, read back for the report: evaluations, students, curves, clips."""
 
 import csv
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from gpd import artifacts
 from gpd.artifacts import UserError
 from gpd.commands.evaluate import EVALUATIONS
+from gpd.commands.rivals import Rival, load_rivals
 from gpd.metrics.catalogue import CATALOGUE
 from gpd.params import Params, student_path
 
@@ -34,6 +36,10 @@ class Outcome:
         students: stage -> manifest of its student, in the order of training.
         training: stage -> rows of training.csv, where there is one.
         curves: rows of the evaluations' curves.csv.
+        differences: each shown clip's difference from the reference, as colours.
+        difference_full_levels: how many of 255 levels their brightest colour stands for.
+        profiles: subject -> its part of profiles.json.
+        rivals: of the ablation, where it was made under the same protocol.
         inputs: name -> reference of each folder that went in.
     """
 
@@ -43,6 +49,11 @@ class Outcome:
     training: dict[str, Rows]
     curves: Rows
     clips: list[Clip]
+    differences: list[Clip]
+    difference_full_levels: int
+    frames_per_second: float
+    profiles: dict[str, dict[str, Any]]
+    rivals: list[Rival]
     inputs: dict[str, dict[str, Any]]
 
     @property
@@ -76,9 +87,20 @@ class Outcome:
         return {name: entry for name, entry in self.subjects.items() if name not in apart}
 
     @property
+    def line_up(self) -> list[str]:
+        """Reference, rival, lead: those that there are."""
+        return [name for name in (self.reference, self.rival, self.lead) if name is not None]
+
+    @property
     def metrics(self) -> list[str]:
         """Metrics that at least one subject has, in the catalogue's order."""
         return [name for name in CATALOGUE if any(name in entry["metrics"] for entry in self.subjects.values())]
+
+    @property
+    def training_forwards(self) -> dict[str, int]:
+        """Stage -> forwards that it and the stages before it took to train."""
+        spent = [sum(manifest["facts"]["forwards"].values()) for manifest in self.students.values()]
+        return dict(zip(self.students, itertools.accumulate(spent), strict=True))
 
     def value(self, subject: str, metric: str) -> float | None:
         """A figure, None where it could not be computed."""
@@ -102,8 +124,9 @@ def load_outcome(params: Params) -> Outcome:
     """
     names = [name for name in reversed(params.evaluate.subjects) if name != "teacher"]
     names += [name for name in params.evaluate.subjects if name == "teacher"]
-    evaluations = {name: _load_evaluation(EVALUATIONS / name / "evaluation.json") for name in names}
+    evaluations = {name: _load_json(name, "evaluation.json") for name in names}
     protocol = _shared_protocol(evaluations)
+    profiles = {key: value for name in names for key, value in _load_profiles(name, protocol["hash"]).items()}
     students = {name: artifacts.load_manifest(Path(student_path(name)), "student") for name in params.distill.stages}
     samples = {name: artifacts.load_manifest(EVALUATIONS / name / "samples", "samples") for name in names}
     subjects = {name: entry for value in evaluations.values() for name, entry in value["subjects"].items()}
@@ -113,24 +136,41 @@ def load_outcome(params: Params) -> Outcome:
         students=students,
         training={name: rows for name in students if (rows := _read_csv(Path(student_path(name)) / "training.csv"))},
         curves=[row for name in names for row in _read_csv(EVALUATIONS / name / "curves.csv")],
-        clips=[
-            Clip(EVALUATIONS / name / "samples" / clip["file"], clip["subject"], clip["prompt"], clip["seed"])
-            for name, manifest in samples.items()
-            for clip in manifest["facts"]["clips"]
-        ],
+        clips=_clips(samples, "clips"),
+        differences=_clips(samples, "differences"),
+        difference_full_levels=next(iter(samples.values()))["facts"]["difference_full_levels"],
+        frames_per_second=next(iter(samples.values()))["params"]["frames_per_second"],
+        profiles=profiles,
+        rivals=load_rivals(protocol["hash"]),
         inputs={f"samples of {name}": _named(manifest) for name, manifest in samples.items()}
         | {name: _named(manifest) for name, manifest in students.items()},
     )
 
 
-def _load_evaluation(path: Path) -> dict[str, Any]:
+def _load_json(name: str, file: str) -> dict[str, Any]:
+    path = EVALUATIONS / name / file
     try:
-        evaluation: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `gpd evaluate {path.parent.name}`") from None
+        raise UserError(f"{path}: no such file; run `gpd evaluate {name}`") from None
     except ValueError as error:
         raise UserError(f"{path}: not readable as JSON ({error})") from None
-    return evaluation
+    return value
+
+
+def _load_profiles(name: str, protocol: str) -> dict[str, Any]:
+    profiles = _load_json(name, "profiles.json")
+    if profiles["protocol"] != protocol:
+        raise UserError(f"{EVALUATIONS / name}/profiles.json: of another protocol; run `gpd evaluate {name}`")
+    return profiles["subjects"]
+
+
+def _clips(samples: dict[str, dict[str, Any]], kind: str) -> list[Clip]:
+    return [
+        Clip(EVALUATIONS / name / "samples" / clip["file"], clip["subject"], clip["prompt"], clip["seed"])
+        for name, manifest in samples.items()
+        for clip in manifest["facts"][kind]
+    ]
 
 
 def _shared_protocol(evaluations: dict[str, dict[str, Any]]) -> dict[str, Any]:

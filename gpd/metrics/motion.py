@@ -1,6 +1,7 @@
 """How much moves: magnitude of dense optical flow (OpenCV's DIS), in pixels a frame."""
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -23,13 +24,20 @@ def flow_magnitudes(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array([median for median, _ in magnitudes]), np.array([top for _, top in magnitudes])
 
 
-def _clip_magnitudes(clip: np.ndarray) -> tuple[float, float]:
+def pair_magnitudes(clip: np.ndarray) -> Iterator[np.ndarray]:
+    """Flow magnitude of all pixels [H * W], px a frame, for each pair of neighbouring frames of [F, H, W, 3]."""
     flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clip]
-    medians, tops = [], []
     for before, after in itertools.pairwise(grey):
-        magnitude = np.linalg.norm(flow.calc(before, after, None), axis=-1).ravel()
-        num_top = max(1, round(TOP_SHARE * magnitude.size))
-        medians.append(np.median(magnitude))
-        tops.append(np.partition(magnitude, -num_top)[-num_top:].mean())
+        yield np.linalg.norm(flow.calc(before, after, None), axis=-1).ravel()
+
+
+def top_mean(magnitude: np.ndarray) -> float:
+    """Mean of the fastest 5 % of pixels."""
+    num_top = max(1, round(TOP_SHARE * magnitude.size))
+    return np.partition(magnitude, -num_top)[-num_top:].mean()
+
+
+def _clip_magnitudes(clip: np.ndarray) -> tuple[float, float]:
+    medians, tops = zip(*((np.median(pair), top_mean(pair)) for pair in pair_magnitudes(clip)), strict=True)
     return float(np.mean(medians)), float(np.mean(tops))

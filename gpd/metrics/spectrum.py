@@ -28,7 +28,7 @@ def temporal_share(frames: np.ndarray) -> np.ndarray:
 def _spatial_share(clip: np.ndarray) -> float:
     """A Hann window, because an image does not go on at its other edge; total energy is about the mean grey."""
     _, height, width = clip.shape
-    window = _hann(height)[:, None] * _hann(width)[None, :]
+    window = hann(height)[:, None] * hann(width)[None, :]
     energy = np.square(np.abs(np.fft.fft2((clip - clip.mean()) * window))).sum(0)
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :])
     return _share_above(energy, radius)
@@ -36,11 +36,11 @@ def _spatial_share(clip: np.ndarray) -> float:
 
 def _temporal_share(clip: np.ndarray) -> float:
     num_frames = len(clip)
-    energy = np.square(np.abs(np.fft.fft((clip - clip.mean()) * _hann(num_frames)[:, None, None], axis=0))).sum((1, 2))
+    energy = np.square(np.abs(np.fft.fft((clip - clip.mean()) * hann(num_frames)[:, None, None], axis=0))).sum((1, 2))
     return _share_above(energy, np.abs(np.fft.fftfreq(num_frames)))
 
 
-def _hann(size: int) -> np.ndarray:
+def hann(size: int) -> np.ndarray:
     """Between the sample points, so that no sample has weight 0 and a constant leaks into its two neighbours only."""
     return (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(size) + 0.5) / size)).astype(np.float32)
 

@@ -48,6 +48,39 @@ def table(head: list[str], rows: list[list[str]], caption: str | None = None) ->
     return element("div", element("table", *parts), class_="scroll", tabindex=0)
 
 
+def players(*children: str, num_frames: int, frames_per_second: float) -> str:
+    """Children whose videos run in step, with one set of controls: buttons, a bar, keys (page.js).
+
+    Without a script the controls stay hidden and the videos play as they are.
+
+    Args:
+        num_frames: of each video; all have as many.
+    """
+    speeds = {"1": "1 ×", "0.5": "½ ×", "0.25": "¼ ×"}
+    controls = element(
+        "div",
+        element("button", "▶", type="button", data_do="play", aria_label="Play or stop", title="Play or stop (space)"),
+        element("button", "‹", type="button", data_do="back", aria_label="One frame back", title="One frame back (←)"),
+        element("button", "›", type="button", data_do="on", aria_label="One frame on", title="One frame on (→)"),
+        f'<input type="range" min="0" max="{num_frames - 1}" value="0" step="1" aria-label="Frame">',
+        element("output", f"1 / {num_frames}"),
+        element("select", *(element("option", w, value=v) for v, w in speeds.items()), aria_label="Speed"),
+        class_="controls",
+        hidden=True,
+    )
+    return element(
+        "div",
+        controls,
+        *children,
+        class_="players",
+        tabindex=0,
+        role="group",
+        aria_label="Clips in step: space plays and stops, the arrow keys go frame by frame",
+        data_frames=num_frames,
+        data_rate=f"{frames_per_second:g}",
+    )
+
+
 def video(path: Path, label: str) -> str:
     """An mp4 inside the page that plays silently for ever."""
     data = base64.b64encode(path.read_bytes()).decode()

@@ -89,6 +89,27 @@ def test_shown_clips_are_listed_with_their_prompts(workspace: Params) -> None:
     assert first["prompt"].startswith("a ")
 
 
+def test_differences_stand_beside_the_shown_clips_of_all_but_the_reference(workspace: Params) -> None:
+    facts = artifacts.load_manifest(Path("data/evaluations/teacher/samples"), "samples")["facts"]
+    of = {name: [(clip["subject"], clip["prompt"]) for clip in facts[name]] for name in ("clips", "differences")}
+    assert of["differences"] == [(subject, prompt) for subject, prompt in of["clips"] if subject != "teacher-8"]
+    assert {Path(clip["file"]).stem for clip in facts["differences"]} == {
+        f"{Path(clip['file']).stem}-difference" for clip in facts["clips"] if clip["subject"] != "teacher-8"
+    }
+
+
+def test_profiles_have_a_value_for_each_frequency_and_each_pair_of_frames(workspace: Params) -> None:
+    for name, subjects in {"teacher": {"teacher-8", "teacher-2", "teacher-4-unipc"}, "k4": {"k4"}}.items():
+        profiles = json.loads(Path(f"data/evaluations/{name}/profiles.json").read_text())
+        assert profiles["protocol"] == load(name)["protocol"]["hash"]
+        assert profiles["subjects"].keys() == subjects
+        for profile in profiles["subjects"].values():
+            assert profile["space"]["frequency"] == pytest.approx([ring / 64 for ring in range(1, 33)])
+            assert profile["time"]["frequency"] == pytest.approx([1 / 5, 2 / 5])
+            assert [len(profile[key]["power"]) for key in ("space", "time")] == [32, 2]
+            assert len(profile["motion"]) == len(profile["motion_top"]) == 4
+
+
 def test_rerun_writes_the_same_bytes(workspace: Params) -> None:
     folder = Path("data/evaluations/k4")
     before = artifacts.list_files(folder)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpd.page.chart import HEIGHT, LEFT, WIDTH, Series, line_chart, make_axis, ticks
+from gpd.page.chart import HEIGHT, LEFT, WIDTH, Series, line_chart, make_axis, number_text, ticks
 from tests.page.test_html import Reader
 
 VALUES = st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=8)
@@ -56,3 +56,45 @@ def test_names_are_escaped() -> None:
     assert "<a>" not in chart
     assert "<T>" not in chart
     Reader(chart)
+
+
+def bars(chart: str) -> list[str]:
+    return [attributes["d"] or "" for tag, attributes in Reader(chart).tags if attributes.get("class") == "bar"]
+
+
+def test_a_spread_is_a_bar_around_its_point_and_none_is_none() -> None:
+    series = Series("a", [(1, 0.5), (2, 0.5)], labels=["p", "q"], spreads=[0.25, None])
+    (bar,) = bars(line_chart("T", "x", "y", [series]))
+    middle = float(
+        next(a["cy"] or "" for tag, a in Reader(line_chart("T", "x", "y", [series])).tags if tag == "circle")
+    )
+    low, high = (float(end) for end in bar.split(" ")[1].split("V"))
+    assert (low + high) / 2 == pytest.approx(middle, abs=0.1)
+    assert low > middle > high  # px grow downwards
+
+
+def test_a_bar_below_zero_stays_on_a_logarithmic_axis() -> None:
+    (bar,) = bars(line_chart("T", "x", "y", [Series("a", [(1, 0.5)], spreads=[2.0])], log_y=True))
+    assert all(0 <= float(end) <= HEIGHT for end in bar.split(" ")[1].split("V"))
+
+
+def test_names_cover_neither_points_nor_each_other() -> None:
+    """Six points on one spot: there is room for a name above, right of, below and left of it, or for fewer."""
+    series = Series("a", [(1, 1)] * 6 + [(2, 1)], labels=[*"abcdef", "far"], is_named=True)
+    names = [attributes for tag, attributes in Reader(line_chart("T", "x", "y", [series])).tags if tag == "text"]
+    named = [(a["x"], a["y"]) for a in names if "name" in (a.get("class") or "")]
+    assert 2 <= len(named) <= 5
+    assert len(set(named)) == len(named)
+
+
+def test_a_rule_is_always_in_sight() -> None:
+    chart = line_chart("T", "x", "y", [Series("a", [(1, 0.5), (2, 0.6)])], log_y=True, rule=1.0)
+    (rule,) = [attributes["d"] or "" for tag, attributes in Reader(chart).tags if attributes.get("class") == "rule"]
+    assert 0 <= float(rule.split(" ")[1].split("H")[0]) <= HEIGHT
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.25, "0.25"), (1200, "1,200"), (74364, "74.4k"), (2e6, "2M"), (1e-5, "1e-5"), (0.0, "0")]
+)
+def test_numbers(value: float, text: str) -> None:
+    assert number_text(value) == text

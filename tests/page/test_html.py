@@ -11,7 +11,7 @@ HOSTILE = "<script>alert(\"x\")</script> & 'quoted'"
 class Reader(HTMLParser):
     """Tags, attributes and texts of a page; fails on a tag that is closed out of order."""
 
-    VOID = frozenset({"meta", "link", "circle", "path"})
+    VOID = frozenset({"meta", "link", "circle", "path", "input"})
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -2,8 +2,6 @@
 
 import base64
 import re
-import shutil
-import subprocess
 from html import unescape
 from pathlib import Path
 
@@ -13,21 +11,10 @@ import pytest
 from gpd.artifacts import reference, write_manifest
 from gpd.clips import write_mp4
 from gpd.registry import find_artifact, graph, open_registry, promote, remark, render_page, sync
+from tests.browser import dump_dom
 from tests.registry.conftest import content_of, make_evaluation, make_folder, make_student, subject_of
 
 EVIL = "</script><img src=x onerror=\"document.title='owned'\"><!--GRAPH--><!--DATA-->'\"&amp;"
-QUIET = ("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", *QUIET, "--virtual-time-budget=2000")
-
-
-def dump(page: Path, folder: Path, fragment: str = "", script: str = "") -> str:
-    """The page's DOM after its scripts, and then `script`, have run."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert chromium, "the page is tested in a real browser: install chromium (tests/install_browser.sh does)"
-    tried = folder / "tried.html"
-    tried.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
-    command = [chromium, *FLAGS, f"--user-data-dir={folder}/browser", "--dump-dom", f"{tried.as_uri()}#{fragment}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 @pytest.fixture
@@ -71,7 +58,7 @@ def rows(dom: str) -> list[list[str]]:
 
 
 def test_everything_is_shown_and_nothing_runs(page: Path, tmp_path: Path) -> None:
-    dom = dump(page, tmp_path, f"chosen={content_of(Path('data/students/k8'))}")
+    dom = dump_dom(page, tmp_path, f"chosen={content_of(Path('data/students/k8'))}")
     assert "<title>gpd registry</title>" in dom
     assert "<img" not in dom
     assert [row[0] for row in rows(dom)] == ["tiny-wan", "k1", "k2", "k4", "k8", "k8b"]
@@ -92,7 +79,7 @@ def test_clips_are_inside_the_page(page: Path, tmp_path: Path) -> None:
     playing = (
         "const v = document.querySelector('video'); v.onloadeddata = () => v.dataset.width = v.videoWidth; v.load();"
     )
-    dom = dump(page, tmp_path, script=playing)
+    dom = dump_dom(page, tmp_path, script=playing)
     assert re.findall(r'<video[^>]*src="([^"]*)"', dom) == [f"data:video/mp4;base64,{clip}"]  # not the large one
     assert 'data-width="16"' in dom, "the browser decodes the clip"
     assert not re.search(r"""(src|href)=["'](?!data:)|url\(|@import""", page.read_text().replace(EVIL, ""))
@@ -100,7 +87,7 @@ def test_clips_are_inside_the_page(page: Path, tmp_path: Path) -> None:
 
 def test_filter_and_sort(page: Path, tmp_path: Path) -> None:
     fragment = "filter=horizon%3D8+k8&sort=trajectory_error&order=up"
-    assert [row[0] for row in rows(dump(page, tmp_path, fragment))] == ["k8b", "k8"]
+    assert [row[0] for row in rows(dump_dom(page, tmp_path, fragment))] == ["k8b", "k8"]
 
 
 def test_a_click_sorts_and_typing_filters(page: Path, tmp_path: Path) -> None:
@@ -109,7 +96,7 @@ def test_a_click_sorts_and_typing_filters(page: Path, tmp_path: Path) -> None:
         const box = document.getElementById('filter'); box.value = 'students'; box.dispatchEvent(new Event('input'));
         document.querySelector('#body tr').click();
     """
-    dom = dump(page, tmp_path, script=script)
+    dom = dump_dom(page, tmp_path, script=script)
     assert [row[0] for row in rows(dom)] == ["k8b", "k8", "k4", "k2", "k1"]
     assert re.search(r'<th class="number" aria-sort="ascending"><button>trajectory_error ↑', dom)
     assert re.search(r'<div id="details"><h2>k8b</h2>', dom)
@@ -119,7 +106,7 @@ def test_a_click_sorts_and_typing_filters(page: Path, tmp_path: Path) -> None:
 def test_an_empty_registry_has_a_page(made_sqlite: Path, tmp_path: Path) -> None:
     with open_registry(str(made_sqlite)) as session:
         (tmp_path / "registry.html").write_text(render_page(session=session))
-    assert "0 checkpoints, 0 of 0 measurements shown" in dump(tmp_path / "registry.html", tmp_path)
+    assert "0 checkpoints, 0 of 0 measurements shown" in dump_dom(tmp_path / "registry.html", tmp_path)
 
 
 def test_the_graph_puts_children_right_of_their_parents() -> None:
