@@ -43,7 +43,7 @@ def workspace_params(base: Path) -> Params:
     changes = {
         "model": {"path": str(base), "grid_steps": 8, "num_frames": 5},
         "prepare": {"source": "source", "num_evaluation_prompts": NUM_PROMPTS + 1},
-        "reference": {"num_prompts": NUM_PROMPTS, "seeds": [0, 1], "batch": 4},
+        "reference": {"num_prompts": NUM_PROMPTS, "seeds": [0, 1], "batch": 3},
         "distill": {"final_steps": 2, "stages": stages},
         "evaluate": {
             "batch": 3,
