@@ -213,4 +213,5 @@ def test_an_ablation_runs_what_is_missing_and_is_paired_with_the_pipelines_refer
     teacher = json.loads((workspace / "data" / "evaluations" / "teacher" / "metrics.json").read_text())["teacher-6"]
     assert floor["metrics"]["trajectory_error"]["mean"] == pytest.approx(teacher["trajectory_error"])
     assert (workspace / "data" / "ablation" / "ablation.html").is_file()
-    assert not list((workspace / ".work" / "ablation").glob("run-*"))
+    log = next((workspace / ".work" / "ablation").glob("run-*/log.txt")).read_text()
+    assert "distill k8: residual" in log

@@ -34,7 +34,7 @@ def run(params: Params, *, only: Sequence[str], jobs: int, is_table_only: bool) 
     if not is_table_only:
         make_base(base, shared)
         wanted = [one for one in runs if not only or one.variant in only]
-        failures = _run_all([one for one in wanted if not result_file(one, base).exists()], jobs)
+        failures = _run_all([one for one in wanted if not result_file(one, base).exists()], base, jobs)
     rows = collect(grid, runs, base)
     write_outcome(grid, rows, base)
     print_rows(rows)
@@ -43,7 +43,7 @@ def run(params: Params, *, only: Sequence[str], jobs: int, is_table_only: bool) 
         raise UserError("\n".join(failures))
 
 
-def _run_all(runs: list[Run], jobs: int) -> list[str]:
+def _run_all(runs: list[Run], base: Path, jobs: int) -> list[str]:
     """One line for each run that failed; the others are finished all the same."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
     failures = []
@@ -52,7 +52,7 @@ def _run_all(runs: list[Run], jobs: int) -> list[str]:
         progress_bar("ablate", len(runs)) as advance,
         ProcessPoolExecutor(jobs, mp_context=spawning, max_tasks_per_child=1) as pool,
     ):
-        futures = {pool.submit(execute, one, Path.cwd(), threads): one for one in runs}
+        futures = {pool.submit(execute, one, Path.cwd(), base, threads): one for one in runs}
         for done, future in enumerate(as_completed(futures), start=1):
             error = future.exception()
             if error is not None:

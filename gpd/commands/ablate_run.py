@@ -8,9 +8,7 @@
 import contextlib
 import json
 import os
-import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +18,48 @@ from gpd.params import Params
 
 FOLDER = artifacts.WORK / "ablation"
 SHARED = ("prompts", "latents", "reference")
-CODE = (
-    *("checkpoint", "losses", "optimizers", "sampler", "schedule", "stream", "targets", "trainer", "velocity", "wan"),
+TRAINING_CODE = (
+    "checkpoint",
+    "losses",
+    "optimizers",
+    "sampler",
+    "schedule",
+    "stream",
+    "targets",
+    "trainer",
+    "velocity",
+)
+MEASURING_CODE = (
+    *("sampler", "schedule", "velocity", "wan", "tiny/oracle"),
     *(f"metrics/{name}" for name in ("colour", "diversity", "fidelity", "flicker", "frechet", "measures", "motion")),
-    *("metrics/score", "metrics/spectrum", "tiny/oracle"),
+    *("metrics/score", "metrics/spectrum", "metrics/subject"),
 )
 ROLES = ("teacher", "previous", "student")  # of training; the probe measures
 
 
-def code_hash() -> str:
+def code_hash(modules: Sequence[str]) -> str:
     """Of the sources that decide a figure: figures of other code are other figures."""
     package = Path(artifacts.__file__).parent
-    return artifacts.hash_json({name: artifacts.hash_file(package / f"{name}.py") for name in CODE})
+    return artifacts.hash_json({name: artifacts.hash_file(package / f"{name}.py") for name in modules})
 
 
 def base_tree(params: Params) -> Path:
     """Where the shared data of a grid lies."""
-    sections = params.model_dump(include={"model", "prepare", "encode", "reference"})
-    model = artifacts.reference(Path(params.model.path))
-    diversity = [params.evaluate.diversity_prompts, params.evaluate.diversity_seeds, params.distill.final_steps]
-    return FOLDER / f"base-{artifacts.hash_json([sections, model, diversity, code_hash()])[:16]}"
+    sections = params.model_dump(include={"model", "prepare", "encode", "reference", "evaluate"})
+    inputs = [artifacts.reference(Path(params.model.path)), params.distill.final_steps, code_hash(MEASURING_CODE)]
+    return FOLDER / f"base-{artifacts.hash_json([sections, inputs])[:16]}"
+
+
+def run_tree(run: Run) -> Path:
+    """Where a run's students lie."""
+    sections = run.params.model_dump(include={"model", "prepare", "encode", "distill"})
+    inputs = [artifacts.reference(Path(run.params.model.path)), code_hash(TRAINING_CODE)]
+    return FOLDER / f"run-{artifacts.hash_json([sections, inputs])[:16]}"
 
 
 def result_file(run: Run, base: Path) -> Path:
     """Where a run's result lies."""
-    distill = run.params.distill.model_dump(exclude={"save_every_seconds"})
-    measured = run.params.evaluate.model_dump(include={"diversity_prompts", "diversity_seeds"})
-    return FOLDER / f"{artifacts.hash_json([distill, measured, base.name])[:20]}.json"
+    return FOLDER / f"{artifacts.hash_json([run_tree(run).name, base.name])[:16]}.json"
 
 
 def make_base(tree: Path, params: Params) -> None:
@@ -72,15 +85,13 @@ def load_floors(base: Path) -> dict[str, Any]:
     return found
 
 
-def execute(run: Run, root: Path, num_threads: int) -> None:
+def execute(run: Run, root: Path, base: Path, num_threads: int) -> None:
     """Trains the run's stages, evaluates the last student, writes the result. In a process of its own."""
     import torch
 
     torch.set_num_threads(num_threads)
     os.chdir(root)
-    base = base_tree(run.params)
-    target = (root / result_file(run, base)).resolve()
-    tree = FOLDER / f"run-{target.stem}"
+    tree = run_tree(run)
     tree.mkdir(parents=True, exist_ok=True)
     for name in SHARED:
         _link(tree / "data" / name, (base / "data" / name).resolve())
@@ -90,18 +101,16 @@ def execute(run: Run, root: Path, num_threads: int) -> None:
         contextlib.redirect_stderr(log),
     ):
         result = _train_and_measure(run, tree, root)
-    artifacts.write_json(target, result)
-    shutil.rmtree(root / tree)
+    artifacts.write_json(result_file(run, base), result)
 
 
 def _train_and_measure(run: Run, tree: Path, root: Path) -> dict[str, Any]:
     from gpd.commands import distill, evaluate
 
-    started = time.monotonic()
     with _inside(tree, root, run.params):
         for name in run.params.distill.stages:
-            distill.run(run.params, name)
-        trained = time.monotonic() - started
+            if not (Path("data/students") / name / artifacts.MANIFEST).exists():
+                distill.run(run.params, name)
         evaluate.run(run.params, run.last_stage)
         manifests = [artifacts.load_manifest(Path("data/students") / name) for name in run.params.distill.stages]
         found = json.loads(Path(f"data/evaluations/{run.last_stage}/evaluation.json").read_text(encoding="utf-8"))
@@ -113,7 +122,6 @@ def _train_and_measure(run: Run, tree: Path, root: Path) -> dict[str, Any]:
         "seed": run.seed,
         "protocol": found["protocol"]["hash"],
         "training_forwards": sum(manifest["facts"]["forwards"][role] for manifest in manifests for role in ROLES),
-        "training_seconds": round(trained, 1),
         "sampling_forwards": subject["forwards"],
         "metrics": {name: entry["value"] for name, entry in subject["metrics"].items()},
         "stages": [
@@ -139,5 +147,6 @@ def _inside(tree: Path, root: Path, params: Params) -> Iterator[None]:
 
 def _link(link: Path, target: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
-    if not link.is_symlink():
-        link.symlink_to(target)
+    if link.is_symlink():
+        link.unlink()
+    link.symlink_to(target)

@@ -47,12 +47,10 @@ def _row(grid: AblationGrid, name: str, budget: int, results: list[Row]) -> Row:
         "group": variant.group,
         "label": variant.label,
         "is_rival": variant.is_rival,
-        "is_curve": len(variant.budgets) > 1,
         "budget": budget,
         "num_seeds": len(results),
         "sampling_forwards": results[0]["sampling_forwards"],
         "training_forwards": round(float(np.mean([result["training_forwards"] for result in results]))),
-        "training_seconds": round(float(np.mean([result["training_seconds"] for result in results]))),
         "protocol": results[0]["protocol"],
         "metrics": {metric: spread([value[metric] for value in values]) for metric in values[0]},
     }
