@@ -7,13 +7,14 @@ import yaml
 from gpd.artifacts import UserError
 from gpd.commands.use import PROFILES, profile_text
 from gpd.params import load_params
+from tests.curricula import doubling_profile
 
 ROOT = Path(__file__).parents[1]
 
 
 def write(folder: Path, change: dict[str, Any]) -> Path:
-    """The miniature's params with some dotted keys changed; None removes one."""
-    raw = yaml.safe_load(profile_text("tiny-wan"))
+    """The miniature's params, doubling, with some dotted keys changed; None removes one."""
+    raw = doubling_profile()
     for key, value in change.items():
         *parents, last = key.split(".")
         section = raw
@@ -63,7 +64,7 @@ def test_every_value_of_a_profile_has_its_line(profile: str) -> None:
         ({"distill.objective": "piecewise_flow"}, "objective='piecewise_flow' has no hand-over: .* one stage, not"),
         ({"model.shift": float("nan")}, "model.shift=nan"),
         ({"encode.max_broken_share": 1.5}, "encode.max_broken_share=1.5"),
-        ({"distill.states.clips": 0.6}, r"distill.states: stream \+ clips \+ rollouts is 1.1, must be 1"),
+        ({"distill.states.clips": 0.5}, r"distill.states: stream \+ clips \+ rollouts is 1.25, must be 1"),
         ({"distill.final_steps": 5}, "distill.final_steps=5 does not divide model.grid_steps=48"),
         ({"distill.final_steps": 12}, "distill.stages ends at horizon 8, but 48 grid steps over 12 final steps need 4"),
         ({"distill.stages.k4.horizon": 3}, "distill.stages.k4: a stage of horizon 3 is called k3"),
@@ -136,7 +137,7 @@ def test_any_rising_list_of_horizons_is_a_curriculum(tmp_path: Path, horizons: l
 
 
 def test_horizons_must_rise(tmp_path: Path) -> None:
-    raw = yaml.safe_load(profile_text("tiny-wan"))["distill"]["stages"]
+    raw = doubling_profile()["distill"]["stages"]
     swapped = {
         "k2": raw["k2"] | {"previous": "data/tiny-wan", "tail": 2},
         "k1": raw["k1"] | {"previous": "data/students/k2"},

@@ -42,8 +42,8 @@ def smoke(raw: dict[str, Any]) -> None:
         "k1": {"horizon": 1, "tail": 1, "previous": "data/tiny-wan", **common},
         "k8": {"horizon": 8, "tail": 1, "previous": "data/students/k1", **common},
     }
-    subjects = raw["evaluate"]["subjects"]
-    raw["evaluate"]["subjects"] = {name: subjects[name] for name in ("teacher", "k1", "k8")}
+    subjects = {name: {"checkpoint": f"data/students/{name}"} for name in ("k1", "k8")}
+    raw["evaluate"]["subjects"] = {"teacher": {"checkpoint": "data/tiny-wan"}, **subjects}
     raw["evaluate"] |= {"batch": 4, "num_shown_clips": 2, "diversity_prompts": 1, "diversity_seeds": 2}
     raw["evaluate"]["baselines"] = {"teacher-6": {"steps": 6, "solver": "euler", "guidance_scale": 3.0}}
     raw["report"]["num_clips"] = 2

@@ -9,11 +9,12 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from gpd.params import Distill, Guidance, load_params
+from gpd.params import Distill, Guidance
 from gpd.sampler import walk
 from gpd.schedule import make_grid
 from gpd.trainer import STUDENT_FORWARDS, Stage, guidance_scale, learning_rate, train_stage
 from gpd.velocity import guided
+from tests.curricula import doubling_profile
 from tests.toy import BlockNetwork, GaussianField, SmallNetwork
 
 SHAPE = (2, 2, 4, 4)
@@ -21,11 +22,9 @@ SHAPE = (2, 2, 4, 4)
 
 def settings(**changes: object) -> Distill:
     """The miniature's distill section with a small pool; `changes` by key."""
-    distill = load_params(Path(__file__).parents[1] / "gpd" / "profiles" / "tiny-wan.yaml").distill.model_dump()
+    distill = doubling_profile()["distill"]
     distill |= {"pool_slots": 24, "warmup_iterations": 2, "ema_decay": 0.9, "save_every_seconds": 10**9}
     distill["probe"] = {"num_states": 12}
-    distill["optimizer"] = "adamw"
-    distill["tail"] = {"solver": "euler", "stride": 1}
     for key, value in changes.items():
         distill[key] = {**distill[key], **value} if isinstance(value, dict) else value  # type: ignore[dict-item]
     return Distill.model_validate(distill)

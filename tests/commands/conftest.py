@@ -4,15 +4,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 
 import pytest
 import torch
 
 from gpd import artifacts, wan
-from gpd.params import Baseline, Params, StageParams, Subject, load_params
+from gpd.params import Baseline, Params, StageParams, Subject
 from gpd.tiny.clips import split_scenes
+from tests.curricula import doubling_profile
 
 NUM_PROMPTS = 3
 
@@ -29,7 +29,7 @@ def working_in(folder: Path) -> Iterator[None]:
 
 def workspace_params(base: Path) -> Params:
     """The miniature's profile on a grid of 8 with students of 8 and 2 steps, clips of 5 frames, two seeds."""
-    params = load_params(Path(str(resources.files("gpd") / "profiles" / "tiny-wan.yaml")))
+    params = Params.model_validate(doubling_profile())
     stage = params.distill.stages["k1"]
     stages = {
         "k1": stage,
