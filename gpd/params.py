@@ -166,7 +166,7 @@ class Baseline(Section):
     """The undistilled teacher with fewer steps."""
 
     steps: Positive
-    solver: Literal["euler", "unipc"]
+    solver: Literal["euler", "unipc", "dpm++"]
     guidance_scale: GuidanceScale
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gpd.artifacts import UserError
 from gpd.sampler import Solver
-from gpd.schedule import Grid
+from gpd.schedule import Grid, make_grid
 
 TEXT_LENGTH = 512  # rows of text that Wan's cross-attention sees, padding included
 
@@ -253,6 +253,31 @@ def unipc_solver(num_steps: int, shift: float, order: int = 2) -> Solver:
         prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift, solver_order=order
     )
     scheduler.set_timesteps(num_steps)
+    return _scheduler_steps(scheduler)
+
+
+def dpm_solver(num_steps: int, shift: float, order: int = 2) -> Solver:
+    """A fresh DPM-Solver++ (multistep, midpoint; Lu et al. 2022); it keeps history, so one for each batch.
+
+    The scheduler's own grid differs a little from that of `gpd.schedule.make_grid`; it is made to walk the latter.
+    """
+    from diffusers import DPMSolverMultistepScheduler
+
+    scheduler = DPMSolverMultistepScheduler(
+        algorithm_type="dpmsolver++",
+        prediction_type="flow_prediction",
+        use_flow_sigmas=True,
+        flow_shift=shift,
+        solver_order=order,
+    )
+    scheduler.set_timesteps(num_steps)
+    grid = make_grid(num_steps, shift)
+    scheduler.sigmas, scheduler.timesteps = grid.sigmas.float(), grid.timesteps
+    return _scheduler_steps(scheduler)
+
+
+def _scheduler_steps(scheduler: Any) -> Solver:
+    """The steps of a diffusers scheduler whose timesteps are set."""
 
     def solve(latents: Tensor, velocity: Tensor, step: int, grid: Grid) -> Tensor:
         result: Tensor = scheduler.step(velocity, scheduler.timesteps[step], latents, return_dict=False)[0]

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from gpd import wan
 from gpd.metrics.reference_set import Sample
-from gpd.sampler import euler, sample, seeded_noise
+from gpd.sampler import Solver, euler, sample, seeded_noise
 from gpd.schedule import Grid, make_grid
 from gpd.velocity import Network, stack_text
 
-SolverName = Literal["euler", "unipc"]
+SolverName = Literal["euler", "unipc", "dpm++"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Subject:
     """What is sampled, and how.
 
     Attributes:
-        solver: "euler", or "unipc" (order 2, as Wan's own repository samples).
+        solver: "euler", or of order 2: "unipc" (as Wan's own repository samples) or "dpm++".
         negative: [L, D]; used when guidance_scale is not 1.
     """
 
@@ -62,10 +62,17 @@ class Subject:
             self.grid,
             negative=self.negative[None].to(self.device),
             guidance_scale=self.guidance_scale,
-            solver=euler if self.solver == "euler" else wan.unipc_solver(self.grid.num_steps, self.shift),
+            solver=self._fresh_solver(),
             on_step=on_step,
         )
         return [latents.float().cpu() for latents in trajectory]
+
+    def _fresh_solver(self) -> Solver:
+        """Solvers of a higher order keep history: one for each batch."""
+        if self.solver == "euler":
+            return euler
+        make = {"unipc": wan.unipc_solver, "dpm++": wan.dpm_solver}[self.solver]
+        return make(self.grid.num_steps, self.shift)
 
 
 def student_grid(grid_steps: int, horizon: int, shift: float) -> Grid:
