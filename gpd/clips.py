@@ -6,6 +6,7 @@ middle of the clip; scaled until they cover the asked size, then cropped around 
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,32 @@ def load_clip(path: Path, *, frames_per_second: float, num_frames: int, height: 
         if index == chosen[-1]:
             break
     return np.stack([kept[index] for index in chosen])
+
+
+@dataclass(frozen=True)
+class WholeClip:
+    """A clip as it lies there: frames [F, H, W, 3] uint8 RGB, and the rate at which they follow each other."""
+
+    frames: np.ndarray
+    frames_per_second: float
+
+
+def load_whole_clip(path: Path) -> WholeClip:
+    """All frames of a clip at their own rate and size, turned as a phone's rotation says.
+
+    Raises:
+        BrokenClipError: it cannot be decoded, holds no video or fewer than two frames.
+    """
+    frames, times = [], []
+    for frame, _ in _decode(path):
+        height, width = (frame.width, frame.height) if round(frame.rotation / 90) % 2 else (frame.height, frame.width)
+        frames.append(fit(frame, 1.0, height, width))
+        times.append(_time(frame))
+    if len(frames) < 2:
+        raise BrokenClipError(f"holds {len(frames)} frames, needs 2")
+    if len({frame.shape for frame in frames}) > 1:
+        raise BrokenClipError("its frames change their size")
+    return WholeClip(np.stack(frames), round(float(1 / np.median(np.diff(times))), 3))
 
 
 def choose_frames(times: np.ndarray, *, frames_per_second: float, num_frames: int) -> list[int]:
