@@ -16,11 +16,22 @@ from typing import Any
 
 from gpd import artifacts
 from gpd.commands.encode import parse_part
+from gpd.metrics.flicker_as_vbench import flicker_as_vbench
 from gpd.params import Params
 from gpd.vbench import environment
 from gpd.vbench.protocol import check_protocol, keep_protocol
 from gpd.vbench.results import check_answer, expected_files
-from gpd.vbench.suite import Clip, Prompt, check_clips, choose_prompts, load_suite, missing_clips, plan_clips
+from gpd.vbench.suite import (
+    FLICKER,
+    NUM_VIDEOS,
+    Clip,
+    Prompt,
+    check_clips,
+    choose_prompts,
+    load_suite,
+    missing_clips,
+    plan_clips,
+)
 from gpd.vbench.total import DIMENSIONS, compute_total, missing_dimensions, normalise
 from gpd.vbench.weights import cache_folder, check_weights
 
@@ -65,8 +76,12 @@ def run(load_params: Callable[[], Params], request: Request) -> None:
             are of another protocol.
     """
     dimensions = request.dimensions or list(DIMENSIONS)
-    suite_file = request.full_info or environment.full_info(environment.open_environment(request.environment, []))
+    suite_file = request.full_info or environment.full_info(
+        environment.open_environment(request.environment, [], False)
+    )
     suite = load_suite(suite_file)
+    if request.shard is None:
+        check_weights(dimensions, request.static_filter, cache_folder())  # before hours of sampling
     prompts = choose_prompts(suite, dimensions, request.num_prompts)
     clips = plan_clips(prompts, request.static_filter)
     protocol: dict[str, Any] = {
@@ -120,18 +135,19 @@ def _score(
 ) -> None:
     path = folder / "vbench.json"
     stored = _load_scores(path, protocol)
-    check_weights(dimensions, request.static_filter, cache_folder())
     work = WORK / artifacts.hash_json([str(videos.resolve()), dimensions, request.num_prompts])[:16]
     _lay_out(work, videos, clips, prompts)
     answer = _ask(work, request, dimensions)
     check_answer(answer, dimensions, prompts)
     scores = stored | {name: _entry(name, answer, prompts) for name in dimensions}
+    if FLICKER in dimensions:
+        kept = "static/filtered_videos" if answer["static"] is not None else "videos"
+        scores[FLICKER]["own"] = _own_flicker(work / kept, expected_files(prompts, FLICKER, answer["static"]))
     report = {
         "format": 1,
         "protocol": protocol,
         "vbench": answer["vbench"],
         "dimensions": {name: scores[name] for name in DIMENSIONS if name in scores},
-        "static": answer["static"],
     }
     values = {name: entry["score"] for name, entry in scores.items()}
     missing = missing_dimensions(values)
@@ -163,26 +179,34 @@ def _lay_out(work: Path, videos: Path, clips: list[Clip], prompts: list[Prompt])
 def _ask(work: Path, request: Request, dimensions: list[str]) -> dict[str, Any]:
     import torch
 
+    static_filter = request.static_filter and FLICKER in dimensions
     question = {
         "dimensions": dimensions,
         "full_info": str(work.resolve() / "full_info.json"),
         "videos": str(work.resolve() / "videos"),
         "output": str(work.resolve() / "output"),
         "device": "cuda" if torch.cuda.is_available() else "cpu",
-        "static_filter": str(work.resolve() / "static") if request.static_filter else None,
+        "static_filter": str(work.resolve() / "static") if static_filter else None,
     }
-    python = environment.open_environment(request.environment, dimensions)
+    python = environment.open_environment(request.environment, dimensions, static_filter)
     return environment.ask(python, question, work, cache_folder())
 
 
 def _entry(dimension: str, answer: dict[str, Any], prompts: list[Prompt]) -> dict[str, Any]:
     found = answer["dimensions"][dimension]
+    static = {"static_clips": answer["static"]} if dimension == FLICKER and answer["static"] is not None else {}
     return {
         "score": found["score"],
         "normalised": normalise(dimension, found["score"]),
         "num_clips": len(found["clips"]),
         "num_clips_read": len(expected_files(prompts, dimension, answer["static"])),
+        **static,
     }
+
+
+def _own_flicker(videos: Path, files: list[str]) -> float:
+    """Our metric on the same clips: what it says apart from VBench's score shows a fault in either."""
+    return sum(flicker_as_vbench(videos / file) for file in files) / len(files)
 
 
 def describe(report: dict[str, Any]) -> str:
@@ -199,6 +223,11 @@ def describe(report: dict[str, Any]) -> str:
         lines.append(
             f"of {report['protocol']['num_prompts']} prompts a dimension: not comparable with published figures"
         )
-    if "temporal_flickering" in values and not report["protocol"]["static_filter"]:
-        lines.append("temporal_flickering without VBench's static filter: not comparable with published figures")
+    if FLICKER in values:
+        lines.append(f"{FLICKER} by our own metric: {report['dimensions'][FLICKER]['own']:.4f}")
+    static = report["dimensions"].get(FLICKER, {}).get("static_clips", {})
+    if few := [prompt for prompt, kept in static.items() if kept < NUM_VIDEOS]:
+        lines.append(f"{FLICKER}: VBench's static filter kept fewer than {NUM_VIDEOS} clips of {len(few)} prompts")
+    if FLICKER in values and not report["protocol"]["static_filter"]:
+        lines.append(f"{FLICKER} without VBench's static filter: not comparable with published figures")
     return "\n".join(lines)

@@ -52,6 +52,7 @@ def sampling_protocol(params: Params, folder: Path) -> dict[str, Any]:
         "width": model.width,
         "num_frames": model.num_frames,
         "frames_per_second": params.encode.frames_per_second,
+        "colours": "bt601",  # VBench reads by OpenCV, which takes all clips for that
         "seeds": "100000 * prompt + video",
     }
 
@@ -74,7 +75,7 @@ def sample_clips(params: Params, checkpoint: Path, clips: list[Clip], told: dict
             noise = [seeded_noise(shape, seed=clip.seed, index=0) for clip in batch]
             end = subject.walk(noise, [texts[told[clip.prompt.text]] for clip in batch])[-1]
             for clip, frames in zip(batch, codec.decode(end), strict=True):
-                write_mp4(folder / clip.file, frames, params.encode.frames_per_second)
+                write_mp4(folder / clip.file, frames, params.encode.frames_per_second, is_bt601=True)
             advance(start + len(batch), "clips")
     return subject
 

@@ -20,24 +20,23 @@ TORCH = "torch==2.13.0"  # with its own dependencies; PyPI's build for Linux is 
 LIGHT = {"temporal_flickering"}  # dimensions that need no more than requirements.txt
 DETECTION = {"object_class", "multiple_objects", "color", "spatial_relationship"}
 DETECTRON = "git+https://github.com/facebookresearch/detectron2.git"
+OURS = ".made-by-gpd"
 NUM_LINES_SHOWN = 15
 
 
-def open_environment(folder: Path, dimensions: list[str]) -> Path:
-    """The Python of the environment in `folder`, made first where there is none, widened where a dimension needs more.
+def open_environment(folder: Path, dimensions: list[str], static_filter: bool) -> Path:
+    """The Python of the environment in `folder`, made where there is none, widened where more is needed.
+
+    A folder that is there and was not made here is the user's own environment: taken as it is.
 
     Raises:
-        UserError: the packages cannot be installed, or detectron2, which is on no index, is needed and not there.
+        UserError: it cannot be made, or detectron2, which is on no index, is needed and not there.
     """
     python = folder / "bin" / "python"
-    if not _is_made_of(folder, REQUIREMENTS):
-        print(f"vbench: making its environment in {folder} (once)", file=sys.stderr, flush=True)
-        _call([sys.executable, "-m", "venv", "--clear", str(folder)])
-        _install(python, TORCH)
-        _install_pinned(folder, REQUIREMENTS)
-    if set(dimensions) - LIGHT and not _is_made_of(folder, ALL_REQUIREMENTS):
-        print(f"vbench: more packages for {folder} (once)", file=sys.stderr, flush=True)
-        _install_pinned(folder, ALL_REQUIREMENTS)
+    if not folder.exists() or (folder / OURS).is_file():
+        _make(folder, bool(static_filter or set(dimensions) - LIGHT))
+    elif not python.exists():
+        raise UserError(f"--environment={folder}: not an environment (bin/python is missing)")
     if detecting := sorted(DETECTION & set(dimensions)):
         code = "import importlib.util as u; print(u.find_spec('detectron2') is not None)"
         if _call([str(python), "-c", code]).strip() != "True":
@@ -45,6 +44,18 @@ def open_environment(folder: Path, dimensions: list[str]) -> Path:
                 f"{detecting[0]} needs detectron2: {python} -m pip install --no-build-isolation '{DETECTRON}'"
             )
     return python
+
+
+def _make(folder: Path, is_all_needed: bool) -> None:
+    if not _is_made_of(folder, REQUIREMENTS):
+        print(f"vbench: making its environment in {folder} (once)", file=sys.stderr, flush=True)
+        artifacts.write_text(folder / OURS, "made by gpd evaluate --protocol vbench\n")
+        _call([sys.executable, "-m", "venv", str(folder)])
+        _install(folder / "bin" / "python", TORCH)
+        _install_pinned(folder, REQUIREMENTS)
+    if is_all_needed and not _is_made_of(folder, ALL_REQUIREMENTS):
+        print(f"vbench: more packages for {folder} (once)", file=sys.stderr, flush=True)
+        _install_pinned(folder, ALL_REQUIREMENTS)
 
 
 def _is_made_of(folder: Path, requirements: Path) -> bool:
@@ -59,7 +70,11 @@ def _install_pinned(folder: Path, requirements: Path) -> None:
 
 
 def full_info(python: Path) -> Path:
-    """The VBench_full_info.json inside the package."""
+    """The VBench_full_info.json inside the package.
+
+    Raises:
+        UserError: the environment has no vbench.
+    """
     code = "import importlib.util as u; print(u.find_spec('vbench').submodule_search_locations[0])"
     return Path(_call([str(python), "-c", code]).strip()) / "VBench_full_info.json"
 
