@@ -234,7 +234,8 @@ def make_glossary(outcome: Outcome) -> str:
     """What each metric says."""
     entries = [CATALOGUE[name] for name in outcome.metrics]
     items = [
-        element("dt", escape(f"{entry.label} {ARROWS[entry.direction]}")) + element("dd", escape(f"{entry.meaning} Cost: {entry.cost}."))
+        element("dt", escape(f"{entry.label} {ARROWS[entry.direction]}"))
+        + element("dd", escape(f"{entry.meaning} Cost: {entry.cost}."))
         for entry in entries
     ]
     return section("What the metrics say", element("dl", *items))
