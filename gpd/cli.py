@@ -80,11 +80,28 @@ def distill(stage: Annotated[str, typer.Argument(help="a key of distill.stages, 
 
 
 @app.command()
-def evaluate(subject: Annotated[str, typer.Argument(help="teacher, or a key of distill.stages")]) -> None:
-    """DVC stage: measure the teacher's baselines or a student against the reference."""
-    from gpd.commands import evaluate
+def evaluate(
+    subject: Annotated[str | None, typer.Argument(help="teacher, or a key of distill.stages")] = None,
+    clips: Annotated[Path | None, typer.Option(help="a folder of mp4s to measure, beside --reference")] = None,
+    reference: Annotated[Path | None, typer.Option(help="a folder of mp4s to measure against")] = None,
+    protocol: Annotated[str | None, typer.Option(help="vbench: the published benchmark")] = None,
+    out: Annotated[Path | None, typer.Option(help="--reference: the JSON to write; vbench: the folder")] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="vbench: instead of a subject, as in `gpd generate`")] = None,
+    dimension: Annotated[list[str] | None, typer.Option(help="vbench: one of its 16; may be repeated")] = None,
+    num_prompts: Annotated[int | None, typer.Option(min=1, help="vbench: the first so many of a dimension")] = None,
+    shard: Annotated[str | None, typer.Option(help="vbench: i/n, sample as process i of n and score nothing")] = None,
+    full_info: Annotated[Path | None, typer.Option(help="vbench: its VBench_full_info.json")] = None,
+    sampling_prompts: Annotated[Path | None, typer.Option(help="vbench: extended prompts, one a line")] = None,
+    environment: Annotated[Path | None, typer.Option(help="vbench: where its packages lie; made if missing")] = None,
+    static_filter: Annotated[
+        bool | None, typer.Option(help="vbench: 25 clips for temporal_flickering, of which its filter keeps 5")
+    ] = None,
+) -> None:
+    """DVC stage: measure the teacher's baselines or a student against the reference. Or any clips; or by VBench."""
+    from gpd.commands import evaluate_choice
 
-    evaluate.run(_params(), subject)
+    given = {name: value for name, value in locals().items() if name != "evaluate_choice" and value is not None}
+    evaluate_choice.run(_params, given)
 
 
 @app.command()

@@ -6,6 +6,7 @@ middle of the clip; scaled until they cover the asked size, then cropped around 
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 
 CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "matroska"}  # suffix -> format, as FFmpeg calls it
 BT709, LIMITED_RANGE, FULL_RANGE = 1, 1, 2  # FFmpeg's numbers
+BT601, BT601_TAG = 5, 6  # of the scaler's table of matrices, and of a stream's tag (SMPTE 170M); BT.709 is 1 in both
 
 
 class BrokenClipError(Exception):
@@ -43,6 +45,35 @@ def load_clip(path: Path, *, frames_per_second: float, num_frames: int, height: 
     return np.stack([kept[index] for index in chosen])
 
 
+@dataclass(frozen=True)
+class WholeClip:
+    """A clip as it lies there: frames [F, H, W, 3] uint8 RGB, and the rate at which they follow each other."""
+
+    frames: np.ndarray
+    frames_per_second: float
+
+
+def load_whole_clip(path: Path, *, as_opencv: bool = False) -> WholeClip:
+    """All frames of a clip at their own rate and size, turned as a phone's rotation says.
+
+    Args:
+        as_opencv: take the colours as BT.601 whatever their tag says, as cv2.VideoCapture does.
+
+    Raises:
+        BrokenClipError: it cannot be decoded, holds no video or fewer than two frames.
+    """
+    frames, times = [], []
+    for frame, _ in _decode(path):
+        height, width = (frame.width, frame.height) if round(frame.rotation / 90) % 2 else (frame.height, frame.width)
+        frames.append(fit(frame, 1.0, height, width, BT601 if as_opencv else None))
+        times.append(_time(frame))
+    if len(frames) < 2:
+        raise BrokenClipError(f"holds {len(frames)} frames, needs 2")
+    if len({frame.shape for frame in frames}) > 1:
+        raise BrokenClipError("its frames change their size")
+    return WholeClip(np.stack(frames), round(float(1 / np.median(np.diff(times))), 3))
+
+
 def choose_frames(times: np.ndarray, *, frames_per_second: float, num_frames: int) -> list[int]:
     """Which frames of a clip are taken.
 
@@ -69,11 +100,12 @@ def choose_frames(times: np.ndarray, *, frames_per_second: float, num_frames: in
     return [int(index) for index in distance.round(6).argmin(1)]
 
 
-def fit(frame: Any, pixel_aspect: float, height: int, width: int) -> np.ndarray:
+def fit(frame: Any, pixel_aspect: float, height: int, width: int, matrix: int | None = None) -> np.ndarray:
     """A decoded frame, scaled to cover height x width and cropped around its centre: [H, W, 3] uint8.
 
     Args:
         pixel_aspect: width over height of one of the frame's pixels.
+        matrix: of its colours, instead of what its tag says.
     """
     turns = round(frame.rotation / 90)
     box = (width, height) if turns % 2 else (height, width)
@@ -83,6 +115,7 @@ def fit(frame: Any, pixel_aspect: float, height: int, width: int) -> np.ndarray:
         height=scaled_height,
         width=scaled_width,
         interpolation="BICUBIC",
+        src_colorspace=matrix,
         dst_color_range=FULL_RANGE,
         threads=1,  # starting threads for each frame takes fifty times as long as scaling a small one
     )
@@ -96,12 +129,15 @@ def cover(height: float, width: float, box_height: int, box_width: int) -> tuple
     return max(box_height, round(height * scale)), max(box_width, round(width * scale))
 
 
-def write_mp4(path: Path, frames: np.ndarray, frames_per_second: float, crf: int = 12) -> None:
-    """Writes H.264 that browsers play (yuv420p, BT.709, index in front); whole or not at all.
+def write_mp4(
+    path: Path, frames: np.ndarray, frames_per_second: float, crf: int = 12, *, is_bt601: bool = False
+) -> None:
+    """Writes H.264 that browsers play (yuv420p, index in front); whole or not at all.
 
     Args:
         frames: [F, H, W, 3], uint8, RGB, H and W even.
         crf: x264's quality, smaller is better; 12 cannot be told from the original by eye.
+        is_bt601: colours by BT.601 instead of BT.709, for readers that know no other (OpenCV).
     """
     import av
 
@@ -114,9 +150,9 @@ def write_mp4(path: Path, frames: np.ndarray, frames_per_second: float, crf: int
             options = {"crf": str(crf), "threads": "1", "x264-params": "mbtree=0"}
             stream = container.add_stream("libx264", Fraction(frames_per_second).limit_denominator(1001), options)
             stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
-            _tag_colours(stream.codec_context)
+            _tag_colours(stream.codec_context, BT601_TAG if is_bt601 else BT709)
             for frame in frames:
-                container.mux(stream.encode(_to_video_frame(frame)))
+                container.mux(stream.encode(_to_video_frame(frame, BT601 if is_bt601 else BT709)))
             container.mux(stream.encode())
         os.replace(partial, path)
     finally:
@@ -147,12 +183,12 @@ def _time(frame: Any) -> float:
     return float(frame.time)
 
 
-def _tag_colours(context: Any) -> None:
-    context.colorspace = context.color_primaries = context.color_trc = BT709
+def _tag_colours(context: Any, matrix: int) -> None:
+    context.colorspace, context.color_primaries, context.color_trc = matrix, BT709, BT709
     context.color_range = LIMITED_RANGE
 
 
-def _to_video_frame(pixels: np.ndarray) -> Any:
+def _to_video_frame(pixels: np.ndarray, matrix: int) -> Any:
     import av
 
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
@@ -161,6 +197,6 @@ def _to_video_frame(pixels: np.ndarray) -> Any:
         interpolation="BICUBIC",
         src_color_range=FULL_RANGE,
         dst_color_range=LIMITED_RANGE,
-        dst_colorspace=BT709,
+        dst_colorspace=matrix,
         threads=1,
     )

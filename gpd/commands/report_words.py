@@ -85,7 +85,7 @@ def _list(words: dict[str, str]) -> str:
 def make_glossary(outcome: Outcome) -> str:
     """What each metric says."""
     entries = [CATALOGUE[name] for name in outcome.metrics]
-    words = {f"{entry.label} {ARROWS[entry.direction]}": entry.meaning for entry in entries}
+    words = {f"{entry.label} {ARROWS[entry.direction]}": f"{entry.meaning} Cost: {entry.cost}." for entry in entries}
     return section("What the metrics say", _list(words))
 
 

@@ -1,5 +1,7 @@
 """How much the samples of one prompt differ from seed to seed."""
 
+import itertools
+
 import numpy as np
 
 
@@ -14,3 +16,13 @@ def diversity(samples: np.ndarray) -> np.ndarray:
     distances = np.sqrt(np.square(flat[:, first] - flat[:, second]).mean(-1))
     mean: np.ndarray = distances.mean(1)
     return mean
+
+
+def pixel_diversity(clips: list[np.ndarray]) -> float:
+    """The same of one prompt's clips, S >= 2 of uint8 [F, H, W, 3], in units of the pixels' range 0..1.
+
+    Pair by pair: whole clips in float64 side by side would not fit in memory.
+    """
+    pairs = itertools.combinations(clips, 2)
+    squares = [np.square(first.astype(np.float32) - second).mean(dtype=np.float64) for first, second in pairs]
+    return float(np.sqrt(squares).mean() / 255.0)

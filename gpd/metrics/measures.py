@@ -30,6 +30,11 @@ FRECHET = {"frechet_latent": "latent_features", "frechet_pixel": "pixel_features
 
 def measure(frames: np.ndarray, latents: np.ndarray) -> Measures:
     """What can be said of samples alone: frames uint8 [N, F, H, W, 3] and their latents [N, C, f, h, w]."""
+    return measure_frames(frames) | {"latent_features": latent_features(latents)}
+
+
+def measure_frames(frames: np.ndarray) -> Measures:
+    """What can be said of clips alone: uint8 [N, F, H, W, 3], F >= 2, sides of at least 16 px."""
     flow_median, flow_top = motion.flow_magnitudes(frames)
     stillness = flicker(frames)
     return {
@@ -43,7 +48,6 @@ def measure(frames: np.ndarray, latents: np.ndarray) -> Measures:
         "brightness": colour.brightness(frames),
         "clipped_share": colour.clipped_share(frames),
         "mean_lab": colour.mean_lab(frames),
-        "latent_features": latent_features(latents),
         "pixel_features": pixel_features(frames),
     }
 
@@ -52,8 +56,13 @@ def measure_pairs(
     frames: np.ndarray, latents: np.ndarray, reference_frames: np.ndarray, reference_latents: np.ndarray
 ) -> Measures:
     """What can be said of samples beside the reference on the same prompts and noise."""
+    error = fidelity.trajectory_error(latents, reference_latents)
+    return {"trajectory_error": error} | measure_frame_pairs(frames, reference_frames)
+
+
+def measure_frame_pairs(frames: np.ndarray, reference_frames: np.ndarray) -> Measures:
+    """What can be said of clips beside others, pair by pair: both uint8 [N, F, H, W, 3] of one shape."""
     return {
-        "trajectory_error": fidelity.trajectory_error(latents, reference_latents),
         "psnr": fidelity.psnr(frames, reference_frames),
         "ssim": fidelity.ssim(frames, reference_frames),
         "colour_shift": colour.colour_shift(colour.mean_lab(frames), colour.mean_lab(reference_frames)),
@@ -81,10 +90,24 @@ def score(
     if reference is not None:
         for name, (measured, floor) in RATIOS.items():
             statistics[name] = ratio_of_means(measures[measured], reference[measured], floor)
-        statistics |= {name: _frechet(measures[key], reference[key], True) for name, key in FRECHET.items()}
+        kept = {name: key for name, key in FRECHET.items() if key in measures}
+        statistics |= {name: _frechet(measures[key], reference[key], True) for name, key in kept.items()}
     if clips is not None:
         statistics |= {f"{name}_clips": _frechet(measures[key], clips[key], False) for name, key in FRECHET.items()}
     scores = {name: over_seeds(statistic, seeds) for name, statistic in statistics.items()}
+    return {name: found for name, found in scores.items() if found is not None}
+
+
+def score_unpaired(measures: Measures, reference: Measures) -> dict[str, Score]:
+    """Scores of clips against other clips, any number of each: what needs no pairs."""
+    number = len(next(iter(measures.values())))
+    statistics = {name: mean_of(measures[name]) for name in MEANS}
+    for name, (measured, floor) in RATIOS.items():
+        others = np.full(number, reference[measured].mean())
+        statistics[name] = ratio_of_means(measures[measured], others, floor)
+    kept = {name: key for name, key in FRECHET.items() if key in measures}
+    statistics |= {name: _frechet(measures[key], reference[key], False) for name, key in kept.items()}
+    scores = {name: over_seeds(statistic, np.zeros(number)) for name, statistic in statistics.items()}
     return {name: found for name, found in scores.items() if found is not None}
 
 

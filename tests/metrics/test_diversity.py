@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gpd.metrics.diversity import diversity
+from gpd.metrics.diversity import diversity, pixel_diversity
 
 RNG = np.random.default_rng(0)
 
@@ -24,3 +24,9 @@ def test_independent_normals_are_root_two_apart() -> None:
 def test_scales_with_the_samples_and_ignores_what_seeds_share() -> None:
     samples = RNG.normal(size=(2, 4, 50))
     assert diversity(0.5 * samples + 3.0) == pytest.approx(0.5 * diversity(samples))
+
+
+def test_of_pixels_is_the_same_measure() -> None:
+    clips = RNG.integers(0, 256, (4, 3, 8, 8, 3), dtype=np.uint8)
+    assert pixel_diversity(list(clips)) == pytest.approx(diversity(clips[None] / 255.0)[0], rel=1e-5)
+    assert pixel_diversity([clips[0]] * 3) == 0
