@@ -39,6 +39,11 @@ def visible() -> list[str]:
     return [str(number) for number in range(len(lines))] if done.returncode == 0 else []
 
 
+def hidden() -> dict[str, str]:
+    """The environment of a stage without a device; with GPD_GPUS="" it sees none even where there are some."""
+    return {"CUDA_VISIBLE_DEVICES": ""} if "GPD_GPUS" in os.environ and not visible() else {}
+
+
 def limit_of(device: str) -> str:
     """The name of a device's concurrency limit."""
     return f"gpd-gpu-{platform.node()}-{device}"

@@ -97,13 +97,17 @@ def run_command(
     return last
 
 
-def read_command(words: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> str:
-    """Standard output of a short command.
+def read_command(
+    words: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, may_fail: bool = False
+) -> str:
+    """Standard output of a short command; where it may fail, nothing if it does.
 
     Raises:
         StageFailedError: the exit status is not 0.
     """
     done = subprocess.run(words, cwd=cwd, env=env or environment(), capture_output=True, text=True)
+    if done.returncode and may_fail:
+        return ""
     if done.returncode:
         lines = (done.stdout + done.stderr).splitlines()
         raise StageFailedError(" ".join(words[:3]), done.returncode, lines[-LINES_KEPT:])

@@ -10,17 +10,18 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from flows import locks
 from flows.process import StageFailedError, environment, read_command
 from gpd.artifacts import UserError
-from gpd.params import load_params
+from gpd.params import Params, explain
 
 FLOWS = Path(".work") / "flows"
 LOCKS = Path(".work") / "locks"
@@ -38,6 +39,7 @@ class Tree:
     root: Path
     commit: str
     overrides: Overrides = field(default_factory=dict)
+    remote: str = ""  # DVC's default remote, if there is one
 
     @property
     def short(self) -> str:
@@ -91,10 +93,12 @@ def work_tree(
     """
     overrides = overrides or {}
     full = find_commit(root, commit)
+    params_of(root, full, overrides)  # a mistake is told before anything is made
     name = f"{full[:12]}-{_hash(overrides)[:8]}"
     names = [name, *(f"{name}-{copy}" for copy in range(2, MOST_COPIES + 1))]
     with locks.first_free([root / FLOWS / f"{name}.lock" for name in names], on_wait) as (position, _):
-        tree = Tree(root / FLOWS / names[position], root, full, overrides)
+        remote = read_command(["dvc", "config", "core.remote"], cwd=root, env=environment(), may_fail=True).strip()
+        tree = Tree(root / FLOWS / names[position], root, full, overrides, remote)
         with locks.locked(root / LOCKS / "trees.lock"):
             _check_out(tree)
         _share(tree)
@@ -168,19 +172,31 @@ def _write_local_config(tree: Tree, cache: str) -> None:
     if not config.has_section("cache"):
         config.add_section("cache")
     config.set("cache", "dir", cache)
-    with suppress(configparser.Error):
-        config.remove_option("core", "site_cache_dir")
     with (tree.folder / ".dvc" / "config.local").open("w", encoding="utf-8") as file:
         config.write(file)
 
 
+def params_of(root: Path, commit: str, overrides: Overrides) -> dict[str, Any]:
+    """params.yaml of a commit with overrides, as plain values; checked as every command of gpd checks it.
+
+    Raises:
+        UserError: the overrides do not fit it.
+    """
+    raw = override(yaml.safe_load(_git(root, "show", f"{commit}:params.yaml")), overrides)
+    try:
+        Params.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(explain(Path("params.yaml"), error)) from None
+    return dict(raw)
+
+
 def _write_params(tree: Tree) -> None:
-    """params.yaml of the commit with the overrides; checked as every command of gpd checks it."""
+    """Only where there are overrides: else the file with its comments stays as it is."""
     if tree.overrides:
-        committed = yaml.safe_load(_git(tree.folder, "show", "HEAD:params.yaml"))
-        text = yaml.safe_dump(override(committed, tree.overrides), sort_keys=False, allow_unicode=True)
-        (tree.folder / "params.yaml").write_text(text, encoding="utf-8")
-    load_params(tree.folder / "params.yaml")
+        raw = params_of(tree.root, tree.commit, tree.overrides)
+        text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
+        if (tree.folder / "params.yaml").read_text(encoding="utf-8") != text:
+            (tree.folder / "params.yaml").write_text(text, encoding="utf-8")
 
 
 def _git(folder: Path, *words: str) -> str:
