@@ -45,15 +45,15 @@ def make_pools(client: Any) -> None:
 def make_limits(client: Any) -> None:
     """One slot for each device of this machine: flows ask for them strictly, so they must exist."""
     from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
-    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.exceptions import ObjectNotFound
 
     from flows import devices
 
     for name in devices.limits():
         try:
+            client.read_global_concurrency_limit_by_name(name)  # 0 where a person has closed the device
+        except ObjectNotFound:
             client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
-        except ObjectAlreadyExists:
-            continue
 
 
 def make_watch(client: Any) -> None:

@@ -16,7 +16,7 @@ from flows import settings
 from flows.bootstrap import POOLS
 
 STARTUP_SECONDS = 90
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 10
 
 
 def main() -> None:
@@ -107,7 +107,10 @@ def worker(
     name = f"{socket.gethostname()}-{pool}"
     words = ("prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", name)
     with running(*words, environment=environment, log=log, cwd=cwd) as child:
-        yield child
+        try:
+            yield child
+        finally:
+            end_runs(child)
 
 
 @contextmanager
@@ -135,12 +138,33 @@ def running(
 def end(child: subprocess.Popen[bytes]) -> None:
     """Asks, waits, insists."""
     if child.poll() is None:
-        child.send_signal(signal.SIGINT)
+        child.terminate()
         with suppress(subprocess.TimeoutExpired):
             child.wait(PATIENCE_SECONDS)
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+
+
+def end_runs(worker: subprocess.Popen[bytes]) -> None:
+    """Ends the worker's flow runs, each in a session of its own, which a worker that ends would wait for or leave."""
+    runs = children_of(worker.pid)
+    for run in runs:
+        with suppress(ProcessLookupError):
+            os.kill(run, signal.SIGTERM)
+    end = time.monotonic() + PATIENCE_SECONDS
+    while set(runs) & set(children_of(worker.pid)) and time.monotonic() < end:
+        time.sleep(0.2)
+    for run in set(runs) & set(children_of(worker.pid)):
+        with suppress(ProcessLookupError):
+            os.killpg(run, signal.SIGKILL)
+
+
+def children_of(parent: int) -> list[int]:
+    """Process ids; a process that has ended but was not waited for is none."""
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in listing.splitlines()]
+    return [int(pid) for pid, ppid, state in rows if int(ppid) == parent and not state.startswith("Z")]
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
