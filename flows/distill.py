@@ -6,7 +6,7 @@ from prefect import flow, runtime
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from flows.pipeline import MOST_STAGES, describe_run, prepared, run_stages, start, sync_registry
+from flows.pipeline import MOST_STAGES, describe_run, guarded, prepared, run_stages, start, sync_registry
 from flows.shown import show_run
 
 
@@ -34,7 +34,7 @@ def distill(
         retries: how often a failed stage is tried again; a mistake in the params is not.
         at_once: how many stages go at the same time, such as an evaluation beside the next distillation.
     """
-    with prepared(commit, overrides) as tree:
+    with guarded() as root, prepared(root, commit, overrides) as tree:
         run_stages(tree, wanted=None, retries=retries, at_once=at_once)
         sync_registry(tree)
         show_run(tree, "distill")

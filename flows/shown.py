@@ -13,12 +13,12 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
-from flows.stages import slug
 from flows.tree import Tree
 from gpd.artifacts import MANIFEST, load_manifest
 
 COLUMNS = ("forwards", "trajectory_error", "frechet_latent", "motion_top_ratio", "spectral_space_ratio")
 SHOWN_DIGITS = 4
+TEACHER = "teacher"  # its evaluation, and the beginning of its baselines' names
 SHORT = 12
 
 
@@ -37,22 +37,22 @@ def show_run(tree: Tree, verb: str) -> None:
 
 
 def measurements(folder: Path) -> dict[str, dict[str, float]]:
-    """Subject -> metric -> value, of all evaluations of a tree."""
+    """Subject -> metric -> value, of all evaluations of a tree. A student is called as its evaluation is."""
     found: dict[str, dict[str, float]] = {}
     for path in sorted((folder / "data" / "evaluations").glob("*/metrics.json")):
-        found |= json.loads(path.read_text(encoding="utf-8"))
+        subjects = json.loads(path.read_text(encoding="utf-8"))
+        found |= subjects if path.parent.name == TEACHER else {path.parent.name: next(iter(subjects.values()))}
     return found
 
 
 def result_rows(folder: Path) -> list[dict[str, Any]]:
-    """One row a subject: students first, the cheapest first."""
+    """One row a subject: the teacher's last, the cheapest first."""
     found = measurements(folder)
-    students = {path.parent.name for path in (folder / "data" / "students").glob(f"*/{MANIFEST}")}
-    names = sorted(found, key=lambda name: (name not in students, found[name].get("forwards", 0.0), name))
-    return [{"subject": name, **_rounded(found[name])} for name in names]
+    names = sorted(found, key=lambda name: (name.startswith(TEACHER), found[name].get("forwards", 0.0), name))
+    return [{"subject": name, **rounded(found[name])} for name in names]
 
 
-def _rounded(metrics: dict[str, float]) -> dict[str, float | str]:
+def rounded(metrics: dict[str, float]) -> dict[str, float | str]:
     """The leading metrics; a metric that was not computed is a dash, not 0."""
     return {name: float(f"{metrics[name]:.{SHOWN_DIGITS}g}") if name in metrics else "-" for name in COLUMNS}
 
@@ -123,8 +123,3 @@ def curves_chart(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "color": {"field": "subject", "type": "nominal", "title": None},
         },
     }
-
-
-def key_of(*words: str) -> str:
-    """An artifact's key from words."""
-    return slug("-".join(words))

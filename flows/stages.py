@@ -2,9 +2,10 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,9 @@ LINES_ONE_BY_ONE = 20  # of a batch; more at once become one record, so that a f
 WITHOUT_GPU = {"prepare", "report"}
 
 _PROGRESS = re.compile(r"^(?P<title>[^:]+): (?P<done>\d+)/(?P<total>\d+)(?: (?P<words>.*))?$")
+_HINT = re.compile(
+    r"^(To track the changes|To enable auto|Use `dvc push`|\s+git add |\s+dvc config )"
+)  # DVC's, to people
 _EXITED = re.compile(r"exited with (\d+)")
 
 
@@ -81,7 +85,8 @@ class Listener:
 
     def __call__(self, lines: list[str]) -> None:
         """Takes the new lines."""
-        for record in lines if len(lines) <= LINES_ONE_BY_ONE else ["\n".join(lines)]:
+        said = [line for line in lines if not _HINT.match(line)]
+        for record in said if len(said) <= LINES_ONE_BY_ONE else ["\n".join(said)]:
             self.logger.info(record)
         progress = next(filter(None, map(parse_progress, reversed(lines))), None)
         if progress and (progress.done >= progress.total or time.monotonic() - self.updated > SECONDS_BETWEEN_UPDATES):
@@ -108,24 +113,25 @@ def slug(name: str) -> str:
 
 @task(
     name="stage",
-    task_run_name="{stage}",
+    task_run_name="{label}{stage}",
     cache_policy=NO_CACHE,  # DVC is the cache
     persist_result=False,
     retry_delay_seconds=RETRY_DELAY_SECONDS,
     retry_condition_fn=_retry_condition,
 )
-def run_stage(tree: Tree, stage: str, key: str, at_once: int) -> None:
+def run_stage(tree: Tree, stage: str, key: str, turns: Sequence[Path], label: str = "") -> None:
     """Brings one DVC stage up to date: from the cache where its work was done before, else by running it.
 
     Args:
         key: hash of all that determines the stage's output: equal work waits for its twin instead of running twice.
-        at_once: how many stages of a run go at the same time.
+        turns: lock files; as many stages of the run go at the same time.
+        label: goes before the stage's name where a run has several trees.
     """
     logger = get_run_logger()
-    listener = Listener(stage, logger)
+    listener = Listener(f"{label}{stage}", logger)
     started = time.monotonic()
     try:
-        with _turn(tree, stage, key, at_once, logger) as slot:
+        with _turn(tree, stage, key, turns, logger) as slot:
             env = tree.environment(GPD_PROGRESS="lines", GPD_FLOW_RUN_ID=str(runtime.flow_run.id or ""), **slot.env)
             run_command(
                 repro_words(tree, stage), cwd=tree.folder, env=env, on_lines=listener, title=stage, held=slot.held
@@ -142,14 +148,13 @@ def repro_words(tree: Tree, stage: str) -> list[str]:
 
 
 @contextmanager
-def _turn(tree: Tree, stage: str, key: str, at_once: int, logger: Any) -> Iterator[devices.Slot]:
+def _turn(tree: Tree, stage: str, key: str, turns: Sequence[Path], logger: Any) -> Iterator[devices.Slot]:
     """Until nobody does the same work, this run has a place left, and there is a device where one is needed."""
-    turns = [tree.folder / ".work" / f"turn-{number}.lock" for number in range(at_once)]
     with ExitStack() as stack:
         same = locks.locked(
             tree.stage_lock(stage, key), lambda: logger.info(f"{stage}: another run does this work; waiting for it")
         )
-        held = (stack.enter_context(same), stack.enter_context(locks.first_free(turns))[1])
+        held = (stack.enter_context(same), stack.enter_context(locks.first_free(list(turns)))[1])
         if not devices.visible() or not needs_gpu(tree, stage):
             yield devices.Slot(devices.hidden(), held)
             return

@@ -9,7 +9,7 @@ import configparser
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,9 +84,17 @@ def find_commit(root: Path, commit: str) -> str:
 
 @contextmanager
 def work_tree(
-    root: Path, commit: str = "HEAD", overrides: Overrides | None = None, on_wait: Callable[[], None] = lambda: None
+    root: Path,
+    commit: str = "HEAD",
+    overrides: Overrides | None = None,
+    *,
+    links: Mapping[str, Path] | None = None,
+    on_wait: Callable[[], None] = lambda: None,
 ) -> Iterator[Tree]:
     """A tree of a commit with overrides, for this run alone; a run that is done or was stopped leaves it to the next.
+
+    Args:
+        links: folders from elsewhere, by the path that they get in the tree.
 
     Raises:
         UserError: no such commit, or overrides that params.yaml does not know.
@@ -102,8 +110,16 @@ def work_tree(
         with locks.locked(root / LOCKS / "trees.lock"):
             _check_out(tree)
         _share(tree)
+        for path, target in (links or {}).items():
+            _link(tree.folder / path, target)
         _write_params(tree)
         yield tree
+
+
+def all_trees(root: Path) -> list[Tree]:
+    """The repository itself and the trees that its runs have left."""
+    folders = [root, *sorted(path.parent for path in (root / FLOWS).glob("*/.git"))]
+    return [Tree(folder, root, _git(folder, "rev-parse", "HEAD")) for folder in folders]
 
 
 def override(params: Any, overrides: Overrides) -> Any:
