@@ -108,11 +108,13 @@ def work_tree(
         remote = read_command(["dvc", "config", "core.remote"], cwd=root, env=environment(), may_fail=True).strip()
         tree = Tree(root / FLOWS / names[position], root, full, overrides, remote)
         with locks.locked(root / LOCKS / "trees.lock"):
-            _check_out(tree)
+            is_new = _check_out(tree)
         _share(tree)
         for path, target in (links or {}).items():
             _link(tree.folder / path, target)
         _write_params(tree)
+        if is_new:
+            _restore(tree)
         yield tree
 
 
@@ -150,11 +152,18 @@ def changed_files(root: Path) -> list[str]:
     return [line[3:] for line in _git(root, "status", "--porcelain", "--untracked-files=no").splitlines()]
 
 
-def _check_out(tree: Tree) -> None:
+def _check_out(tree: Tree) -> bool:
     if (tree.folder / ".git").exists():
-        return
+        return False
     _git(tree.root, "worktree", "prune")
     _git(tree.root, "worktree", "add", "--force", "--detach", str(tree.folder), tree.commit)
+    return True
+
+
+def _restore(tree: Tree) -> None:
+    """What dvc.lock names and the cache holds. `dvc repro` does it too, but not for a stage that keeps files in git."""
+    words = ["dvc", "checkout", "--quiet", "--allow-missing"]
+    read_command(words, cwd=tree.folder, env=tree.environment(), may_fail=True)
 
 
 def _share(tree: Tree) -> None:
