@@ -109,10 +109,10 @@ def work_tree(
         tree = Tree(root / FLOWS / names[position], root, full, overrides, remote)
         with locks.locked(root / LOCKS / "trees.lock"):
             is_new = _check_out(tree)
+        _write_params(tree)
         _share(tree)
         for path, target in (links or {}).items():
             _link(tree.folder / path, target)
-        _write_params(tree)
         if is_new:
             _restore(tree)
         yield tree
@@ -149,7 +149,7 @@ def _step(place: Any, part: str, key: str) -> Any:
 
 def changed_files(root: Path) -> list[str]:
     """Tracked files of the checkout that differ from its commit: a run does not see such changes."""
-    return [line[3:] for line in _git(root, "status", "--porcelain", "--untracked-files=no").splitlines()]
+    return _git(root, "diff", "--name-only", "HEAD").splitlines()
 
 
 def _check_out(tree: Tree) -> bool:
