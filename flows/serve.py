@@ -80,6 +80,13 @@ def welcome(options: argparse.Namespace) -> str:
     )
 
 
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((settings.HOST, 0))
+        return int(probe.getsockname()[1])
+
+
 def require_free(port: int) -> None:
     """One line instead of a page of a server's log."""
     with socket.socket() as probe:

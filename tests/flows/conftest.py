@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,7 +29,7 @@ class Server:
     """A Prefect server as `make prefect` starts it, and what a person asks it."""
 
     def __init__(self, home: Path) -> None:
-        self.home, self.port = home, free_port()
+        self.home, self.port = home, serve.free_port()
         self.url = settings.api_url(self.port)
         self.environment = {**settings.environment(home, self.port), "GPD_GPUS": ""}
         self.stack = ExitStack()
@@ -156,12 +155,6 @@ class Machine:
         """The iteration of the stage's train state; 0 where there is none."""
         marker = next((self.folder / ".work" / "distill").glob(f"{stage}-*/{MARKER}"), None)
         return int(json.loads(marker.read_text())["iteration"]) if marker else 0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((settings.HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(
