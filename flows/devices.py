@@ -1,0 +1,83 @@
+"""GPUs of this machine: each is one slot, seen as a concurrency limit in Prefect, and held by one stage at a time.
+
+A file lock decides (it is free as soon as its holder is gone, also after kill -9); the limit of the same name makes
+every worker of the server and the pages see it, and lets a person close a device by setting it to 0.
+"""
+
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flows.locks import first_free
+
+LEASE_SECONDS = 60.0  # after a crash the server frees the slot this late
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A device that is ours: the environment that names it, descriptors to hold while it is used."""
+
+    env: dict[str, str] = field(default_factory=dict)
+    held: tuple[int, ...] = ()
+
+
+def visible() -> list[str]:
+    """The devices of this machine: of GPD_GPUS ("0,1"; "" for none), else those that nvidia-smi lists."""
+    named = os.environ.get("GPD_GPUS")
+    if named is not None:
+        return [device.strip() for device in named.split(",") if device.strip()]
+    try:
+        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    lines = [line for line in done.stdout.splitlines() if line.startswith("GPU ")]
+    return [str(number) for number in range(len(lines))] if done.returncode == 0 else []
+
+
+def hidden() -> dict[str, str]:
+    """The environment of a stage without a device; with GPD_GPUS="" it sees none even where there are some."""
+    return {"CUDA_VISIBLE_DEVICES": ""} if "GPD_GPUS" in os.environ and not visible() else {}
+
+
+def limit_of(device: str) -> str:
+    """The name of a device's concurrency limit."""
+    return f"gpd-gpu-{platform.node()}-{device}"
+
+
+def limits() -> list[str]:
+    """The names of this machine's concurrency limits, one slot each."""
+    return [limit_of(device) for device in visible()]
+
+
+@contextmanager
+def free_device(devices: list[str], on_wait: Callable[[], None] = lambda: None) -> Iterator[tuple[str, int]]:
+    """Waits for a device that nobody on this machine uses; yields it and the descriptor of its lock."""
+    folder = Path(tempfile.gettempdir()) / f"gpd-gpus-{os.getuid()}"
+    with first_free([folder / f"{device}.lock" for device in devices], on_wait) as (position, descriptor):
+        yield devices[position], descriptor
+
+
+@contextmanager
+def gpu_slot(on_wait: Callable[[], None] = lambda: None) -> Iterator[Slot]:
+    """Waits for a device of our own; nothing where this machine has none."""
+    from prefect.concurrency.sync import concurrency
+
+    devices = visible()
+    if not devices:
+        yield Slot()
+        return
+    with (
+        free_device(devices, on_wait) as (device, descriptor),
+        concurrency(
+            limit_of(device),
+            strict=True,  # an unknown limit would not limit
+            lease_duration=LEASE_SECONDS,
+            raise_on_lease_renewal_failure=False,  # the server may restart: the file lock still holds
+        ),
+    ):
+        yield Slot({"CUDA_VISIBLE_DEVICES": device}, (descriptor,))
