@@ -132,7 +132,9 @@ def run_stage(tree: Tree, stage: str, key: str, turns: Sequence[Path], label: st
     started = time.monotonic()
     try:
         with _turn(tree, stage, key, turns, logger) as slot:
-            env = tree.environment(GPD_PROGRESS="lines", GPD_FLOW_RUN_ID=str(runtime.flow_run.id or ""), **slot.env)
+            env = tree.code_environment(
+                GPD_PROGRESS="lines", GPD_FLOW_RUN_ID=str(runtime.flow_run.id or ""), **slot.env
+            )
             run_command(
                 repro_words(tree, stage), cwd=tree.folder, env=env, on_lines=listener, title=stage, held=slot.held
             )

@@ -57,8 +57,12 @@ class Tree:
         return _hash(yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8")))
 
     def environment(self, **extra: str) -> dict[str, str]:
-        """For dvc and gpd in this tree."""
+        """For dvc, and for gpd as it is installed: the registry is the repository's, whatever commit this tree has."""
         return environment(DVC_NO_ANALYTICS="1", DO_NOT_TRACK="1", GPD_REGISTRY_URL=self.registry_url, **extra)
+
+    def code_environment(self, **extra: str) -> dict[str, str]:
+        """For the stages: gpd as this tree has it, which DVC hashes; the installed one is of another checkout."""
+        return self.environment(PYTHONPATH=str(self.folder), **extra)
 
     def stage_lock(self, stage: str, key: str) -> Path:
         """The file that two runs with the same work for this stage lock."""

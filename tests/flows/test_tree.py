@@ -1,6 +1,7 @@
 """Work trees: of a commit, with overrides that are checked, sharing what may be shared, one run in each at a time."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,19 @@ def test_a_tree_has_the_commit_the_overrides_and_the_shared_cache(root: Path) ->
         cache = subprocess.run(["dvc", "cache", "dir"], cwd=found.folder, env=found.environment(), capture_output=True)
         assert Path(cache.stdout.decode().strip()) == root / ".dvc" / "cache"
         assert found.registry_url == str(root / "registry.db")
+
+
+def test_a_stage_runs_the_code_of_its_commit_and_the_registry_the_installed_one(root: Path) -> None:
+    """Else DVC would keep, under the hashes of one commit's code, what another's has made."""
+
+    def where(environment: dict[str, str]) -> Path:
+        words = [sys.executable, "-P", "-c", "import gpd.cli; print(gpd.__file__)"]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+        return Path(done.stdout.strip()).parents[1]
+
+    with tree.work_tree(root) as found:
+        assert where(found.code_environment()) == found.folder
+        assert where(found.environment()) != found.folder
 
 
 def test_the_same_run_finds_its_tree_again_and_two_at_once_have_two(root: Path) -> None:
