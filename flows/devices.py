@@ -8,13 +8,18 @@ import os
 import platform
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.locks import first_free
+from flows.process import StoppedError, is_stopping
 
+GRANT_SECONDS = 3.0  # how long the server is asked for one device before the next is tried
+SECONDS_BETWEEN_TRIES = 1.0
+CLOSED = "greater than the limit"  # what the server answers where a limit is 0
 LEASE_SECONDS = 60.0  # after a crash the server frees the slot this late
 
 
@@ -27,10 +32,10 @@ class Slot:
 
 
 def visible() -> list[str]:
-    """The devices of this machine: of GPD_GPUS ("0,1"; "" for none), else those that nvidia-smi lists."""
-    named = os.environ.get("GPD_GPUS")
+    """The devices of this machine: of GPD_GPUS or CUDA_VISIBLE_DEVICES ("0,1"; "" for none), else of nvidia-smi."""
+    named = os.environ.get("GPD_GPUS", os.environ.get("CUDA_VISIBLE_DEVICES"))  # the latter: a scheduler's share
     if named is not None:
-        return [device.strip() for device in named.split(",") if device.strip()]
+        return [device.strip() for device in named.split(",") if device.strip() not in ("", "-1")]
     try:
         done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
@@ -65,19 +70,48 @@ def free_device(devices: list[str], on_wait: Callable[[], None] = lambda: None) 
 @contextmanager
 def gpu_slot(on_wait: Callable[[], None] = lambda: None) -> Iterator[Slot]:
     """Waits for a device of our own; nothing where this machine has none."""
-    from prefect.concurrency.sync import concurrency
-
     devices = visible()
     if not devices:
         yield Slot()
         return
-    with (
-        free_device(devices, on_wait) as (device, descriptor),
-        concurrency(
+    with ExitStack() as stack:
+        while (slot := _try_free_device(stack, devices, on_wait)) is None:
+            if is_stopping():
+                raise StoppedError("waiting for a GPU: the flow is stopping")
+            on_wait()
+            on_wait = _quiet
+            time.sleep(SECONDS_BETWEEN_TRIES)
+        yield slot
+
+
+def _try_free_device(stack: ExitStack, devices: list[str], on_wait: Callable[[], None]) -> Slot | None:
+    """A device whose file lock and whose limit are ours until the stack ends.
+
+    Nothing where the server grants no slot of the one that is free here: a person has closed it, or a killed holder's
+    lease is not over. That device is then the last to be asked for.
+    """
+    from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+    from prefect.concurrency.sync import concurrency
+
+    with ExitStack() as attempt:
+        device, descriptor = attempt.enter_context(free_device(devices, on_wait))
+        limit = concurrency(
             limit_of(device),
             strict=True,  # an unknown limit would not limit
+            timeout_seconds=GRANT_SECONDS,
             lease_duration=LEASE_SECONDS,
             raise_on_lease_renewal_failure=False,  # the server may restart: the file lock still holds
-        ),
-    ):
-        yield Slot({"CUDA_VISIBLE_DEVICES": device}, (descriptor,))
+        )
+        try:
+            attempt.enter_context(limit)
+        except (TimeoutError, ConcurrencySlotAcquisitionError) as error:
+            if not isinstance(error, TimeoutError) and CLOSED not in str(error):
+                raise
+            devices.append(devices.pop(devices.index(device)))
+            return None
+        stack.enter_context(attempt.pop_all())
+    return Slot({"CUDA_VISIBLE_DEVICES": device}, (descriptor,))
+
+
+def _quiet() -> None:
+    """Waiting is told once."""

@@ -23,6 +23,7 @@ from tests.clone import commit, environment, run
 TWO_GPUS = "0,1"
 FINAL = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 PATIENCE_SECONDS = 240
+TRIES = 10
 
 
 class Server:
@@ -50,6 +51,11 @@ class Server:
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
         answer = self.http.request(method, f"{self.url}/{path}", **({"json": body} if body else {}))
+        for _ in range(TRIES):  # its SQLite is locked for a moment; Prefect's own client asks again, too
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
+            answer = self.http.request(method, f"{self.url}/{path}", **({"json": body} if body else {}))
         assert answer.is_success, f"{method} {path}: {answer.text}"
         return answer.json() if answer.content else None
 

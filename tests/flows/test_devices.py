@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flows import devices, process
+from flows import devices, process, settings
+from tests.flows.conftest import Server
 
 
 @pytest.fixture(autouse=True)
@@ -17,13 +18,19 @@ def _own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
 
-@pytest.mark.parametrize(("named", "expected"), [("0,1", ["0", "1"]), ("", []), (" 3 ", ["3"])])
+@pytest.mark.parametrize(("named", "expected"), [("0,1", ["0", "1"]), ("", []), (" 3 ", ["3"]), ("-1", [])])
 def test_devices_are_those_that_the_environment_names(
     named: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GPD_GPUS", named)
     assert devices.visible() == expected
     assert len(set(devices.limits())) == len(expected)
+
+
+def test_a_share_that_a_scheduler_gave_is_not_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GPD_GPUS", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert devices.visible() == ["2", "3"]
 
 
 def test_without_devices_a_slot_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,3 +85,20 @@ def test_a_stopping_flow_does_not_wait_on() -> None:
                 pass
         finally:
             process.start_again()
+
+
+@pytest.mark.xdist_group("prefect")
+def test_a_device_that_a_person_closed_is_passed_over(server: Server, tmp_path: Path) -> None:
+    code = (
+        "import sys, tempfile; tempfile.tempdir = sys.argv[1]; from flows import devices\n"
+        "with devices.gpu_slot() as slot: print(slot.env['CUDA_VISIBLE_DEVICES'])"
+    )
+    environment = {**server.environment, "GPD_GPUS": "0,1"}
+    path = f"v2/concurrency_limits/{devices.limit_of('0')}"
+    server.ask("PATCH", path, limit=0)
+    try:
+        words = [sys.executable, "-c", code, str(tmp_path)]
+        done = subprocess.run(words, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
+    finally:
+        server.ask("PATCH", path, limit=1)
+    assert done.stdout.split() == ["1"], done.stderr
