@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 GRACE_SECONDS = 5.0
@@ -23,10 +24,13 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(words: list[str]) -> int:
-    """Runs the command until it ends or the pipe on standard input closes; then clears what it left."""
+    """Runs the command until it ends, standard input closes or a signal asks us to end; then clears what it left."""
     _adopt_orphans()
+    asked_to_end: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: asked_to_end.append(number))
     command = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True)
-    while command.poll() is None:
+    while command.poll() is None and not asked_to_end:
         readable, _, _ = select.select([0], [], [], POLL_SECONDS)
         if readable and not os.read(0, 1024):
             break
@@ -57,11 +61,9 @@ def end_descendants() -> None:
 def descendants(ancestor: int) -> set[int]:
     """Ids of the living processes below a process; zombies do not count."""
     children: dict[int, list[int]] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
-            if state != "Z":
-                children.setdefault(int(parent), []).append(int(folder.name))
+    for process, parent, state in _listed() if Path("/proc/self/stat").exists() else _listed_by_ps():
+        if not state.startswith("Z"):
+            children.setdefault(parent, []).append(process)
     found: set[int] = set()
     unseen = [ancestor]
     while unseen:
@@ -69,6 +71,21 @@ def descendants(ancestor: int) -> set[int]:
         found.update(below)
         unseen.extend(below)
     return found
+
+
+def _listed() -> Iterator[tuple[int, int, str]]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            yield int(folder.name), int(parent), state
+
+
+def _listed_by_ps() -> Iterator[tuple[int, int, str]]:
+    """Where there is no /proc (macOS). The listing itself is one of our children and gone when it is read."""
+    lister = subprocess.Popen(["ps", "-A", "-o", "pid=,ppid=,stat="], stdout=subprocess.PIPE, text=True)
+    listing, _ = lister.communicate()
+    rows = (line.split() for line in listing.splitlines())
+    yield from ((int(process), int(parent), state) for process, parent, state in rows if int(process) != lister.pid)
 
 
 if __name__ == "__main__":

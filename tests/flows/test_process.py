@@ -128,6 +128,15 @@ def test_a_killed_flow_leaves_no_orphan(tmp_path: Path, script: str, count: int,
     assert gone_within(processes, seconds)
 
 
+def test_a_supervisor_that_is_asked_to_end_ends_the_command_first(tmp_path: Path) -> None:
+    words = [sys.executable, str(process.SUPERVISOR), "sh", "-c", TREE]
+    supervisor = subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE)
+    processes = pids(tmp_path, 3)
+    supervisor.terminate()
+    assert supervisor.wait(10) == 128 + signal.SIGTERM
+    assert not any(map(is_alive, processes))
+
+
 def test_a_held_lock_is_free_only_when_the_tree_is_gone(tmp_path: Path) -> None:
     code = (
         "import fcntl, sys; from pathlib import Path; from flows.process import environment, run_command\n"
