@@ -118,4 +118,5 @@ def test_rows_have_the_students_first_and_no_number_for_what_was_not_measured(tm
 
 def test_no_password_is_shown() -> None:
     assert shown_url("postgresql://gpd:secret@host/gpd") == "postgresql://host/gpd"
+    assert shown_url("postgresql://host/gpd?user=gpd&password=secret") == "postgresql://host/gpd"
     assert shown_url("/a/registry.db") == "/a/registry.db"
