@@ -61,7 +61,8 @@ def as_subject(
     Raises:
         UserError: neither params.yaml nor the registry knows it, or its files are not on this machine.
     """
-    subjects = params_of(root, find_commit(root, commit), overrides)["evaluate"]["subjects"]
+    params = params_of(root, find_commit(root, commit), overrides)
+    subjects, stages = params["evaluate"]["subjects"], list(params["distill"]["stages"])
     if checkpoint in subjects:
         return checkpoint, overrides, {}
     found = look_up(root, checkpoint)
@@ -72,6 +73,6 @@ def as_subject(
     folder = find_folder(root, found.content)
     if folder is None:
         raise UserError(f"checkpoint {checkpoint!r} ({found.content[:SHORT]}): its files are not on this machine")
-    name = f"{found.name}-{found.content[:SHORT]}"
-    path = f"{LINKS}/{name}"
+    name = found.name if found.name in stages else stages[-1]  # params.yaml knows subjects by the names of stages
+    path = f"{LINKS}/{found.name}-{found.content[:SHORT]}"
     return name, {**overrides, "evaluate.subjects": {**subjects, name: {"checkpoint": path}}}, {path: folder}
