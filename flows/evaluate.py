@@ -9,7 +9,7 @@ from pydantic import Field
 
 from flows.checkpoints import as_subject
 from flows.pipeline import MOST_STAGES, describe_run, guarded, prepared, run_stages, start, sync_registry
-from flows.shown import TEACHER, result_rows
+from flows.results import TEACHER, result_rows
 
 
 def _run_name() -> str:

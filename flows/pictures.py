@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from flows.results import evaluated
 from gpd.artifacts import MANIFEST, load_manifest
 from gpd.clips import load_clip
 
@@ -18,7 +19,7 @@ FRAME_HEIGHT_PX = 96
 def curves_picture(folder: Path) -> str:
     """The error along the trajectory of every subject, as SVG; empty where nothing was measured."""
     rows: list[dict[str, Any]] = []
-    for path in sorted((folder / "data" / "evaluations").glob("*/curves.csv")):
+    for path in evaluated(folder, "curves.csv"):
         with path.open(newline="", encoding="utf-8") as file:
             rows.extend(csv.DictReader(file))
     if not rows:
@@ -63,7 +64,7 @@ def frames_picture(folder: Path, params: dict[str, Any]) -> tuple[str, str]:
 def shown_clips(folder: Path) -> dict[str, tuple[Path, str]]:
     """Subject -> clip and prompt, of the first prompt and seed that all kept clips have in common."""
     kept: dict[str, dict[tuple[str, int], Path]] = {}
-    for path in sorted(folder.glob(f"data/evaluations/*/samples/{MANIFEST}")):
+    for path in evaluated(folder, f"samples/{MANIFEST}"):
         for clip in load_manifest(path.parent)["facts"]["clips"]:
             kept.setdefault(clip["subject"], {})[clip["prompt"], clip["seed"]] = path.parent / clip["file"]
     common = set.intersection(*map(set, kept.values())) if kept else set()
