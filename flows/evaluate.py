@@ -46,8 +46,8 @@ def evaluate(
     asked = dict(overrides or {}) | ({"reference.num_prompts": num_prompts} if num_prompts else {})
     asked |= {"reference.seeds": seeds} if seeds else {}
     with guarded() as root:
-        name, asked, links = as_subject(root, commit, asked, checkpoint)
-        with prepared(root, commit, asked, links) as tree:
+        name, students = as_subject(root, commit, asked, checkpoint)
+        with prepared(root, commit, asked, students) as tree:
             wanted = {f"evaluate@{name}", f"evaluate@{TEACHER}"}
             run_stages(tree, wanted=wanted, retries=retries, at_once=at_once)
             sync_registry(tree)

@@ -136,11 +136,11 @@ def _measured(
     if any(score["protocol"] == evaluation.protocol for score in champion.scores):
         return champion
     try:
-        name, asked, links = as_subject(root, commit, overrides, champion.content)
+        name, students = as_subject(root, commit, overrides, champion.content)
     except UserError as error:
         get_run_logger().warning(str(error))
         return champion
-    with prepared(root, commit, asked, links) as tree:
+    with prepared(root, commit, overrides, students) as tree:
         run_stages(tree, wanted={f"evaluate@{name}"}, retries=retries, at_once=at_once)
         sync_registry(tree)
     return look_up(root, champion.content) or champion

@@ -1,4 +1,4 @@
-"""The evaluations in a tree, read back. Those of subjects that its params do not have are leftovers of git, not results."""
+"""The evaluations in a tree, read back: of the subjects in its params; git may hold others, of other params."""
 
 import json
 from pathlib import Path

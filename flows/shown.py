@@ -1,7 +1,6 @@
 """What a run leaves in Prefect's pages: results beside the teacher, lineage, curves. Read from files, not computed."""
 
 from pathlib import Path
-from typing import Any
 
 from prefect.artifacts import (
     create_image_artifact,
