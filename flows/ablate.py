@@ -22,7 +22,7 @@ from flows.pipeline import (
     turns_in,
     wait_for,
 )
-from flows.shown import measurements, rounded
+from flows.results import measurements, rounded
 from flows.tree import Overrides, Tree, find_commit, params_of
 
 MOST_VARIANTS = 64

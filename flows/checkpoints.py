@@ -9,7 +9,6 @@ from flows.process import StageFailedError, environment, read_command
 from flows.tree import FLOWS, Overrides, find_commit, params_of
 from gpd.artifacts import MANIFEST, UserError
 
-LINKS = "data/checkpoints"
 SHORT = 12
 
 
@@ -53,17 +52,16 @@ def find_folder(root: Path, content: str) -> Path | None:
     return None
 
 
-def as_subject(
-    root: Path, commit: str, overrides: Overrides, checkpoint: str
-) -> tuple[str, Overrides, dict[str, Path]]:
-    """How a checkpoint is evaluated: the subject's name, the overrides and the links that its tree needs.
+def as_subject(root: Path, commit: str, overrides: Overrides, checkpoint: str) -> tuple[str, dict[str, Path]]:
+    """How a checkpoint is evaluated: the subject's name, and the folder that takes its place in the run's tree.
 
     Raises:
         UserError: neither params.yaml nor the registry knows it, or its files are not on this machine.
     """
-    subjects = params_of(root, find_commit(root, commit), overrides)["evaluate"]["subjects"]
+    params = params_of(root, find_commit(root, commit), overrides)
+    subjects, stages = list(params["evaluate"]["subjects"]), list(params["distill"]["stages"])
     if checkpoint in subjects:
-        return checkpoint, overrides, {}
+        return checkpoint, {}
     found = look_up(root, checkpoint)
     if found is None:
         raise UserError(
@@ -72,6 +70,5 @@ def as_subject(
     folder = find_folder(root, found.content)
     if folder is None:
         raise UserError(f"checkpoint {checkpoint!r} ({found.content[:SHORT]}): its files are not on this machine")
-    name = f"{found.name}-{found.content[:SHORT]}"
-    path = f"{LINKS}/{name}"
-    return name, {**overrides, "evaluate.subjects": {**subjects, name: {"checkpoint": path}}}, {path: folder}
+    name = found.name if found.name in stages else stages[-1]  # params.yaml knows subjects by the names of stages
+    return name, {name: folder}

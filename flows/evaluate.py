@@ -9,7 +9,7 @@ from pydantic import Field
 
 from flows.checkpoints import as_subject
 from flows.pipeline import MOST_STAGES, describe_run, guarded, prepared, run_stages, start, sync_registry
-from flows.shown import TEACHER, result_rows
+from flows.results import TEACHER, result_rows
 
 
 def _run_name() -> str:
@@ -46,8 +46,8 @@ def evaluate(
     asked = dict(overrides or {}) | ({"reference.num_prompts": num_prompts} if num_prompts else {})
     asked |= {"reference.seeds": seeds} if seeds else {}
     with guarded() as root:
-        name, asked, links = as_subject(root, commit, asked, checkpoint)
-        with prepared(root, commit, asked, links) as tree:
+        name, students = as_subject(root, commit, asked, checkpoint)
+        with prepared(root, commit, asked, students) as tree:
             wanted = {f"evaluate@{name}", f"evaluate@{TEACHER}"}
             run_stages(tree, wanted=wanted, retries=retries, at_once=at_once)
             sync_registry(tree)

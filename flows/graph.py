@@ -52,6 +52,11 @@ def order(graph: Needs) -> list[str]:
     return ordered
 
 
+def without(graph: Needs, given: frozenset[str]) -> Needs:
+    """The graph without stages whose outputs are there already: nothing waits for them."""
+    return {name: above - given for name, above in graph.items() if name not in given}
+
+
 def with_needs(graph: Needs, wanted: set[str]) -> set[str]:
     """The wanted stages and all that they wait for."""
     found: set[str] = set()

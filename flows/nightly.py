@@ -13,6 +13,7 @@ from pydantic import Field
 from flows.checkpoints import Checkpoint, as_subject, look_up
 from flows.pipeline import MOST_STAGES, describe_run, guarded, prepared, run_stages, start, sync_registry
 from flows.process import read_command
+from flows.results import TEACHER, evaluated
 from flows.shown import show_run
 from flows.tree import Overrides, Tree
 from gpd.artifacts import UserError
@@ -96,9 +97,9 @@ class Evaluation:
 
 def last_evaluation(folder: Path) -> Evaluation:
     """Of the student that samples in the fewest steps."""
-    found = [json.loads(path.read_text()) for path in sorted(folder.glob("data/evaluations/*/evaluation.json"))]
+    found = [json.loads(path.read_text()) for path in evaluated(folder, "evaluation.json")]
     rows = [(each["protocol"]["hash"], name, subject) for each in found for name, subject in each["subjects"].items()]
-    students = [row for row in rows if (folder / "data" / "students" / row[1]).is_dir()]
+    students = [row for row in rows if not row[1].startswith(TEACHER)]
     protocol, name, subject = min(students, key=lambda row: row[2]["steps"])
     return Evaluation(name, subject["checkpoint"], protocol, subject["metrics"])
 
@@ -135,11 +136,11 @@ def _measured(
     if any(score["protocol"] == evaluation.protocol for score in champion.scores):
         return champion
     try:
-        name, asked, links = as_subject(root, commit, overrides, champion.content)
+        name, students = as_subject(root, commit, overrides, champion.content)
     except UserError as error:
         get_run_logger().warning(str(error))
         return champion
-    with prepared(root, commit, asked, links) as tree:
+    with prepared(root, commit, overrides, students) as tree:
         run_stages(tree, wanted={f"evaluate@{name}"}, retries=retries, at_once=at_once)
         sync_registry(tree)
     return look_up(root, champion.content) or champion

@@ -32,13 +32,13 @@ def guarded() -> Iterator[Path]:
 
 @contextmanager
 def prepared(
-    root: Path, commit: str, overrides: Overrides | None, links: Mapping[str, Path] | None = None
+    root: Path, commit: str, overrides: Overrides | None, students: Mapping[str, Path] | None = None
 ) -> Iterator[Tree]:
     """A work tree of a run, with a line in its log that says what it is."""
     logger = get_run_logger()
     if changed := changed_files(root):
         logger.warning(f"the run uses commit {commit}; not in it are your changes of {', '.join(changed[:5])}")
-    with work_tree(root, commit, overrides, links=links) as tree:
+    with work_tree(root, commit, overrides, students=students) as tree:
         logger.info(f"commit {tree.commit}, params {tree.params_hash[:12]}, tree {tree.folder}")
         yield tree
 
@@ -63,7 +63,7 @@ def submit_stages(
     tree: Tree, *, wanted: set[str] | None, retries: int, turns: list[Path], label: str = ""
 ) -> dict[str, Any]:
     """Starts each stage as soon as what it needs is there; yields their futures by name."""
-    needs = graph.needs(tree.folder)
+    needs = graph.without(graph.needs(tree.folder), tree.given)
     keys = graph.content_keys(tree.folder, needs)
     chosen = graph.with_needs(needs, wanted if wanted is not None else set(needs))
     run = stages.run_stage.with_options(retries=retries)

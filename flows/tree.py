@@ -9,6 +9,7 @@ import configparser
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class Tree:
     commit: str
     overrides: Overrides = field(default_factory=dict)
     remote: str = ""  # DVC's default remote, if there is one
+    given: frozenset[str] = frozenset()  # stages that are not run: their outputs came from elsewhere
 
     @property
     def short(self) -> str:
@@ -92,13 +94,13 @@ def work_tree(
     commit: str = "HEAD",
     overrides: Overrides | None = None,
     *,
-    links: Mapping[str, Path] | None = None,
+    students: Mapping[str, Path] | None = None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Iterator[Tree]:
     """A tree of a commit with overrides, for this run alone; a run that is done or was stopped leaves it to the next.
 
     Args:
-        links: folders from elsewhere, by the path that they get in the tree.
+        students: folders from elsewhere that take the place of what the stages of these names would train.
 
     Raises:
         UserError: no such commit, or overrides that params.yaml does not know.
@@ -106,19 +108,20 @@ def work_tree(
     overrides = overrides or {}
     full = find_commit(root, commit)
     params_of(root, full, overrides)  # a mistake is told before anything is made
-    name = f"{full[:12]}-{_hash(overrides)[:8]}"
+    students = students or {}
+    name = f"{full[:12]}-{_hash([overrides, students])[:8]}"
     names = [name, *(f"{name}-{copy}" for copy in range(2, MOST_COPIES + 1))]
     with locks.first_free([root / FLOWS / f"{name}.lock" for name in names], on_wait) as (position, _):
         remote = read_command(["dvc", "config", "core.remote"], cwd=root, env=environment(), may_fail=True).strip()
-        tree = Tree(root / FLOWS / names[position], root, full, overrides, remote)
+        given = frozenset(f"distill@{student}" for student in students)
+        tree = Tree(root / FLOWS / names[position], root, full, overrides, remote, given)
         with locks.locked(root / LOCKS / "trees.lock"):
             is_new = _check_out(tree)
         _write_params(tree)
         _share(tree)
-        for path, target in (links or {}).items():
-            _link(tree.folder / path, target)
         if is_new:
             _restore(tree)
+        _give(tree, students)
         yield tree
 
 
@@ -181,6 +184,20 @@ def _share(tree: Tree) -> None:
     for path in (str(params["model"]["path"]), str(params["prepare"]["source"])):
         if not (tree.folder / f"{path}.dvc").exists() and (tree.root / path).exists():
             _link(tree.folder / path, tree.root / path)
+
+
+def _give(tree: Tree, students: Mapping[str, Path]) -> None:
+    """Puts students from elsewhere in their places; dvc.lock must not say that its own are there."""
+    for name, folder in students.items():
+        place = tree.folder / "data" / "students" / name
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        _link(place, folder)
+    lock = tree.folder / "dvc.lock"
+    if students and lock.is_file():
+        locked = yaml.safe_load(lock.read_text(encoding="utf-8"))
+        locked["stages"] = {name: entry for name, entry in locked["stages"].items() if name not in tree.given}
+        lock.write_text(yaml.safe_dump(locked, sort_keys=False), encoding="utf-8")
 
 
 def _link(link: Path, target: Path) -> None:

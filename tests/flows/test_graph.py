@@ -30,6 +30,7 @@ def test_each_stage_comes_after_what_it_needs() -> None:
 def test_closures_go_both_ways() -> None:
     assert graph.with_needs(CHAIN, {"b"}) == {"a", "b"}
     assert graph.with_dependents(CHAIN, {"b"}) == {"b", "c"}
+    assert graph.with_needs(graph.without(CHAIN, frozenset({"b"})), {"c"}) == {"c"}
     with pytest.raises(ValueError, match="no DVC stage 'x'; there are a, b, c, d"):
         graph.with_needs(CHAIN, {"x"})
 

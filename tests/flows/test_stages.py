@@ -8,7 +8,8 @@ import pytest
 from flows import nightly, process, stages
 from flows.ablate import label_of, variants
 from flows.checkpoints import Checkpoint
-from flows.shown import result_rows, shown_url
+from flows.results import result_rows
+from flows.shown import shown_url
 from gpd.artifacts import UserError, write_json
 
 
@@ -105,7 +106,9 @@ def test_scores_of_another_protocol_are_not_compared() -> None:
 
 
 def test_rows_have_the_students_first_and_no_number_for_what_was_not_measured(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("evaluate: {subjects: {teacher: {}, k8: {}, k8-abc: {}}}")
     evaluations = tmp_path / "data" / "evaluations"
+    write_json(evaluations / "k4" / "metrics.json", {"k4": {"forwards": 12}})  # in git, of other params
     write_json(evaluations / "k8" / "metrics.json", {"k8": {"forwards": 6, "trajectory_error": 0.21662}})
     write_json(evaluations / "k8-abc" / "metrics.json", {"k8": {"forwards": 6}})
     write_json(

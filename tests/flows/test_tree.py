@@ -104,3 +104,11 @@ def test_changes_that_are_not_committed_are_told(root: Path) -> None:
         assert tree.changed_files(root) == ["README.md"]
     finally:
         path.write_text(before)
+
+
+def test_a_student_from_elsewhere_takes_its_stages_place(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    with tree.work_tree(root) as plain, tree.work_tree(root, students={"k8": tmp_path}) as found:
+        assert plain.folder != found.folder
+        assert found.given == {"distill@k8"}
+        assert (found.folder / "data" / "students" / "k8").resolve() == tmp_path
