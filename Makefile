@@ -12,10 +12,11 @@ export DO_NOT_TRACK = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: help setup repro test lint clean
+.PHONY: help setup repro test lint prefect clean
 help:
-	@echo "make repro   prompts and clips -> students -> evaluation -> report (minutes on two cores)"
-	@echo "make test    format, lint, types, import contracts, tests"
+	@echo "make repro    prompts and clips -> students -> evaluation -> report (minutes on two cores)"
+	@echo "make prefect  the same from web pages: a local Prefect server, its deployments and a worker"
+	@echo "make test     format, lint, types, import contracts, tests"
 
 setup: $(VENV)/.installed
 
@@ -32,6 +33,10 @@ repro: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" GPD_PROGRESS=$(if $(CI),lines,) dvc --wait-for-lock repro
 	$(BIN)/gpd registry sync
 	$(BIN)/gpd table
+
+PORT ?= 4200
+prefect: setup
+	exec $(BIN)/python -m flows.serve --port $(PORT)
 
 lint: setup
 	$(BIN)/ruff format --check .

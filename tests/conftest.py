@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ["PREFECT_API_URL"] = ""  # a server of somebody's own is not ours to use
 
 from pathlib import Path
 
@@ -38,4 +39,14 @@ def small_wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     artifacts.write_manifest(
         folder, kind="base", inputs={}, params={}, facts={"name": "small-wan", "repository": None, "revision": None}
     )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tracked files, as a repository of its own, with `dvc repro` done."""
+    from tests.clone import make_copy, run
+
+    folder = make_copy(tmp_path_factory.mktemp("clone") / "gpd")
+    run("dvc", "repro", cwd=folder)
     return folder

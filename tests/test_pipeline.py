@@ -1,10 +1,6 @@
 """The whole pipeline at smoke size: one real `dvc repro` of the miniature in a clean copy of the repository."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,64 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
+from tests.clone import edit_params, run
+
 Edit = Callable[[dict[str, Any]], None]
 
 
-def run(*words: str, cwd: Path) -> str:
-    """Runs a command of this environment in the copy; its output, or a failure that shows it."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    environment |= {"DVC_SITE_CACHE_DIR": str(cwd.parent / "site-cache"), "DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def edit_params(workspace: Path, edit: Edit) -> None:
-    path = workspace / "params.yaml"
-    raw = yaml.safe_load(path.read_text())
-    edit(raw)
-    path.write_text(yaml.safe_dump(raw, sort_keys=False))
-
-
-def smoke(raw: dict[str, Any]) -> None:
-    """Two stages of a few iterations and four prompts: minutes become seconds."""
-    raw["prepare"]["num_evaluation_prompts"] = 8
-    raw["reference"] |= {"num_prompts": 4, "batch": 4}
-    raw["distill"] |= {"pool_slots": 8, "probe": {"num_states": 2}, "warmup_iterations": 1}
-    common = {"iterations": 3, "batch": 4, "learning_rate": 1e-5}
-    raw["distill"]["stages"] = {
-        "k1": {"horizon": 1, "tail": 1, "previous": "data/tiny-wan", **common},
-        "k8": {"horizon": 8, "tail": 1, "previous": "data/students/k1", **common},
-    }
-    subjects = {name: {"checkpoint": f"data/students/{name}"} for name in ("k1", "k8")}
-    raw["evaluate"]["subjects"] = {"teacher": {"checkpoint": "data/tiny-wan"}, **subjects}
-    raw["evaluate"] |= {"batch": 4, "num_shown_clips": 2, "diversity_prompts": 1, "diversity_seeds": 2}
-    raw["evaluate"]["baselines"] = {"teacher-6": {"steps": 6, "solver": "euler", "guidance_scale": 3.0}}
-    raw["report"]["num_clips"] = 2
-
-
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the tracked files, as a repository of its own, with `dvc repro` done."""
-    folder = tmp_path_factory.mktemp("clone") / "gpd"
-    listing = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listing.stdout.split("\0")):
-        if (ROOT / name).is_file() and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    edit_params(folder, smoke)
-    run("git", "init", "-q", cwd=folder)
-    run("git", "add", "-A", cwd=folder)
-    run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "smoke", cwd=folder)
-    run("dvc", "repro", cwd=folder)
-    return folder
+def workspace(reproduced: Path) -> Path:
+    return reproduced
 
 
 def stale(workspace: Path) -> set[str]:

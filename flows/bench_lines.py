@@ -1,0 +1,22 @@
+"""The flow of `flows.bench` that hears a busy command as a stage is heard."""
+
+import sys
+
+from prefect import flow, get_run_logger
+
+from flows import process
+from flows.bench import CHILD
+from flows.settings import ROOT
+from flows.stages import Listener
+
+
+@flow(name="bench-lines", persist_result=False)
+def bench_lines() -> str:
+    """The last line of the command."""
+    listener = Listener("bench", get_run_logger())
+    words = [sys.executable, "-c", CHILD]
+    return process.run_command(words, cwd=ROOT, env=process.environment(), on_lines=listener, title="bench")[-1]
+
+
+if __name__ == "__main__":
+    print(bench_lines())

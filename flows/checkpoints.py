@@ -1,0 +1,74 @@
+"""Checkpoints that the registry knows: their hash, their scores, and a folder on this machine that holds them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.process import StageFailedError, environment, read_command
+from flows.tree import FLOWS, Overrides, find_commit, params_of
+from gpd.artifacts import MANIFEST, UserError
+
+SHORT = 12
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as the registry shows it."""
+
+    content: str
+    name: str
+    scores: tuple[dict[str, Any], ...]
+
+    def score(self, metric: str, protocol: str) -> dict[str, Any] | None:
+        """Its complete score in a metric under a protocol, if it has one."""
+        fits = (s for s in self.scores if s["metric"] == metric and s["protocol"] == protocol and s["is_complete"])
+        return next(fits, None)
+
+
+def look_up(root: Path, key: str) -> Checkpoint | None:
+    """What the registry knows by an alias, a hash or a name; nothing where it knows none."""
+    env = environment(GPD_REGISTRY_URL=registry_url(root))
+    try:
+        shown = json.loads(read_command(["gpd", "registry", "show", key, "--json"], cwd=root, env=env))
+    except StageFailedError as error:
+        if error.exit_status == 2:  # a mistake or a gap, in words: no registry, no such alias
+            return None
+        raise
+    return Checkpoint(shown["content"], shown["name"] or key, tuple(shown["scores"]))
+
+
+def registry_url(root: Path) -> str:
+    """The registry of a repository, or the one that the environment names."""
+    return environment().get("GPD_REGISTRY_URL") or str(root / "registry.db")
+
+
+def find_folder(root: Path, content: str) -> Path | None:
+    """A folder of this machine that holds a student: of the repository or of one of its runs' trees."""
+    for tree in (root, *sorted((root / FLOWS).glob("*/"))):
+        for path in tree.glob(f"data/students/*/{MANIFEST}"):
+            if json.loads(path.read_text(encoding="utf-8"))["content"] == content:
+                return path.parent
+    return None
+
+
+def as_subject(root: Path, commit: str, overrides: Overrides, checkpoint: str) -> tuple[str, dict[str, Path]]:
+    """How a checkpoint is evaluated: the subject's name, and the folder that takes its place in the run's tree.
+
+    Raises:
+        UserError: neither params.yaml nor the registry knows it, or its files are not on this machine.
+    """
+    params = params_of(root, find_commit(root, commit), overrides)
+    subjects, stages = list(params["evaluate"]["subjects"]), list(params["distill"]["stages"])
+    if checkpoint in subjects:
+        return checkpoint, {}
+    found = look_up(root, checkpoint)
+    if found is None:
+        raise UserError(
+            f"checkpoint {checkpoint!r}: not in the registry, nor among {', '.join(subjects)} of params.yaml"
+        )
+    folder = find_folder(root, found.content)
+    if folder is None:
+        raise UserError(f"checkpoint {checkpoint!r} ({found.content[:SHORT]}): its files are not on this machine")
+    name = found.name if found.name in stages else stages[-1]  # params.yaml knows subjects by the names of stages
+    return name, {name: folder}

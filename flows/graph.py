@@ -1,0 +1,134 @@
+"""The DVC stages of a work tree: their names, what each waits for, which are stale. Asked of DVC's command line."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows.process import environment, read_command
+
+Needs = dict[str, set[str]]
+
+_EDGE = re.compile(r'^"([^"]+)"\s*->\s*"([^"]+)";?$')
+_NODE = re.compile(r'^"([^"]+)";?$')
+
+
+def parse_dot(text: str) -> Needs:
+    """The graph that `dvc dag --dot` prints: stage -> the stages whose outputs it reads."""
+    needs: Needs = {}
+    for line in map(str.strip, text.splitlines()):
+        if edge := _EDGE.match(line):
+            before, after = edge.groups()
+            needs.setdefault(before, set())
+            needs.setdefault(after, set()).add(before)
+        elif node := _NODE.match(line):
+            needs.setdefault(node.group(1), set())
+    return needs
+
+
+def needs(tree: Path) -> Needs:
+    """Stage -> the stages whose outputs it reads, as DVC sees them in this tree."""
+    return parse_dot(read_command(["dvc", "dag", "--dot"], cwd=tree, env=dvc_environment(tree)))
+
+
+def stage_names(tree: Path) -> list[str]:
+    """The names of all stages, in the order of dvc.yaml and params.yaml."""
+    listed = read_command(["dvc", "stage", "list", "--name-only"], cwd=tree, env=dvc_environment(tree))
+    return listed.split()
+
+
+def order(graph: Needs) -> list[str]:
+    """The stages in the order of dvc.yaml, moved back only as far as each has to wait for what it needs."""
+    ordered: list[str] = []
+    while len(ordered) < len(graph):
+        ready = (name for name in graph if name not in ordered and graph[name] <= set(ordered))
+        name = next(ready, None)
+        if name is None:
+            raise ValueError(f"the stages {', '.join(sorted(set(graph) - set(ordered)))} wait for each other")
+        ordered.append(name)
+    return ordered
+
+
+def without(graph: Needs, given: frozenset[str]) -> Needs:
+    """The graph without stages whose outputs are there already: nothing waits for them."""
+    return {name: above - given for name, above in graph.items() if name not in given}
+
+
+def with_needs(graph: Needs, wanted: set[str]) -> set[str]:
+    """The wanted stages and all that they wait for."""
+    found: set[str] = set()
+    unseen = list(wanted)
+    while unseen:
+        name = unseen.pop()
+        if name not in graph:
+            raise ValueError(f"no DVC stage {name!r}; there are {', '.join(order(graph))}")
+        if name not in found:
+            found.add(name)
+            unseen.extend(graph[name])
+    return found
+
+
+def with_dependents(graph: Needs, changed: set[str]) -> set[str]:
+    """The changed stages and all that wait for them."""
+    found = set(changed)
+    for name in order(graph):
+        if graph[name] & found:
+            found.add(name)
+    return found
+
+
+def stale(tree: Path) -> set[str]:
+    """The stages that `dvc repro` would run: those whose inputs changed, and what comes after them."""
+    status = json.loads(read_command(["dvc", "status", "--json"], cwd=tree, env=dvc_environment(tree)) or "{}")
+    graph = needs(tree)
+    return with_dependents(graph, set(status) & set(graph))
+
+
+def dvc_environment(tree: Path, **extra: str) -> dict[str, str]:
+    """The environment of a DVC command: no telemetry, our own commands first on PATH."""
+    return environment(DVC_NO_ANALYTICS="1", DO_NOT_TRACK="1", **extra)
+
+
+def content_keys(tree: Path, graph: Needs) -> dict[str, str]:
+    """Stage -> a hash of all that determines what it makes: equal keys mean equal work.
+
+    Of the params it names, the tracked files and folders it depends on, and the keys of the stages before it.
+    Code and data that git does not hold are not in it: two trees may share a key and differ; they wait for each other.
+    """
+    blocks = _blocks(tree)
+    params = yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8"))
+    tracked = _tracked(tree)
+    keys: dict[str, str] = {}
+    for name in order(graph):
+        block, item = blocks.get(name.partition("@")[0], {}), name.partition("@")[2]
+        asked = [str(key).replace("${key}", item) for key in block.get("params", [])]
+        files = {path: tracked[path] for path in map(str, block.get("deps", [])) if path in tracked}
+        above = {need: keys[need] for need in graph[name]}
+        said = [name, {key: value_at(params, key) for key in asked}, files, above, _item(block, item, params)]
+        keys[name] = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return keys
+
+
+def value_at(values: Any, key: str) -> Any:
+    """The value of a dotted key in nested mappings; nothing where there is none."""
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
+
+
+def _blocks(tree: Path) -> dict[str, dict[str, Any]]:
+    stages = yaml.safe_load((tree / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return {name: {**block, **block.get("do", {})} for name, block in stages.items()}
+
+
+def _item(block: dict[str, Any], item: str, params: Any) -> Any:
+    return value_at(params, str(block["foreach"]).strip("${}") + f".{item}") if "foreach" in block else None
+
+
+def _tracked(tree: Path) -> dict[str, str]:
+    """Path -> git's hash, of every tracked file at the commit of this tree."""
+    lines = read_command(["git", "ls-tree", "-r", "HEAD"], cwd=tree).splitlines()
+    return {path: entry.split()[2] for entry, _, path in (line.partition("\t") for line in lines)}

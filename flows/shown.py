@@ -1,0 +1,71 @@
+"""What a run leaves in Prefect's pages: results beside the teacher, lineage, curves. Read from files, not computed."""
+
+from pathlib import Path
+
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
+
+from flows.pictures import curves_picture, frames_picture
+from flows.results import params_in, result_rows
+from flows.tree import Tree
+from gpd.artifacts import MANIFEST, load_manifest
+
+SHORT = 12
+
+
+def show_run(tree: Tree, verb: str) -> None:
+    """All artifacts of a run that went through the pipeline."""
+    create_table_artifact(
+        table=result_rows(tree.folder), key=f"{verb}-results", description=f"Students beside teacher, {tree.short}"
+    )
+    create_markdown_artifact(lineage_text(tree), key=f"{verb}-lineage", description=f"Where it came from, {tree.short}")
+    curves = curves_picture(tree.folder)
+    frames, rows = frames_picture(tree.folder, params_in(tree.folder))
+    for name, picture, words in (("curves", curves, "Error along the trajectory"), ("frames", frames, rows)):
+        if picture:
+            create_image_artifact(image_url=picture, key=f"{verb}-{name}", description=words)
+    report = tree.folder / "data" / "report" / "report.html"
+    if report.is_file():
+        create_link_artifact(report.as_uri(), link_text=str(report), key=f"{verb}-report", description="Clips, charts")
+
+
+def lineage_text(tree: Tree) -> str:
+    """Commit, params and hashes, then every student with what it was made from, as a page."""
+    lines = [
+        "# Lineage",
+        f"* commit `{tree.commit}`",
+        f"* params `{tree.params_hash}`"
+        + "".join(f"\n    * `{key}` = `{value}`" for key, value in tree.overrides.items()),
+        f"* tree `{tree.folder}`",
+        f"* registry `{shown_url(tree.registry_url)}`",
+        "",
+        "| folder | kind | content | from |",
+        "| --- | --- | --- | --- |",
+    ]
+    return "\n".join(lines + [_lineage_row(tree.folder, folder) for folder in _folders(tree.folder)])
+
+
+def shown_url(url: str) -> str:
+    """A registry's address without what may be secret in it."""
+    scheme, sign, rest = url.partition("://")
+    return f"{scheme}{sign}{rest.rpartition('@')[2].partition('?')[0]}" if sign else url  # a query may say password=
+
+
+def _folders(tree: Path) -> list[Path]:
+    """Folders with a manifest, the teacher first, students in the order of their horizon."""
+    paths = [path.parent for path in tree.glob(f"data/*/{MANIFEST}")]
+    students = [path.parent for path in tree.glob(f"data/students/*/{MANIFEST}")]
+    students.sort(key=lambda folder: load_manifest(folder)["facts"].get("horizon", 0))
+    kinds = ("base", "prompts", "latents", "reference", "samples", "report")
+    paths.sort(key=lambda folder: kinds.index(kind) if (kind := load_manifest(folder)["kind"]) in kinds else len(kinds))
+    return [*paths[:-1], *students, *paths[-1:]] if paths else students
+
+
+def _lineage_row(tree: Path, folder: Path) -> str:
+    manifest = load_manifest(folder)
+    inputs = ", ".join(f"{name} `{entry['content'][:SHORT]}`" for name, entry in manifest["inputs"].items())
+    return f"| {folder.relative_to(tree)} | {manifest['kind']} | `{manifest['content'][:SHORT]}` | {inputs or '-'} |"

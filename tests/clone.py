@@ -1,0 +1,76 @@
+"""Copies of this repository, as repositories of their own, at smoke size."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+AUTHOR = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+
+
+def environment(cwd: Path, **extra: str) -> dict[str, str]:
+    """This environment's commands first, DVC's site cache beside the copy."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    own = {"PATH": path, "DVC_SITE_CACHE_DIR": str(cwd.parent / "site-cache"), "DVC_NO_ANALYTICS": "1"}
+    return {**os.environ, **own, **extra}
+
+
+def run(*words: str, cwd: Path) -> str:
+    """Runs a command of this environment in the copy; its output, or a failure that shows it."""
+    done = subprocess.run(words, cwd=cwd, env=environment(cwd), capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def edit_params(workspace: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+    path = workspace / "params.yaml"
+    raw = yaml.safe_load(path.read_text())
+    edit(raw)
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+
+
+def smoke(raw: dict[str, Any]) -> None:
+    """Two stages of a few iterations and four prompts: minutes become seconds."""
+    raw["prepare"]["num_evaluation_prompts"] = 8
+    raw["reference"] |= {"num_prompts": 4, "batch": 4}
+    raw["distill"] |= {"pool_slots": 8, "probe": {"num_states": 2}, "warmup_iterations": 1}
+    common = {"iterations": 3, "batch": 4, "learning_rate": 1e-5}
+    raw["distill"]["stages"] = {
+        "k1": {"horizon": 1, "tail": 1, "previous": "data/tiny-wan", **common},
+        "k8": {"horizon": 8, "tail": 1, "previous": "data/students/k1", **common},
+    }
+    subjects = {name: {"checkpoint": f"data/students/{name}"} for name in ("k1", "k8")}
+    raw["evaluate"]["subjects"] = {"teacher": {"checkpoint": "data/tiny-wan"}, **subjects}
+    raw["evaluate"] |= {"batch": 4, "num_shown_clips": 2, "diversity_prompts": 1, "diversity_seeds": 2}
+    raw["evaluate"]["baselines"] = {"teacher-6": {"steps": 6, "solver": "euler", "guidance_scale": 3.0}}
+    raw["report"]["num_clips"] = 2
+
+
+def make_copy(folder: Path) -> Path:
+    """The tracked files at smoke size, committed, nothing run."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listing.stdout.split("\0")):
+        if (ROOT / name).is_file() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    edit_params(folder, smoke)
+    run("git", "init", "-q", cwd=folder)
+    commit(folder, "smoke")
+    return folder
+
+
+def commit(folder: Path, message: str) -> None:
+    run("git", "add", "-A", cwd=folder)
+    run("git", *AUTHOR, "commit", "-qm", message, cwd=folder)

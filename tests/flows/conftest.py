@@ -1,0 +1,219 @@
+"""One real Prefect server for all flow tests, and machines: clones of the repository with a real worker each."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from flows import serve, settings
+from gpd.checkpoint import MARKER
+from tests.clone import commit, environment, run
+
+TWO_GPUS = "0,1"
+FINAL = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
+PATIENCE_SECONDS = 240
+TRIES = 10
+
+
+class Server:
+    """A Prefect server as `make prefect` starts it, and what a person asks it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.port = home, serve.free_port()
+        self.url = settings.api_url(self.port)
+        self.environment = {**settings.environment(home, self.port), "GPD_GPUS": ""}
+        self.stack = ExitStack()
+        self.http = httpx.Client(base_url=self.url, timeout=60)
+
+    def start(self) -> None:
+        log = self.home / "server.log"
+        running = serve.running("prefect", "server", "start", environment=self.environment, log=log)
+        serve.wait_for_server(self.stack.enter_context(running), self.url, log)
+
+    def stop(self) -> None:
+        self.stack.close()
+
+    def bootstrap(self) -> None:
+        words = [sys.executable, "-m", "flows.bootstrap"]
+        environment = self.environment | {"GPD_GPUS": TWO_GPUS}
+        subprocess.run(words, cwd=settings.ROOT, env=environment, check=True, capture_output=True)
+
+    def ask(self, method: str, path: str, **body: Any) -> Any:
+        answer = self.http.request(method, f"{self.url}/{path}", **({"json": body} if body else {}))
+        for _ in range(TRIES):  # its SQLite is locked for a moment; Prefect's own client asks again, too
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
+            answer = self.http.request(method, f"{self.url}/{path}", **({"json": body} if body else {}))
+        assert answer.is_success, f"{method} {path}: {answer.text}"
+        return answer.json() if answer.content else None
+
+    def begin(self, deployment: str, queue: str, env: dict[str, str] | None = None, **parameters: Any) -> str:
+        """Starts a run as the page's form does; its id."""
+        found = self.ask("GET", f"deployments/name/{deployment}")["id"]
+        variables = {"env": env} if env else {}
+        made = self.ask(
+            "POST",
+            f"deployments/{found}/create_flow_run",
+            parameters=parameters,
+            work_queue_name=queue,
+            job_variables=variables,
+            state={"type": "SCHEDULED"},
+        )
+        return str(made["id"])
+
+    def flow_run(self, run_id: str) -> Any:
+        return self.ask("GET", f"flow_runs/{run_id}")
+
+    def state(self, run_id: str) -> str:
+        return str(self.flow_run(run_id)["state_type"])
+
+    def message(self, run_id: str) -> str:
+        return str(self.flow_run(run_id)["state"]["message"])
+
+    def set_state(self, run_id: str, state: str, name: str | None = None) -> None:
+        body = {"type": state, "name": name or state.title()}
+        self.ask("POST", f"flow_runs/{run_id}/set_state", state=body, force=name is not None)
+
+    def wait(self, run_id: str, *expected: str) -> str:
+        """Until the run has ended; it must have ended as expected (by default well)."""
+        wait_until(lambda: self.state(run_id) in FINAL, lambda: f"{self.state(run_id)}\n{self.log(run_id)}")
+        state = self.state(run_id)
+        assert state in (expected or ("COMPLETED",)), f"{state}: {self.message(run_id)}\n{self.log(run_id)}"
+        return state
+
+    def log(self, run_id: str) -> str:
+        """All lines of a run and its tasks in the order of time."""
+        wanted = {"flow_run_id": {"any_": [run_id]}}
+        lines: list[str] = []
+        while page := self.ask("POST", "logs/filter", logs=wanted, offset=len(lines), limit=200, sort="TIMESTAMP_ASC"):
+            lines.extend(row["message"] for row in page)
+        return "\n".join(lines)
+
+    def artifacts(self, run_id: str) -> dict[str, Any]:
+        """Key -> artifact of a run."""
+        rows = self.ask("POST", "artifacts/filter", artifacts={"flow_run_id": {"any_": [run_id]}})
+        return {row["key"]: row for row in rows}
+
+    def task_runs(self, run_id: str) -> dict[str, Any]:
+        """Name -> task run."""
+        rows = self.ask("POST", "task_runs/filter", task_runs={"flow_run_id": {"any_": [run_id]}})
+        return {row["name"]: row for row in rows}
+
+
+class Machine:
+    """A clone with a worker: what another host is to the server. Its work queue has its name."""
+
+    def __init__(self, server: Server, folder: Path, **env: str) -> None:
+        self.server, self.folder, self.queue = server, folder, folder.parent.name
+        self.env = {**server.environment, **environment(folder), **env}
+        self.env = {**self.env, **{k: v for k, v in server.environment.items() if k.startswith("PREFECT")}, **env}
+        self.worker: subprocess.Popen[bytes] | None = None
+        self.stack = ExitStack()
+
+    def start(self) -> None:
+        words = ("prefect", "worker", "start", "--pool", "cpu", "--type", "process", "--work-queue", self.queue)
+        log = self.folder.parent / "worker.log"
+        self.worker = self.stack.enter_context(serve.running(*words, environment=self.env, log=log, cwd=self.folder))
+        self.stack.callback(self.end_runs)
+
+    def stop(self) -> None:
+        self.stack.close()
+
+    def end_runs(self) -> None:
+        for process in self.processes():
+            process.kill()
+
+    def kill_worker(self) -> None:
+        """As a machine's out-of-memory killer does it."""
+        assert self.worker is not None
+        self.worker.send_signal(signal.SIGKILL)
+        self.worker.wait()
+
+    def begin(self, deployment: str, env: dict[str, str] | None = None, **parameters: Any) -> str:
+        return self.server.begin(deployment, self.queue, env, **parameters)
+
+    def processes(self, words: str = "") -> list[psutil.Process]:
+        """What runs in this clone's trees (not the worker), with these words in its command."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                place, command = Path(process.cwd()), " ".join(process.cmdline())
+            except (psutil.Error, OSError):
+                continue
+            is_ours = place.is_relative_to(self.folder) and (self.worker is None or process.pid != self.worker.pid)
+            if is_ours and words in command and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        return found
+
+    def trained(self, stage: str) -> int:
+        """The iteration of the stage's train state; 0 where there is none."""
+        marker = next((self.folder / ".work" / "distill").glob(f"{stage}-*/{MARKER}"), None)
+        return int(json.loads(marker.read_text())["iteration"]) if marker else 0
+
+
+def wait_until(
+    is_so: Callable[[], Any], told: Callable[[], str] = lambda: "", seconds: float = PATIENCE_SECONDS
+) -> Any:
+    """Polls for something that must come about."""
+    end = time.monotonic() + seconds
+    while not (found := is_so()):
+        assert time.monotonic() < end, f"it did not come about in {seconds:.0f} s: {told()}"
+        time.sleep(0.2)
+    return found
+
+
+def copy_clone(source: Path, folder: Path) -> Path:
+    """A clone of its own with everything done and committed; a reflink where the disk can."""
+    folder.parent.mkdir(parents=True)
+    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(folder)], check=True)
+    shutil.rmtree(folder / ".work", ignore_errors=True)
+    run("git", "add", "dvc.lock", "data/evaluations", cwd=folder)
+    run("git", "checkout", "-q", "--", ".", cwd=folder)
+    commit(folder, "done")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real Prefect server with this repository's pools, limits, deployments and watch."""
+    server = Server(tmp_path_factory.mktemp("prefect"))
+    server.start()
+    try:
+        server.bootstrap()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def clone(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_clone(reproduced, tmp_path_factory.mktemp("machines") / "main" / "gpd")
+
+
+@pytest.fixture(scope="session")
+def machine(server: Server, clone: Path) -> Iterator[Machine]:
+    """The machine that most tests use: everything is done there already."""
+    machine = Machine(server, clone)
+    machine.start()
+    yield machine
+    machine.stop()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def kill(process: psutil.Process) -> None:
+    os.kill(process.pid, signal.SIGKILL)

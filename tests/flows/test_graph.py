@@ -1,0 +1,56 @@
+"""The graph of DVC's stages: as DVC prints it, in an order, with what follows from a change."""
+
+from pathlib import Path
+
+import pytest
+
+from flows import graph
+
+ROOT = Path(__file__).parents[2]
+DOT = 'strict digraph  {\n"a";\n"b@x";\n"c";\n"a" -> "b@x";\n"b@x" -> "c";\n"a" -> "c";\n}\n'
+CHAIN = {"c": {"b"}, "b": {"a"}, "a": set(), "d": set()}
+
+
+@pytest.fixture(scope="module")
+def stages() -> graph.Needs:
+    return graph.needs(ROOT)
+
+
+def test_dot_is_read_whatever_its_blanks() -> None:
+    expected = {"a": set(), "b@x": {"a"}, "c": {"a", "b@x"}}
+    assert graph.parse_dot(DOT) == graph.parse_dot(DOT.replace(" -> ", "->")) == expected
+
+
+def test_each_stage_comes_after_what_it_needs() -> None:
+    assert graph.order(CHAIN) == ["a", "b", "c", "d"]
+    with pytest.raises(ValueError, match="a, b wait for each other"):
+        graph.order({"a": {"b"}, "b": {"a"}})
+
+
+def test_closures_go_both_ways() -> None:
+    assert graph.with_needs(CHAIN, {"b"}) == {"a", "b"}
+    assert graph.with_dependents(CHAIN, {"b"}) == {"b", "c"}
+    assert graph.with_needs(graph.without(CHAIN, frozenset({"b"})), {"c"}) == {"c"}
+    with pytest.raises(ValueError, match="no DVC stage 'x'; there are a, b, c, d"):
+        graph.with_needs(CHAIN, {"x"})
+
+
+def test_dvc_gives_the_pipeline(stages: graph.Needs) -> None:
+    assert stages["distill@k2"] == {"distill@k1", "encode"}
+    assert graph.order(stages)[:3] == ["prepare", "encode", "reference"]
+    assert graph.order(stages)[-1] == "report"
+    assert set(graph.stage_names(ROOT)) == set(stages)
+
+
+def test_a_key_changes_with_the_params_of_the_stage_and_of_those_before(
+    stages: graph.Needs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    params = (ROOT / "params.yaml").read_text()
+    monkeypatch.setattr(graph, "_tracked", lambda tree: {"gpd/trainer.py": "1"})
+    (tmp_path / "params.yaml").write_text(params)
+    before = graph.content_keys(tmp_path, stages)
+    (tmp_path / "params.yaml").write_text(params.replace("k4: {horizon: 4, tail: 1", "k4: {horizon: 4, tail: 2"))
+    after = graph.content_keys(tmp_path, stages)
+    changed = {name for name in stages if before[name] != after[name]}
+    assert changed == {"distill@k4", "distill@k8", "evaluate@k4", "evaluate@k8", "report"}

@@ -1,0 +1,127 @@
+"""Stopped in the middle and recovered: by a person, by a killed worker, by a server that restarts, by a failure."""
+
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.flows.conftest import Machine, Server, copy_clone, is_alive, kill, wait_until
+
+pytestmark = pytest.mark.xdist_group("prefect")
+
+SECONDS_TO_CANCEL = 10
+TRAINING = "gpd distill k8"
+FEW = {"evaluate.subjects": {"teacher": {"checkpoint": "data/tiny-wan"}}}
+
+
+def long_stage(seed: int, iterations: int) -> dict[str, Any]:
+    """A training that saves every second; the seed makes it one of its own."""
+    own = {"distill.stages.k8.iterations": iterations, "distill.stages.k8.learning_rate": 1e-5 + seed * 1e-7}
+    return {**FEW, **own, "distill.save_every_seconds": 1}
+
+
+@pytest.fixture(scope="module")
+def doomed(server: Server, clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, str]]:
+    """A machine whose worker and run were killed at once in the middle of a stage; the id of the run."""
+    machine = Machine(server, copy_clone(clone, tmp_path_factory.mktemp("machines") / "doomed" / "gpd"))
+    machine.start()
+    run_id = machine.begin("distill/cpu", overrides=long_stage(0, 100_000))
+    wait_until(lambda: machine.trained("k8"), lambda: server.log(run_id))
+    engine = psutil.Process(machine.worker.pid).children()[0] if machine.worker else None
+    assert engine is not None
+    machine.kill_worker()
+    kill(engine)
+    yield machine, run_id
+    machine.stop()
+
+
+def test_a_run_killed_with_its_worker_leaves_no_training(doomed: tuple[Machine, str]) -> None:
+    machine, _ = doomed
+    wait_until(lambda: not machine.processes())
+
+
+def test_cancelling_stops_the_training_and_a_new_run_continues_it(server: Server, machine: Machine) -> None:
+    overrides = long_stage(1, 400)
+    first = machine.begin("distill/cpu", overrides=overrides)
+    training = wait_until(lambda: machine.trained("k8") and machine.processes(TRAINING), lambda: server.log(first))
+    started = time.monotonic()
+    server.set_state(first, "CANCELLING")
+    wait_until(lambda: not any(map(is_alive, training)), lambda: server.log(first))
+    assert time.monotonic() - started < SECONDS_TO_CANCEL
+    server.wait(first, "CANCELLED")
+    wait_until(lambda: not machine.processes(), lambda: str(machine.processes()))
+    stood = machine.trained("k8")
+    second = machine.begin("distill/cpu", overrides=overrides)
+    server.wait(second)
+    assert first_iteration(server.log(second)) > stood
+
+
+def test_a_killed_worker_is_a_crashed_run_and_a_retry_continues(server: Server, machine: Machine) -> None:
+    run_id = machine.begin("distill/cpu", overrides=long_stage(2, 400))
+    wait_until(lambda: machine.trained("k8"), lambda: server.log(run_id))
+    machine.kill_worker()
+    server.wait(run_id, "CRASHED")
+    wait_until(lambda: not machine.processes(), lambda: str(machine.processes()))
+    stood, before = machine.trained("k8"), len(server.log(run_id))
+    machine.start()
+    server.set_state(run_id, "SCHEDULED", "AwaitingRetry")  # what `prefect flow-run retry` does
+    server.wait(run_id)
+    assert first_iteration(server.log(run_id)[before:]) > stood > 0
+
+
+def test_a_server_that_restarts_disturbs_no_run(server: Server, machine: Machine) -> None:
+    run_id = machine.begin("distill/cpu", overrides=long_stage(3, 500))
+    training = wait_until(lambda: machine.trained("k8") and machine.processes(TRAINING), lambda: server.log(run_id))
+    server.stop()
+    server.start()
+    assert any(map(is_alive, training))
+    server.wait(run_id)
+    assert server.log(run_id).count("Running stage 'distill@k8'") == 1
+
+
+def test_a_failing_stage_says_its_last_lines(server: Server, machine: Machine) -> None:
+    run_id = machine.begin("distill/cpu", overrides={"distill.stages.k8.learning_rate": 3e-5}, retries=1)
+    wait_until(lambda: machine.processes(TRAINING), lambda: server.log(run_id))
+    for _ in range(2):  # as often as it is tried
+        for process in wait_until(lambda: machine.processes(TRAINING), lambda: server.log(run_id)):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGSEGV)
+        wait_until(lambda: not machine.processes(TRAINING))
+    server.wait(run_id, "FAILED")
+    assert "distill@k8 ended with exit status" in server.message(run_id)
+    assert "Running stage 'distill@k8'" in server.message(run_id)
+    assert server.task_runs(run_id)["distill@k8"]["run_count"] == 2
+
+
+def test_a_mistake_in_the_params_is_not_tried_again(server: Server, machine: Machine) -> None:
+    wrong = {**FEW, "prepare.source": "data/sources/nothing-here"}
+    run_id = machine.begin("distill/cpu", overrides=wrong, retries=3)
+    server.wait(run_id, "FAILED")
+    assert "nothing-here" in server.message(run_id)
+    assert all(row["run_count"] <= 1 for row in server.task_runs(run_id).values())
+
+
+def test_an_override_that_does_not_exist_names_those_that_do(server: Server, machine: Machine) -> None:
+    run_id = machine.begin("distill/cpu", overrides={"distill.sede": 1})
+    server.wait(run_id, "FAILED")
+    assert "distill.sede" in server.message(run_id)
+    assert "seed" in server.message(run_id)
+
+
+def test_a_run_that_fell_silent_is_shown_as_crashed(server: Server, doomed: tuple[Machine, str]) -> None:
+    machine, run_id = doomed
+    server.wait(run_id, "CRASHED")
+    assert "heartbeat" in server.message(run_id)
+    assert machine.trained("k8") > 0  # what a new run continues
+
+
+def first_iteration(log: str) -> int:
+    """Of the last time that the training began or went on."""
+    found = re.findall(r"Running stage 'distill@k8'.*?distill k8: (\d+)/", log, flags=re.DOTALL)
+    return int(found[-1])
