@@ -73,4 +73,4 @@ def make_copy(folder: Path) -> Path:
 
 def commit(folder: Path, message: str) -> None:
     run("git", "add", "-A", cwd=folder)
-    run("git", *AUTHOR, "commit", "-qm", message, cwd=folder)
+    run("git", *AUTHOR, "commit", "-q", "--allow-empty", "-m", message, cwd=folder)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.flows.conftest import Machine, Server, wait_until
-from tests.flows.test_recovery import FEW, TRAINING, long_stage
+from tests.flows.test_recovery import FEW, SOME, TRAINING, long_stage
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
@@ -52,7 +52,7 @@ def test_with_one_gpu_the_second_run_waits(server: Server, machine: Machine) -> 
 
 def test_with_two_gpus_each_run_has_its_own(server: Server, machine: Machine) -> None:
     env = {"GPD_GPUS": "0,1"}
-    runs = [machine.begin("distill/cpu", env, overrides=long_stage(seed, 300)) for seed in (8, 9)]
+    runs = [machine.begin("distill/cpu", env, overrides=long_stage(seed, SOME)) for seed in (8, 9)]
     both = wait_until(
         lambda: len({p.environ().get("CUDA_VISIBLE_DEVICES") for p in machine.processes(TRAINING)}) == 2,
         lambda: "\n".join(map(server.log, runs)),

@@ -16,6 +16,7 @@ from tests.flows.conftest import Machine, Server, copy_clone, is_alive, kill, wa
 pytestmark = pytest.mark.xdist_group("prefect")
 
 SECONDS_TO_CANCEL = 10
+SOME = 40  # iterations: more than are done before the first train state is met
 TRAINING = "gpd distill k8"
 FEW = {"evaluate.subjects": {"teacher": {"checkpoint": "data/tiny-wan"}}}
 
@@ -27,9 +28,9 @@ def long_stage(seed: int, iterations: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def doomed(server: Server, clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, str]]:
+def doomed(server: Server, reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, str]]:
     """A machine whose worker and run were killed at once in the middle of a stage; the id of the run."""
-    machine = Machine(server, copy_clone(clone, tmp_path_factory.mktemp("machines") / "doomed" / "gpd"))
+    machine = Machine(server, copy_clone(reproduced, tmp_path_factory.mktemp("machines") / "doomed" / "gpd"))
     machine.start()
     run_id = machine.begin("distill/cpu", overrides=long_stage(0, 100_000))
     wait_until(lambda: machine.trained("k8"), lambda: server.log(run_id))
@@ -47,7 +48,7 @@ def test_a_run_killed_with_its_worker_leaves_no_training(doomed: tuple[Machine, 
 
 
 def test_cancelling_stops_the_training_and_a_new_run_continues_it(server: Server, machine: Machine) -> None:
-    overrides = long_stage(1, 400)
+    overrides = long_stage(1, SOME)
     first = machine.begin("distill/cpu", overrides=overrides)
     training = wait_until(lambda: machine.trained("k8") and machine.processes(TRAINING), lambda: server.log(first))
     started = time.monotonic()
@@ -63,7 +64,7 @@ def test_cancelling_stops_the_training_and_a_new_run_continues_it(server: Server
 
 
 def test_a_killed_worker_is_a_crashed_run_and_a_retry_continues(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/cpu", overrides=long_stage(2, 400))
+    run_id = machine.begin("distill/cpu", overrides=long_stage(2, SOME))
     wait_until(lambda: machine.trained("k8"), lambda: server.log(run_id))
     machine.kill_worker()
     server.wait(run_id, "CRASHED")
@@ -76,11 +77,11 @@ def test_a_killed_worker_is_a_crashed_run_and_a_retry_continues(server: Server, 
 
 
 def test_a_server_that_restarts_disturbs_no_run(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/cpu", overrides=long_stage(3, 500))
+    run_id = machine.begin("distill/cpu", overrides=long_stage(3, SOME))
     training = wait_until(lambda: machine.trained("k8") and machine.processes(TRAINING), lambda: server.log(run_id))
     server.stop()
-    server.start()
     assert any(map(is_alive, training))
+    server.start()
     server.wait(run_id)
     assert server.log(run_id).count("Running stage 'distill@k8'") == 1
 
