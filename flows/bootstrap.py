@@ -1,11 +1,15 @@
 """`python -m flows.bootstrap`: pools, limits, deployments and the watch over silent runs, on the server in use."""
 
+import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from flows.settings import ROOT, require_server
 
@@ -17,24 +21,27 @@ FINAL = ("Completed", "Failed", "Cancelled", "Crashed")
 
 def main() -> None:
     """Brings the server up to what this repository expects; a second time changes nothing."""
+    parser = argparse.ArgumentParser(prog="python -m flows.bootstrap", description=__doc__)
+    parser.add_argument("--gpu-pools", nargs="*", default=[], metavar="NAME", help="more pools like gpu, such as h100")
+    extra = parser.parse_args().gpu_pools
     require_server()
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
-        make_pools(client)
+        make_pools(client, POOLS | dict.fromkeys(extra, POOLS["gpu"]))
         make_limits(client)
         make_watch(client)
-    deploy()
+    deploy(extra)
 
 
-def make_pools(client: Any) -> None:
-    """The work pools that flows/prefect.yaml names."""
+def make_pools(client: Any, pools: dict[str, str]) -> None:
+    """The work pools by name, with their descriptions."""
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists
     from prefect.workers.process import ProcessWorker
 
     template = ProcessWorker.get_default_base_job_template()
-    for name, description in POOLS.items():
+    for name, description in pools.items():
         pool = WorkPoolCreate(name=name, type="process", description=description, base_job_template=template)
         try:
             client.create_work_pool(pool)
@@ -89,13 +96,27 @@ def watch() -> dict[str, Any]:
     }
 
 
-def deploy() -> None:
+def deploy(gpu_pools: list[str]) -> None:
     """Every deployment of flows/prefect.yaml; what the command says is shown if it fails."""
     prefect = str(Path(sys.executable).with_name("prefect"))
-    command = [prefect, "--no-prompt", "deploy", "--all", "--prefect-file", "flows/prefect.yaml"]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "prefect.yaml"
+        file.write_text(yaml.safe_dump(deployments(gpu_pools)))
+        command = [prefect, "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
+        done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"gpd: deployments failed\n{done.stdout}{done.stderr}")
+
+
+def deployments(gpu_pools: list[str]) -> dict[str, Any]:
+    """flows/prefect.yaml, its deployments for the pool gpu once more for each further pool, by its name."""
+    whole: dict[str, Any] = yaml.safe_load((ROOT / "flows" / "prefect.yaml").read_text())
+    models = [one for one in whole["deployments"] if one["name"] == "gpu"]
+    for pool in gpu_pools:
+        whole["deployments"] += [
+            {**one, "name": pool, "work_pool": one["work_pool"] | {"name": pool}} for one in models
+        ]
+    return whole
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Server:
         self.stack.close()
 
     def bootstrap(self) -> None:
-        words = [sys.executable, "-m", "flows.bootstrap"]
+        words = [sys.executable, "-m", "flows.bootstrap", "--gpu-pools", "large"]
         environment = self.environment | {"GPD_GPUS": TWO_GPUS}
         subprocess.run(words, cwd=settings.ROOT, env=environment, check=True, capture_output=True)
 

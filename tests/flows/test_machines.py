@@ -98,3 +98,9 @@ def test_no_secret_is_shown(server: Server, registry: str, runs: tuple[str, str]
     for run_id in runs:
         seen = server.log(run_id) + json.dumps(server.artifacts(run_id)) + json.dumps(server.flow_run(run_id))
         assert SECRET not in seen
+
+
+def test_a_kind_of_gpu_has_a_pool_of_its_own(server: Server) -> None:
+    for flow in ("distill", "evaluate"):
+        assert server.ask("GET", f"deployments/name/{flow}/large")["work_pool_name"] == "large"
+    assert server.ask("GET", "deployments/name/distill/cpu")["work_pool_name"] == "cpu"
