@@ -23,6 +23,7 @@ from tests.clone import commit, environment, run
 TWO_GPUS = "0,1"
 FINAL = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 PATIENCE_SECONDS = 240
+BUSY = 503
 
 
 class Server:
@@ -49,7 +50,13 @@ class Server:
         subprocess.run(words, cwd=settings.ROOT, env=environment, check=True, capture_output=True)
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
-        answer = self.http.request(method, f"{self.url}/{path}", **({"json": body} if body else {}))
+        def request() -> httpx.Response:
+            return self.http.request(method, f"{self.url}/{path}", **({"json": body} if body else {}))
+
+        answer = request()
+        while answer.status_code == BUSY:  # SQLite under load; Prefect's own clients ask again too
+            time.sleep(1)
+            answer = request()
         assert answer.is_success, f"{method} {path}: {answer.text}"
         return answer.json() if answer.content else None
 
@@ -121,6 +128,13 @@ class Machine:
         log = self.folder.parent / "worker.log"
         self.worker = self.stack.enter_context(serve.running(*words, environment=self.env, log=log, cwd=self.folder))
         self.stack.callback(self.end_runs)
+
+    def ready(self) -> None:
+        """Whatever the test before has left: a worker is there, and no train state."""
+        for state in (self.folder / ".work" / "distill").glob("*"):
+            shutil.rmtree(state)
+        if self.worker is None or self.worker.poll() is not None:
+            self.start()
 
     def stop(self) -> None:
         self.stack.close()
@@ -197,12 +211,17 @@ def clone(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def machine(server: Server, clone: Path) -> Iterator[Machine]:
-    """The machine that most tests use: everything is done there already."""
+def main_machine(server: Server, clone: Path) -> Iterator[Machine]:
     machine = Machine(server, clone)
-    machine.start()
     yield machine
     machine.stop()
+
+
+@pytest.fixture
+def machine(main_machine: Machine) -> Machine:
+    """The machine that most tests use: everything is done there already, and its worker waits."""
+    main_machine.ready()
+    return main_machine
 
 
 def is_alive(process: psutil.Process) -> bool:
