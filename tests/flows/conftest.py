@@ -128,6 +128,13 @@ class Machine:
         self.worker = self.stack.enter_context(serve.running(*words, environment=self.env, log=log, cwd=self.folder))
         self.stack.callback(self.end_runs)
 
+    def ready(self) -> None:
+        """Whatever the test before has left: a worker is there, and no train state."""
+        for state in (self.folder / ".work" / "distill").glob("*"):
+            shutil.rmtree(state)
+        if self.worker is None or self.worker.poll() is not None:
+            self.start()
+
     def stop(self) -> None:
         self.stack.close()
 
@@ -203,12 +210,17 @@ def clone(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def machine(server: Server, clone: Path) -> Iterator[Machine]:
-    """The machine that most tests use: everything is done there already."""
+def main_machine(server: Server, clone: Path) -> Iterator[Machine]:
     machine = Machine(server, clone)
-    machine.start()
     yield machine
     machine.stop()
+
+
+@pytest.fixture
+def machine(main_machine: Machine) -> Machine:
+    """The machine that most tests use: everything is done there already, and its worker waits."""
+    main_machine.ready()
+    return main_machine
 
 
 def is_alive(process: psutil.Process) -> bool:

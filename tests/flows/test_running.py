@@ -14,9 +14,10 @@ RATE = "distill.stages.k8.learning_rate"
 
 
 @pytest.fixture(scope="module")
-def finished(server: Server, machine: Machine) -> str:
+def finished(server: Server, main_machine: Machine) -> str:
     """A run that had one student to train."""
-    run_id = machine.begin("distill/cpu", overrides={RATE: 2e-5})
+    main_machine.ready()
+    run_id = main_machine.begin("distill/cpu", overrides={RATE: 2e-5})
     server.wait(run_id)
     return run_id
 

@@ -1,0 +1,75 @@
+"""`make prefect` brings everything up and leaves nothing; without a server there is one line."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from flows import bootstrap, serve, settings
+from tests.flows.conftest import wait_until
+
+
+@pytest.mark.xdist_group("prefect")
+def test_one_command_brings_all_up_and_its_end_leaves_nothing(tmp_path: Path) -> None:
+    port = serve.free_port()
+    words = [sys.executable, "-m", "flows.serve", "--port", str(port), "--home", str(tmp_path)]
+    with (tmp_path / "said").open("wb") as said:
+        command = subprocess.Popen(words, cwd=settings.ROOT, env={**os.environ, "GPD_GPUS": ""}, stdout=said)
+    try:
+        wait_until(lambda: "Ctrl-C" in (tmp_path / "said").read_text() or command.poll() is not None)
+        assert command.poll() is None
+        children = psutil.Process(command.pid).children(recursive=True)
+        assert len(children) >= 2  # server and worker
+        with urllib.request.urlopen(f"{settings.api_url(port)}/health", timeout=60) as answer:
+            assert answer.status == 200
+    finally:
+        command.send_signal(signal.SIGTERM)
+        command.wait()
+    assert not [child for child in children if child.is_running()]
+
+
+def test_a_taken_port_is_one_line() -> None:
+    port = serve.free_port()
+    with socket.create_server((settings.HOST, port)):
+        done = run("-m", "flows.serve", "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"gpd: port {port} is taken")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("module", ["bootstrap", "distill", "sync"])
+def test_without_a_server_there_is_one_line(module: str) -> None:
+    done = run("-m", f"flows.{module}", PREFECT_API_URL=settings.api_url(serve.free_port()))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("gpd: no Prefect server at http://127.0.0.1:")
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_shipped_is_private() -> None:
+    environment = settings.environment(Path("home"), 4999)
+    assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert environment["DO_NOT_TRACK"] == "1"
+    assert environment["PREFECT_SERVER_API_HOST"] == "127.0.0.1"
+    assert environment["PREFECT_API_URL"] == "http://127.0.0.1:4999/api"
+    assert environment["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"].endswith("filesystem")
+
+
+def test_further_gpu_pools_get_the_deployments_of_gpu() -> None:
+    shipped = yaml.safe_load((settings.ROOT / "flows" / "prefect.yaml").read_text())["deployments"]
+    whole = bootstrap.deployments(["h100"])["deployments"]
+    added = [one for one in whole if one["name"] == "h100"]
+    assert len(whole) == len(shipped) + len(added)
+    assert {one["entrypoint"] for one in added} == {one["entrypoint"] for one in shipped if one["name"] == "gpu"}
+    assert all(one["work_pool"]["name"] == "h100" for one in added)
+
+
+def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *words]
+    return subprocess.run(command, cwd=settings.ROOT, env={**os.environ, **env}, capture_output=True, text=True)
