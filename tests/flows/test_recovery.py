@@ -101,10 +101,10 @@ def test_a_failing_stage_says_its_last_lines(server: Server, machine: Machine) -
 
 
 def test_a_mistake_in_the_params_is_not_tried_again(server: Server, machine: Machine) -> None:
-    wrong = {**FEW, "prepare.source": "data/sources/nothing-here"}
+    wrong = {**FEW, "prepare.num_evaluation_prompts": 1_000_000}
     run_id = machine.begin("distill/cpu", overrides=wrong, retries=3)
     server.wait(run_id, "FAILED")
-    assert "nothing-here" in server.message(run_id)
+    assert "num_evaluation_prompts" in server.message(run_id)
     assert all(row["run_count"] <= 1 for row in server.task_runs(run_id).values())
 
 
