@@ -1,10 +1,14 @@
 """The graph of DVC's stages: as DVC prints it, in an order, with what follows from a change."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from flows import graph
+from tests.clone import commit, run
+from tests.curricula import doubling_profile
 
 ROOT = Path(__file__).parents[2]
 DOT = 'strict digraph  {\n"a";\n"b@x";\n"c";\n"a" -> "b@x";\n"b@x" -> "c";\n"a" -> "c";\n}\n'
@@ -12,8 +16,24 @@ CHAIN = {"c": {"b"}, "b": {"a"}, "a": set(), "d": set()}
 
 
 @pytest.fixture(scope="module")
-def stages() -> graph.Needs:
-    return graph.needs(ROOT)
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """dvc.yaml with the stages k1 k2 k4 k8, as a repository of its own."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    (folder / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    write_params(folder, doubling_profile())
+    run("git", "init", "-q", cwd=folder)
+    run("dvc", "init", "-q", cwd=folder)
+    commit(folder, "pipeline")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stages(pipeline: Path) -> graph.Needs:
+    return graph.needs(pipeline)
+
+
+def write_params(folder: Path, params: dict[str, Any]) -> None:
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
 def test_dot_is_read_whatever_its_blanks() -> None:
@@ -35,22 +55,18 @@ def test_closures_go_both_ways() -> None:
         graph.with_needs(CHAIN, {"x"})
 
 
-def test_dvc_gives_the_pipeline(stages: graph.Needs) -> None:
+def test_dvc_gives_the_pipeline(pipeline: Path, stages: graph.Needs) -> None:
     assert stages["distill@k2"] == {"distill@k1", "encode"}
     assert graph.order(stages)[:3] == ["prepare", "encode", "reference"]
     assert graph.order(stages)[-1] == "report"
-    assert set(graph.stage_names(ROOT)) == set(stages)
+    assert set(graph.stage_names(pipeline)) == set(stages)
 
 
-def test_a_key_changes_with_the_params_of_the_stage_and_of_those_before(
-    stages: graph.Needs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
-    params = (ROOT / "params.yaml").read_text()
-    monkeypatch.setattr(graph, "_tracked", lambda tree: {"gpd/trainer.py": "1"})
-    (tmp_path / "params.yaml").write_text(params)
-    before = graph.content_keys(tmp_path, stages)
-    (tmp_path / "params.yaml").write_text(params.replace("k4: {horizon: 4, tail: 1", "k4: {horizon: 4, tail: 2"))
-    after = graph.content_keys(tmp_path, stages)
+def test_a_key_changes_with_the_params_of_the_stage_and_of_those_before(pipeline: Path, stages: graph.Needs) -> None:
+    params = doubling_profile()
+    before = graph.content_keys(pipeline, stages)
+    params["distill"]["stages"]["k4"]["tail"] = 2
+    write_params(pipeline, params)
+    after = graph.content_keys(pipeline, stages)
     changed = {name for name in stages if before[name] != after[name]}
     assert changed == {"distill@k4", "distill@k8", "evaluate@k4", "evaluate@k8", "report"}
