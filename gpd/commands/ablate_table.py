@@ -207,5 +207,5 @@ def print_rows(rows: list[Row]) -> None:
         grid.add_column(name, no_wrap=True, justify="left" if not name else "right")
     for row in rows:
         cells = [figure(row["metrics"].get(metric)) for metric in SHOWN]
-        grid.add_row(row["label"], str(row["num_seeds"]), f"{row['training_forwards']:,}", *cells)
+        grid.add_row(row["variant"], str(row["num_seeds"]), f"{row['training_forwards']:,}", *cells)
     Console(width=max(150, Console().width)).print(grid)
