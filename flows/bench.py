@@ -70,7 +70,7 @@ def bench_run(folder: Path, environment: dict[str, str], params: Path | None) ->
     bare, flow = (make_clone(folder / name / "gpd", params) for name in ("bare", "flow"))
     stages = len(graph.stage_names(bare))
     began = time.monotonic()
-    process.read_command(["dvc", "repro"], cwd=bare, env=process.environment(**environment))
+    process.read_command(["dvc", "repro"], cwd=bare, env=environment | {"PATH": process.environment()["PATH"]})
     bare_seconds = time.monotonic() - began
     with serve.worker("cpu", environment, folder / "worker.log", cwd=flow):
         began = time.monotonic()
