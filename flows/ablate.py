@@ -66,7 +66,7 @@ def ablate(
     student: str | None = None,
     commit: Annotated[str, Field(min_length=1)] = "HEAD",
     retries: Annotated[int, Field(ge=0, le=10)] = 1,
-    at_once: Annotated[int, Field(ge=1, le=64)] = 2,
+    at_once: Annotated[int, Field(ge=1, le=64)] = 1,
 ) -> None:
     """Distils and measures a student for every combination of a grid; stages that combinations share run once.
 

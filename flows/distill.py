@@ -24,7 +24,7 @@ def distill(
     commit: Annotated[str, Field(min_length=1)] = "HEAD",
     overrides: dict[str, Any] | None = None,
     retries: Annotated[int, Field(ge=0, le=10)] = 1,
-    at_once: Annotated[int, Field(ge=1, le=16)] = 2,
+    at_once: Annotated[int, Field(ge=1, le=16)] = 1,
 ) -> None:
     """Prompts and clips to students, evaluation, report and registry; what DVC has already is not done again.
 
@@ -32,7 +32,8 @@ def distill(
         commit: commit, branch or tag of this repository to run; changes that are not committed are not seen.
         overrides: values for params.yaml by dotted keys, such as {"distill.stages.k8.learning_rate": 0.0001}.
         retries: how often a failed stage is tried again; a mistake in the params is not.
-        at_once: how many stages go at the same time, such as an evaluation beside the next distillation.
+        at_once: how many stages go at the same time, such as an evaluation beside the next distillation. More than 1
+            where each has a GPU of its own: on the same cores two slow each other down more than they save.
     """
     with guarded() as root, prepared(root, commit, overrides) as tree:
         run_stages(tree, wanted=None, retries=retries, at_once=at_once)

@@ -30,7 +30,7 @@ def evaluate(
     commit: Annotated[str, Field(min_length=1)] = "HEAD",
     overrides: dict[str, Any] | None = None,
     retries: Annotated[int, Field(ge=0, le=10)] = 1,
-    at_once: Annotated[int, Field(ge=1, le=16)] = 2,
+    at_once: Annotated[int, Field(ge=1, le=16)] = 1,
 ) -> None:
     """Measures a checkpoint against the guided teacher on the same prompts and noise, and records it.
 

@@ -57,7 +57,7 @@ def nightly(
     commit: Annotated[str, Field(min_length=1)] = "HEAD",
     overrides: dict[str, Any] | None = None,
     retries: Annotated[int, Field(ge=0, le=10)] = 1,
-    at_once: Annotated[int, Field(ge=1, le=16)] = 2,
+    at_once: Annotated[int, Field(ge=1, le=16)] = 1,
 ) -> None:
     """Runs the pipeline and compares its last student with the champion, under one protocol.
 
