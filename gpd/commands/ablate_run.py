@@ -28,6 +28,7 @@ TRAINING_CODE = (
     "targets",
     "trainer",
     "velocity",
+    "wan",
 )
 MEASURING_CODE = (
     *("sampler", "schedule", "velocity", "wan", "tiny/oracle"),
@@ -137,12 +138,8 @@ def _inside(tree: Path, root: Path, params: Params) -> Iterator[None]:
     for name in (params.model.path, params.prepare.source):
         if not Path(name).is_absolute():
             _link(tree / name, root / name)
-    before = Path.cwd()
-    os.chdir(tree)
-    try:
+    with contextlib.chdir(tree):
         yield
-    finally:
-        os.chdir(before)
 
 
 def _link(link: Path, target: Path) -> None:
