@@ -9,6 +9,8 @@ CONSTRAINTS := constraints.txt
 TORCH ?= torch==2.13.0
 
 export DO_NOT_TRACK = 1
+# Two processes on the same cores: see gpd/__init__.py.
+export GOMP_SPINCOUNT ?= 1000
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export HF_HUB_DISABLE_TELEMETRY = 1
 
