@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpd.artifacts import UserError
+from gpd.onednn import use_onednn
 from gpd.sampler import Solver
 from gpd.schedule import Grid, make_grid
 
@@ -98,6 +99,7 @@ class VelocityNetwork(nn.Module):
         self.merge_padding = merge_padding
         self.attention = TextAttention()
         transformer.set_attn_processor(self.attention)
+        use_onednn(transformer)
 
     def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor) -> Tensor:
         """The velocity field at (latents, timesteps)."""

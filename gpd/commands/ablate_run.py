@@ -21,6 +21,7 @@ SHARED = ("prompts", "latents", "reference")
 TRAINING_CODE = (
     "checkpoint",
     "losses",
+    "onednn",
     "optimizers",
     "sampler",
     "schedule",
@@ -31,7 +32,7 @@ TRAINING_CODE = (
     "wan",
 )
 MEASURING_CODE = (
-    *("sampler", "schedule", "velocity", "wan", "tiny/oracle"),
+    *("onednn", "sampler", "schedule", "velocity", "wan", "tiny/oracle"),
     *(f"metrics/{name}" for name in ("colour", "diversity", "fidelity", "flicker", "frechet", "measures", "motion")),
     *("metrics/score", "metrics/spectrum", "metrics/subject"),
 )
