@@ -17,6 +17,7 @@ pytestmark = pytest.mark.xdist_group("prefect")
 
 SECONDS_TO_CANCEL = 10
 SOME = 120  # iterations: many more than are done before the first train state is met and what follows from it
+ENDLESS = 100_000  # iterations of a training that somebody ends
 TRAINING = "gpd distill k8"
 FEW = {"evaluate.subjects": {"teacher": {"checkpoint": "data/tiny-wan"}}}
 
@@ -32,7 +33,7 @@ def doomed(server: Server, reproduced: Path, tmp_path_factory: pytest.TempPathFa
     """A machine whose worker and run were killed at once in the middle of a stage; the id of the run."""
     machine = Machine(server, copy_clone(reproduced, tmp_path_factory.mktemp("machines") / "doomed" / "gpd"))
     machine.start()
-    run_id = machine.begin("distill/cpu", overrides=long_stage(0, 100_000))
+    run_id = machine.begin("distill/cpu", overrides=long_stage(0, ENDLESS))
     wait_until(lambda: machine.trained("k8"), lambda: server.log(run_id))
     engine = psutil.Process(machine.worker.pid).children()[0] if machine.worker else None
     assert engine is not None
