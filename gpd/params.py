@@ -153,6 +153,7 @@ class Distill(Section):
     frequency: Frequency
     loss_weighting: Literal["uniform", "step"]
     optimizer: Literal["adamw", "muon"]
+    lora_rank: NotNegative
     warmup_iterations: NotNegative
     final_rate_share: Share
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)]

@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from gpd import lora
 from gpd.checkpoint import TrainState
 from gpd.losses import high_frequency_mask, masked_square_residual, square_residual, step_weights
 from gpd.optimizers import make_optimizers
@@ -154,8 +155,11 @@ def train_stage(
     frequency_weight = distill.frequency.weight if stage.name in distill.frequency.stages else 0.0
 
     # ---- networks, optimiser, pool
-    average = copy.deepcopy(stage.student).requires_grad_(False) if distill.ema_decay > 0 else None
-    stage.student.requires_grad_(True)
+    average = copy.deepcopy(stage.student) if distill.ema_decay > 0 else None
+    lora.make_trainable(stage.student, distill.lora_rank, seed)
+    if average is not None:
+        lora.make_trainable(average, distill.lora_rank, seed)
+        average.requires_grad_(False)
     optimizers: Any = make_optimizers(
         stage.student, distill.optimizer, learning_rate=params.learning_rate, weight_decay=distill.weight_decay
     )
@@ -261,6 +265,7 @@ def train_stage(
 
     # ---- the end point, measured on the states of the starting point
     published = average if average is not None else accelerator.unwrap_model(student)
+    lora.merge(published)
     progress.after = probe(stage, published, average, progress, device)
     spent = accelerator.reduce(torch.tensor(list(progress.forwards.values()), device=device), "sum")
     progress.forwards = dict(zip(progress.forwards, spent.tolist(), strict=True))
@@ -412,7 +417,10 @@ def _probe_states(
 
 @torch.no_grad()
 def _update_average(average: nn.Module, student: nn.Module, decay: float, iteration: int) -> None:
-    """average <- decay * average + (1 - decay) * student; the decay rises at first, so that the start is forgotten."""
+    """average <- decay * average + (1 - decay) * student; the decay rises at first, so that the start is forgotten.
+
+    Of low-rank factors the factors are averaged, not their product: the average then has their rank too.
+    """
     current = min(decay, (iteration + 1) / (iteration + 10))
     torch._foreach_lerp_(list(average.parameters()), list(student.parameters()), 1 - current)
 

@@ -109,11 +109,21 @@ def test_weighting_by_steps_changes_the_student(tmp_path: Path) -> None:
     assert not torch.equal(weights(plain), weights(weighted))
 
 
-@pytest.mark.parametrize(("stream", "optimizer"), [(0.0, "adamw"), (0.5, "muon"), (1.0, "muon")])
-def test_an_interrupted_stage_ends_with_the_same_bits(tmp_path: Path, stream: float, optimizer: str) -> None:
+@pytest.mark.parametrize(
+    ("stream", "changes"),
+    [
+        (0.0, {"optimizer": "adamw"}),
+        (0.5, {"optimizer": "muon"}),
+        (1.0, {"optimizer": "muon"}),
+        (0.5, {"lora_rank": 2}),
+    ],
+)
+def test_an_interrupted_stage_ends_with_the_same_bits(
+    tmp_path: Path, stream: float, changes: dict[str, object]
+) -> None:
     def stage(folder: str) -> Stage:
         states = {"stream": stream, "clips": 1 - stream}
-        made = make_stage(tmp_path / folder, 2, 1, 20, states=states, optimizer=optimizer)
+        made = make_stage(tmp_path / folder, 2, 1, 20, states=states, **changes)
         return dataclasses.replace(made, student=BlockNetwork())
 
     whole, report = train_stage(stage("a"), Accelerator(cpu=True))
