@@ -156,6 +156,7 @@ class Distill(Section):
     lora_rank: NotNegative
     warmup_iterations: NotNegative
     final_rate_share: Share
+    stall_window: NotNegative
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)]
     max_gradient_norm: Annotated[float, Field(gt=0.0)]
     weight_decay: Annotated[float, Field(ge=0.0)]

@@ -86,6 +86,7 @@ class Progress:
 
     forwards: dict[str, int] = field(default_factory=lambda: {"teacher": 0, "previous": 0, "student": 0, "probe": 0})
     samples_seen: int = 0
+    losses: list[float] = field(default_factory=list)  # of every iteration done, the mean over processes
     curve: list[dict[str, float]] = field(default_factory=list)
     before: dict[str, float] = field(default_factory=dict)
     after: dict[str, float] = field(default_factory=dict)
@@ -122,6 +123,17 @@ def learning_rate(iteration: int, params: StageParams, distill: Distill) -> floa
     rise = min(1.0, (iteration + 1) / max(1, min(distill.warmup_iterations, params.iterations)))
     fall = 1 - (1 - distill.final_rate_share) * iteration / params.iterations
     return params.learning_rate * rise * fall
+
+
+def has_stalled(losses: Sequence[float], window: int) -> bool:
+    """Whether the last `window` losses are not below the `window` before them, in the mean; never where it is 0.
+
+    Asked once a window, not in every iteration: windows that overlap would look for a bad draw of the noise again and
+    again until one is found.
+    """
+    if window == 0 or len(losses) < 2 * window or len(losses) % window:
+        return False
+    return math.fsum(losses[-window:]) >= math.fsum(losses[-2 * window : -window])
 
 
 def make_accelerator(dtype: str) -> Accelerator:
@@ -250,7 +262,8 @@ def train_stage(
         pool.advance(states, target.end.cpu())
 
         # Report and save
-        loss = (residual + frequency_weight * frequency).item()
+        total = (residual + frequency_weight * frequency).detach()
+        loss = total.item()
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"distill {stage.name}: the loss is {loss} at iteration {iteration} (learning rate {rate:g})"
@@ -260,6 +273,9 @@ def train_stage(
             row |= {"learning_rate": rate, "guidance_scale": scale.mean().item()}
             progress.curve.append({"iteration": iteration + 1, **row})
         on_iteration(iteration + 1, loss)
+        progress.losses.append(accelerator.reduce(total, "mean").item())  # so that all processes stop together
+        if has_stalled(progress.losses, distill.stall_window):
+            break
         if state.is_due and iteration + 1 < params.iterations:
             _save(state, iteration + 1, accelerator, student, average, optimizers, pool, progress)
 

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from gpd.params import Distill, Guidance
 from gpd.sampler import walk
 from gpd.schedule import make_grid
-from gpd.trainer import STUDENT_FORWARDS, Stage, guidance_scale, learning_rate, train_stage
+from gpd.trainer import STUDENT_FORWARDS, Stage, guidance_scale, has_stalled, learning_rate, train_stage
 from gpd.velocity import guided
 from tests.curricula import doubling_profile
 from tests.toy import BlockNetwork, GaussianField, SmallNetwork
@@ -109,6 +109,22 @@ def test_weighting_by_steps_changes_the_student(tmp_path: Path) -> None:
     assert not torch.equal(weights(plain), weights(weighted))
 
 
+class StoppedError(Exception):
+    """What ends an interrupted stage."""
+
+
+def interrupt(stage: Stage, at: int) -> None:
+    """Trains a stage until iteration `at`, with its state saved after every iteration before it."""
+
+    def stop(iteration: int, loss: float) -> None:
+        if iteration == at:
+            raise StoppedError
+
+    saving = dataclasses.replace(stage, distill=stage.distill.model_copy(update={"save_every_seconds": 0}))
+    with pytest.raises(StoppedError):
+        train_stage(saving, Accelerator(cpu=True), stop)
+
+
 @pytest.mark.parametrize(
     ("stream", "changes"),
     [
@@ -128,17 +144,7 @@ def test_an_interrupted_stage_ends_with_the_same_bits(
 
     whole, report = train_stage(stage("a"), Accelerator(cpu=True))
 
-    class StoppedError(Exception):
-        pass
-
-    def stop(iteration: int, loss: float) -> None:
-        if iteration == 13:
-            raise StoppedError
-
-    saving = stage("b")
-    saving = dataclasses.replace(saving, distill=saving.distill.model_copy(update={"save_every_seconds": 0}))
-    with pytest.raises(StoppedError):
-        train_stage(saving, Accelerator(cpu=True), stop)
+    interrupt(stage("b"), 13)
     resumed, second_report = train_stage(stage("b"), Accelerator(cpu=True))
     assert torch.equal(weights(whole), weights(resumed))
     assert report == second_report
@@ -182,6 +188,47 @@ def test_a_loss_that_is_not_a_number_stops_the_stage(tmp_path: Path) -> None:
     stage = dataclasses.replace(stage, texts=[torch.tensor([[float("nan")]])] * 4)
     with pytest.raises(FloatingPointError, match="distill k1: the loss is nan at iteration 0"):
         train_stage(stage, Accelerator(cpu=True))
+
+
+@pytest.mark.parametrize(
+    ("losses", "window", "expected"),
+    [
+        ([4.0, 2.0, 3.0, 3.0], 2, True),  # 3 after 3
+        ([4.0, 2.0, 3.0, 2.9], 2, False),  # 2.95 after 3
+        ([1.0, 1.0, 4.0, 2.0, 3.0, 2.0], 2, False),  # 2.5 after 3: only the last two windows count
+        ([4.0, 2.0, 1.0, 1.0, 9.0], 2, False),  # a window is not yet over
+        ([1.0, 2.0, 3.0], 3, False),  # there is no window before
+        ([1.0, 2.0], 1, True),
+        ([1.0, 2.0, 3.0, 4.0], 0, False),  # never
+    ],
+)
+def test_a_stall_is_a_window_that_is_not_below_the_one_before(losses: list[float], window: int, expected: bool) -> None:
+    assert has_stalled(losses, window) == expected
+
+
+def make_stalling_stage(work: Path) -> Stage:
+    """Its rate is too small to learn anything."""
+    stage = make_stage(work, 2, 1, 60, stall_window=3)
+    return dataclasses.replace(stage, params=stage.params.model_copy(update={"learning_rate": 1e-12}))
+
+
+def test_a_stage_ends_when_its_loss_stalls(tmp_path: Path) -> None:
+    losses: list[float] = []
+    _, progress = train_stage(
+        make_stalling_stage(tmp_path), Accelerator(cpu=True), lambda iteration, loss: losses.append(loss)
+    )
+    assert progress.losses == losses
+    assert 6 <= len(losses) < 60
+    assert [number for number in range(len(losses) + 1) if has_stalled(losses[:number], 3)] == [len(losses)]
+    assert progress.samples_seen == 6 * len(losses)
+    assert progress.after  # it is measured all the same
+
+
+def test_a_resumed_stage_ends_where_the_uninterrupted_one_does(tmp_path: Path) -> None:
+    _, whole = train_stage(make_stalling_stage(tmp_path / "a"), Accelerator(cpu=True))
+    interrupt(make_stalling_stage(tmp_path / "b"), len(whole.losses) - 1)
+    _, resumed = train_stage(make_stalling_stage(tmp_path / "b"), Accelerator(cpu=True))
+    assert resumed == whole
 
 
 def test_guidance_along_each_axis_by_hand() -> None:
