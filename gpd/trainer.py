@@ -20,7 +20,7 @@ from gpd.optimizers import make_optimizers
 from gpd.params import Distill, Guidance, StageParams
 from gpd.sampler import walk
 from gpd.schedule import Grid
-from gpd.stream import Pool, States, clip_states, join_states, rollout_states, split_batch, start_indices
+from gpd.stream import Pool, States, clip_states, join_states, rollout_states, split_batch, staggered, start_indices
 from gpd.targets import Target, chord_states, consistency_target, forwards_per_target, make_target
 from gpd.velocity import Network, guided, mean_velocity, stack_text, unguided
 
@@ -99,10 +99,42 @@ def target_forwards(distill: Distill, params: StageParams, previous_horizon: int
     return forwards_per_target(params.horizon, params.tail, previous_horizon, distill.tail.stride)
 
 
-def forwards_per_sample(distill: Distill, params: StageParams, previous_horizon: int) -> float:
-    """What training on one sample costs: its target, unless a roll-out knows it, and the student's own."""
+def forwards_per_sample(distill: Distill, params: StageParams, previous_horizon: int, grid_steps: int) -> float:
+    """What training on one sample costs in the mean: its target, unless a roll-out knows it, the student's own, and
+    its part of the restart of a streamed trajectory.
+    """
     made = 1 - distill.states.rollouts
-    return made * sum(target_forwards(distill, params, previous_horizon).values()) + STUDENT_FORWARDS
+    targets = made * sum(target_forwards(distill, params, previous_horizon).values())
+    return targets + STUDENT_FORWARDS + distill.states.stream * restart_forwards(distill, params, grid_steps)
+
+
+def restart_forwards(distill: Distill, params: StageParams, grid_steps: int) -> float:
+    """Walks to where trajectories begin anew, for each streamed sample; the last stage begins at noise.
+
+    Trajectories from the offsets 0 .. k-1 meet each of the N - k + 1 start indices once: those of offset o the indices
+    o, o + k, and so on. So k restarts go with N - k + 1 samples.
+    """
+    if _is_last(distill, params, grid_steps):
+        return 0.0
+    return _walk_forwards(params, torch.arange(params.horizon)) / (grid_steps - params.horizon + 1)
+
+
+def fill_forwards(distill: Distill, params: StageParams, grid_steps: int) -> int:
+    """What a stage spends before its first iteration: the walks that fill the pool, if states stream."""
+    if distill.states.stream == 0:
+        return 0
+    starts = start_indices(grid_steps, params.horizon, _is_last(distill, params, grid_steps))
+    return _walk_forwards(params, staggered(starts, distill.pool_slots))
+
+
+def _walk_forwards(params: StageParams, ends: Tensor) -> int:
+    """Forwards of coarse walks to `ends`: two an evaluation where the guided teacher walks, for want of a jump."""
+    evaluations = int((-(-ends // FILL_STRIDE)).sum())
+    return evaluations * (1 if params.tail < params.horizon else 2)
+
+
+def _is_last(distill: Distill, params: StageParams, grid_steps: int) -> bool:
+    return params.horizon == grid_steps // distill.final_steps
 
 
 def guidance_scale(guidance: Guidance, sigma: Tensor, share_of_stages: float, share_of_iterations: float) -> Tensor:

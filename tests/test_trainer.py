@@ -12,7 +12,16 @@ from accelerate import Accelerator
 from gpd.params import Distill, Guidance
 from gpd.sampler import walk
 from gpd.schedule import make_grid
-from gpd.trainer import STUDENT_FORWARDS, Stage, guidance_scale, has_stalled, learning_rate, train_stage
+from gpd.trainer import (
+    STUDENT_FORWARDS,
+    Stage,
+    fill_forwards,
+    guidance_scale,
+    has_stalled,
+    learning_rate,
+    restart_forwards,
+    train_stage,
+)
 from gpd.velocity import guided
 from tests.curricula import doubling_profile
 from tests.toy import BlockNetwork, GaussianField, SmallNetwork
@@ -161,6 +170,32 @@ def test_the_ledger_is_what_the_networks_counted(tmp_path: Path) -> None:
     assert progress.forwards["teacher"] == 2 * 60
     assert progress.forwards["student"] == STUDENT_FORWARDS * 60
     assert progress.samples_seen == 60
+
+
+@pytest.mark.parametrize(
+    ("horizon", "tail", "expected"),
+    [
+        (8, 8, 4 * 15 * 2),  # 4 slots at each of 0, 8 .. 40: 0 .. 5 evaluations, guided
+        (8, 4, 4 * 15),  # the previous student walks alone
+        (1, 1, 2 * 78),  # at 0, 2 .. 46: one of 0 evaluations, 4 of each of 1 .. 5, 3 of 6
+    ],
+)
+def test_filling_the_pool_costs_what_the_ledger_says(tmp_path: Path, horizon: int, tail: int, expected: int) -> None:
+    stage = make_stage(tmp_path, horizon, tail, 1, states={"stream": 1.0, "clips": 0.0})
+    assert fill_forwards(stage.distill, stage.params, 48) == expected
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    of_targets = 6 * (stage.forwards_per_target["previous"] + stage.forwards_per_target["teacher"])
+    spent = progress.forwards["previous"] + progress.forwards["teacher"]
+    assert spent == of_targets + expected  # these restart at noise, which is no walk
+
+
+def test_restarts_by_hand() -> None:
+    distill = settings()
+    params = distill.stages["k4"]  # tail 1: the previous student walks; offsets 1, 2, 3 are one evaluation away
+    assert restart_forwards(distill, params, 48) == pytest.approx(3 / 45)
+    assert restart_forwards(distill, params.model_copy(update={"tail": 4}), 48) == pytest.approx(2 * 3 / 45)
+    assert restart_forwards(distill, distill.stages["k1"], 48) == 0  # offset 0 alone
+    assert restart_forwards(distill, distill.stages["k8"], 48) == 0  # the last stage begins at noise
 
 
 def test_the_frequency_weight_acts_only_in_its_stages(tmp_path: Path) -> None:
