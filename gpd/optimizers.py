@@ -10,21 +10,29 @@ BETAS = (0.9, 0.99)
 
 
 def hidden_matrices(network: nn.Module) -> list[Tensor]:
-    """The weights [m, n] of the transformer's blocks: what Muon is made for. Not the layers before and after them."""
-    return [weight for name, weight in network.named_parameters() if weight.ndim == 2 and ".blocks." in f".{name}"]
+    """The weights [m, n] of the transformer's blocks: what Muon is made for. Not the layers before and after them.
+
+    Nor the factors of `gpd.lora`: orthogonal steps of two factors are not one of their product, and AdamW is what
+    they were published with.
+    """
+    return [
+        weight
+        for name, weight in network.named_parameters()
+        if weight.ndim == 2 and ".blocks." in f".{name}" and ".parametrizations." not in name
+    ]
 
 
 def make_optimizers(
     network: nn.Module, name: OptimizerName, *, learning_rate: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
-    """AdamW for all weights, or Muon for the hidden matrices and AdamW for the rest.
+    """AdamW for all trainable weights, or Muon for the hidden matrices and AdamW for the rest.
 
     Muon (Jordan et al. 2024, github.com/KellerJordan/Muon) takes the nearest orthogonal matrix of the momentum, scaled
     here to the size of AdamW's steps (Liu et al. 2025, arXiv 2502.16982), so that one learning rate fits both.
     """
     matrices = hidden_matrices(network) if name == "muon" else []
     chosen = {id(weight) for weight in matrices}
-    rest = [weight for weight in network.parameters() if id(weight) not in chosen]
+    rest = [weight for weight in network.parameters() if weight.requires_grad and id(weight) not in chosen]
     optimizers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(rest, lr=learning_rate, betas=BETAS, weight_decay=weight_decay)
     ]

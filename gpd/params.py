@@ -153,8 +153,10 @@ class Distill(Section):
     frequency: Frequency
     loss_weighting: Literal["uniform", "step"]
     optimizer: Literal["adamw", "muon"]
+    lora_rank: NotNegative
     warmup_iterations: NotNegative
     final_rate_share: Share
+    stall_window: NotNegative
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)]
     max_gradient_norm: Annotated[float, Field(gt=0.0)]
     weight_decay: Annotated[float, Field(ge=0.0)]

@@ -51,6 +51,11 @@ def start_indices(num_steps: int, horizon: int, is_last: bool) -> Tensor:
     return torch.arange(0, num_steps - horizon + 1, horizon if is_last else 1)
 
 
+def staggered(starts: Tensor, num_slots: int) -> Tensor:
+    """Where a pool's first trajectories begin: `num_slots` of the start indices, spread over all of them."""
+    return starts[torch.arange(num_slots) * len(starts) // num_slots]
+
+
 class Pool:
     """Trajectories under way, one a slot, several times as many as a batch holds.
 
@@ -86,10 +91,9 @@ class Pool:
     def fill(self, batch: int) -> None:
         """Starts every slot, at indices staggered over the grid, `batch` walks at a time."""
         starts = start_indices(self.num_steps, self.horizon, self.is_last)
-        num_slots = len(self.index)
-        slots = torch.arange(num_slots)
-        for some in slots.split(batch):
-            self.start(some, starts[some * len(starts) // num_slots])
+        places = staggered(starts, len(self.index))
+        for some in torch.arange(len(self.index)).split(batch):
+            self.start(some, places[some])
 
     def take(self, batch: int) -> States:
         """The next `batch` slots, round robin over a fixed mixing of the slots."""

@@ -13,13 +13,14 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from gpd import lora
 from gpd.checkpoint import TrainState
 from gpd.losses import high_frequency_mask, masked_square_residual, square_residual, step_weights
 from gpd.optimizers import make_optimizers
 from gpd.params import Distill, Guidance, StageParams
 from gpd.sampler import walk
 from gpd.schedule import Grid
-from gpd.stream import Pool, States, clip_states, join_states, rollout_states, split_batch, start_indices
+from gpd.stream import Pool, States, clip_states, join_states, rollout_states, split_batch, staggered, start_indices
 from gpd.targets import Target, chord_states, consistency_target, forwards_per_target, make_target
 from gpd.velocity import Network, guided, mean_velocity, stack_text, unguided
 
@@ -85,6 +86,7 @@ class Progress:
 
     forwards: dict[str, int] = field(default_factory=lambda: {"teacher": 0, "previous": 0, "student": 0, "probe": 0})
     samples_seen: int = 0
+    losses: list[float] = field(default_factory=list)  # of every iteration done, the mean over processes
     curve: list[dict[str, float]] = field(default_factory=list)
     before: dict[str, float] = field(default_factory=dict)
     after: dict[str, float] = field(default_factory=dict)
@@ -97,10 +99,42 @@ def target_forwards(distill: Distill, params: StageParams, previous_horizon: int
     return forwards_per_target(params.horizon, params.tail, previous_horizon, distill.tail.stride)
 
 
-def forwards_per_sample(distill: Distill, params: StageParams, previous_horizon: int) -> float:
-    """What training on one sample costs: its target, unless a roll-out knows it, and the student's own."""
+def forwards_per_sample(distill: Distill, params: StageParams, previous_horizon: int, grid_steps: int) -> float:
+    """What training on one sample costs in the mean: its target, unless a roll-out knows it, the student's own, and
+    its part of the restart of a streamed trajectory.
+    """
     made = 1 - distill.states.rollouts
-    return made * sum(target_forwards(distill, params, previous_horizon).values()) + STUDENT_FORWARDS
+    targets = made * sum(target_forwards(distill, params, previous_horizon).values())
+    return targets + STUDENT_FORWARDS + distill.states.stream * restart_forwards(distill, params, grid_steps)
+
+
+def restart_forwards(distill: Distill, params: StageParams, grid_steps: int) -> float:
+    """Walks to where trajectories begin anew, for each streamed sample; the last stage begins at noise.
+
+    Trajectories from the offsets 0 .. k-1 meet each of the N - k + 1 start indices once: those of offset o the indices
+    o, o + k, and so on. So k restarts go with N - k + 1 samples.
+    """
+    if _is_last(distill, params, grid_steps):
+        return 0.0
+    return _walk_forwards(params, torch.arange(params.horizon)) / (grid_steps - params.horizon + 1)
+
+
+def fill_forwards(distill: Distill, params: StageParams, grid_steps: int) -> int:
+    """What a stage spends before its first iteration: the walks that fill the pool, if states stream."""
+    if distill.states.stream == 0:
+        return 0
+    starts = start_indices(grid_steps, params.horizon, _is_last(distill, params, grid_steps))
+    return _walk_forwards(params, staggered(starts, distill.pool_slots))
+
+
+def _walk_forwards(params: StageParams, ends: Tensor) -> int:
+    """Forwards of coarse walks to `ends`: two an evaluation where the guided teacher walks, for want of a jump."""
+    evaluations = int((-(-ends // FILL_STRIDE)).sum())
+    return evaluations * (1 if params.tail < params.horizon else 2)
+
+
+def _is_last(distill: Distill, params: StageParams, grid_steps: int) -> bool:
+    return params.horizon == grid_steps // distill.final_steps
 
 
 def guidance_scale(guidance: Guidance, sigma: Tensor, share_of_stages: float, share_of_iterations: float) -> Tensor:
@@ -121,6 +155,17 @@ def learning_rate(iteration: int, params: StageParams, distill: Distill) -> floa
     rise = min(1.0, (iteration + 1) / max(1, min(distill.warmup_iterations, params.iterations)))
     fall = 1 - (1 - distill.final_rate_share) * iteration / params.iterations
     return params.learning_rate * rise * fall
+
+
+def has_stalled(losses: Sequence[float], window: int) -> bool:
+    """Whether the last `window` losses are not below the `window` before them, in the mean; never where it is 0.
+
+    Asked once a window, not in every iteration: windows that overlap would look for a bad draw of the noise again and
+    again until one is found.
+    """
+    if window == 0 or len(losses) < 2 * window or len(losses) % window:
+        return False
+    return math.fsum(losses[-window:]) >= math.fsum(losses[-2 * window : -window])
 
 
 def make_accelerator(dtype: str) -> Accelerator:
@@ -154,8 +199,11 @@ def train_stage(
     frequency_weight = distill.frequency.weight if stage.name in distill.frequency.stages else 0.0
 
     # ---- networks, optimiser, pool
-    average = copy.deepcopy(stage.student).requires_grad_(False) if distill.ema_decay > 0 else None
-    stage.student.requires_grad_(True)
+    average = copy.deepcopy(stage.student) if distill.ema_decay > 0 else None
+    lora.make_trainable(stage.student, distill.lora_rank, seed)
+    if average is not None:
+        lora.make_trainable(average, distill.lora_rank, seed)
+        average.requires_grad_(False)
     optimizers: Any = make_optimizers(
         stage.student, distill.optimizer, learning_rate=params.learning_rate, weight_decay=distill.weight_decay
     )
@@ -246,7 +294,8 @@ def train_stage(
         pool.advance(states, target.end.cpu())
 
         # Report and save
-        loss = (residual + frequency_weight * frequency).item()
+        total = (residual + frequency_weight * frequency).detach()
+        loss = total.item()
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"distill {stage.name}: the loss is {loss} at iteration {iteration} (learning rate {rate:g})"
@@ -256,11 +305,15 @@ def train_stage(
             row |= {"learning_rate": rate, "guidance_scale": scale.mean().item()}
             progress.curve.append({"iteration": iteration + 1, **row})
         on_iteration(iteration + 1, loss)
+        progress.losses.append(accelerator.reduce(total, "mean").item())  # so that all processes stop together
+        if has_stalled(progress.losses, distill.stall_window):
+            break
         if state.is_due and iteration + 1 < params.iterations:
             _save(state, iteration + 1, accelerator, student, average, optimizers, pool, progress)
 
     # ---- the end point, measured on the states of the starting point
     published = average if average is not None else accelerator.unwrap_model(student)
+    lora.merge(published)
     progress.after = probe(stage, published, average, progress, device)
     spent = accelerator.reduce(torch.tensor(list(progress.forwards.values()), device=device), "sum")
     progress.forwards = dict(zip(progress.forwards, spent.tolist(), strict=True))
@@ -412,7 +465,10 @@ def _probe_states(
 
 @torch.no_grad()
 def _update_average(average: nn.Module, student: nn.Module, decay: float, iteration: int) -> None:
-    """average <- decay * average + (1 - decay) * student; the decay rises at first, so that the start is forgotten."""
+    """average <- decay * average + (1 - decay) * student; the decay rises at first, so that the start is forgotten.
+
+    Of low-rank factors the factors are averaged, not their product: the average then has their rank too.
+    """
     current = min(decay, (iteration + 1) / (iteration + 10))
     torch._foreach_lerp_(list(average.parameters()), list(student.parameters()), 1 - current)
 

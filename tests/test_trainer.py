@@ -12,7 +12,16 @@ from accelerate import Accelerator
 from gpd.params import Distill, Guidance
 from gpd.sampler import walk
 from gpd.schedule import make_grid
-from gpd.trainer import STUDENT_FORWARDS, Stage, guidance_scale, learning_rate, train_stage
+from gpd.trainer import (
+    STUDENT_FORWARDS,
+    Stage,
+    fill_forwards,
+    guidance_scale,
+    has_stalled,
+    learning_rate,
+    restart_forwards,
+    train_stage,
+)
 from gpd.velocity import guided
 from tests.curricula import doubling_profile
 from tests.toy import BlockNetwork, GaussianField, SmallNetwork
@@ -109,26 +118,42 @@ def test_weighting_by_steps_changes_the_student(tmp_path: Path) -> None:
     assert not torch.equal(weights(plain), weights(weighted))
 
 
-@pytest.mark.parametrize(("stream", "optimizer"), [(0.0, "adamw"), (0.5, "muon"), (1.0, "muon")])
-def test_an_interrupted_stage_ends_with_the_same_bits(tmp_path: Path, stream: float, optimizer: str) -> None:
+class StoppedError(Exception):
+    """What ends an interrupted stage."""
+
+
+def interrupt(stage: Stage, at: int) -> None:
+    """Trains a stage until iteration `at`, with its state saved after every iteration before it."""
+
+    def stop(iteration: int, loss: float) -> None:
+        if iteration == at:
+            raise StoppedError
+
+    saving = dataclasses.replace(stage, distill=stage.distill.model_copy(update={"save_every_seconds": 0}))
+    with pytest.raises(StoppedError):
+        train_stage(saving, Accelerator(cpu=True), stop)
+
+
+@pytest.mark.parametrize(
+    ("stream", "changes"),
+    [
+        (0.0, {"optimizer": "adamw"}),
+        (0.5, {"optimizer": "muon"}),
+        (1.0, {"optimizer": "muon"}),
+        (0.5, {"lora_rank": 2}),
+    ],
+)
+def test_an_interrupted_stage_ends_with_the_same_bits(
+    tmp_path: Path, stream: float, changes: dict[str, object]
+) -> None:
     def stage(folder: str) -> Stage:
         states = {"stream": stream, "clips": 1 - stream}
-        made = make_stage(tmp_path / folder, 2, 1, 20, states=states, optimizer=optimizer)
+        made = make_stage(tmp_path / folder, 2, 1, 20, states=states, **changes)
         return dataclasses.replace(made, student=BlockNetwork())
 
     whole, report = train_stage(stage("a"), Accelerator(cpu=True))
 
-    class StoppedError(Exception):
-        pass
-
-    def stop(iteration: int, loss: float) -> None:
-        if iteration == 13:
-            raise StoppedError
-
-    saving = stage("b")
-    saving = dataclasses.replace(saving, distill=saving.distill.model_copy(update={"save_every_seconds": 0}))
-    with pytest.raises(StoppedError):
-        train_stage(saving, Accelerator(cpu=True), stop)
+    interrupt(stage("b"), 13)
     resumed, second_report = train_stage(stage("b"), Accelerator(cpu=True))
     assert torch.equal(weights(whole), weights(resumed))
     assert report == second_report
@@ -145,6 +170,32 @@ def test_the_ledger_is_what_the_networks_counted(tmp_path: Path) -> None:
     assert progress.forwards["teacher"] == 2 * 60
     assert progress.forwards["student"] == STUDENT_FORWARDS * 60
     assert progress.samples_seen == 60
+
+
+@pytest.mark.parametrize(
+    ("horizon", "tail", "expected"),
+    [
+        (8, 8, 4 * 15 * 2),  # 4 slots at each of 0, 8 .. 40: 0 .. 5 evaluations, guided
+        (8, 4, 4 * 15),  # the previous student walks alone
+        (1, 1, 2 * 78),  # at 0, 2 .. 46: one of 0 evaluations, 4 of each of 1 .. 5, 3 of 6
+    ],
+)
+def test_filling_the_pool_costs_what_the_ledger_says(tmp_path: Path, horizon: int, tail: int, expected: int) -> None:
+    stage = make_stage(tmp_path, horizon, tail, 1, states={"stream": 1.0, "clips": 0.0})
+    assert fill_forwards(stage.distill, stage.params, 48) == expected
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    of_targets = 6 * (stage.forwards_per_target["previous"] + stage.forwards_per_target["teacher"])
+    spent = progress.forwards["previous"] + progress.forwards["teacher"]
+    assert spent == of_targets + expected  # these restart at noise, which is no walk
+
+
+def test_restarts_by_hand() -> None:
+    distill = settings()
+    params = distill.stages["k4"]  # tail 1: the previous student walks; offsets 1, 2, 3 are one evaluation away
+    assert restart_forwards(distill, params, 48) == pytest.approx(3 / 45)
+    assert restart_forwards(distill, params.model_copy(update={"tail": 4}), 48) == pytest.approx(2 * 3 / 45)
+    assert restart_forwards(distill, distill.stages["k1"], 48) == 0  # offset 0 alone
+    assert restart_forwards(distill, distill.stages["k8"], 48) == 0  # the last stage begins at noise
 
 
 def test_the_frequency_weight_acts_only_in_its_stages(tmp_path: Path) -> None:
@@ -172,6 +223,47 @@ def test_a_loss_that_is_not_a_number_stops_the_stage(tmp_path: Path) -> None:
     stage = dataclasses.replace(stage, texts=[torch.tensor([[float("nan")]])] * 4)
     with pytest.raises(FloatingPointError, match="distill k1: the loss is nan at iteration 0"):
         train_stage(stage, Accelerator(cpu=True))
+
+
+@pytest.mark.parametrize(
+    ("losses", "window", "expected"),
+    [
+        ([4.0, 2.0, 3.0, 3.0], 2, True),  # 3 after 3
+        ([4.0, 2.0, 3.0, 2.9], 2, False),  # 2.95 after 3
+        ([1.0, 1.0, 4.0, 2.0, 3.0, 2.0], 2, False),  # 2.5 after 3: only the last two windows count
+        ([4.0, 2.0, 1.0, 1.0, 9.0], 2, False),  # a window is not yet over
+        ([1.0, 2.0, 3.0], 3, False),  # there is no window before
+        ([1.0, 2.0], 1, True),
+        ([1.0, 2.0, 3.0, 4.0], 0, False),  # never
+    ],
+)
+def test_a_stall_is_a_window_that_is_not_below_the_one_before(losses: list[float], window: int, expected: bool) -> None:
+    assert has_stalled(losses, window) == expected
+
+
+def make_stalling_stage(work: Path) -> Stage:
+    """Its rate is too small to learn anything."""
+    stage = make_stage(work, 2, 1, 60, stall_window=3)
+    return dataclasses.replace(stage, params=stage.params.model_copy(update={"learning_rate": 1e-12}))
+
+
+def test_a_stage_ends_when_its_loss_stalls(tmp_path: Path) -> None:
+    losses: list[float] = []
+    _, progress = train_stage(
+        make_stalling_stage(tmp_path), Accelerator(cpu=True), lambda iteration, loss: losses.append(loss)
+    )
+    assert progress.losses == losses
+    assert 6 <= len(losses) < 60
+    assert [number for number in range(len(losses) + 1) if has_stalled(losses[:number], 3)] == [len(losses)]
+    assert progress.samples_seen == 6 * len(losses)
+    assert progress.after  # it is measured all the same
+
+
+def test_a_resumed_stage_ends_where_the_uninterrupted_one_does(tmp_path: Path) -> None:
+    _, whole = train_stage(make_stalling_stage(tmp_path / "a"), Accelerator(cpu=True))
+    interrupt(make_stalling_stage(tmp_path / "b"), len(whole.losses) - 1)
+    _, resumed = train_stage(make_stalling_stage(tmp_path / "b"), Accelerator(cpu=True))
+    assert resumed == whole
 
 
 def test_guidance_along_each_axis_by_hand() -> None:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from gpd.artifacts import UserError
 from gpd.params import NotNegative, Params, Positive, Section, Seed, Share, explain, student_path
-from gpd.trainer import forwards_per_sample
+from gpd.trainer import fill_forwards, forwards_per_sample
 
 GRID_FILE = Path("data/ablation/grid.yaml")
 
@@ -126,9 +126,12 @@ def run_params(grid: AblationGrid, params: Params, name: str, budget: int, seed:
     raw["distill"]["stages"] = stages = _stages(grid, variant, raw["model"]["path"])
     raw["evaluate"]["subjects"] = {name: {"checkpoint": student_path(name)} for name in stages}
     previous_horizon = 0
-    for wanted, (key, stage) in zip(variant.stages, _checked(raw, where).distill.stages.items(), strict=True):
-        cost = stage.batch * forwards_per_sample(_checked(raw, where).distill, stage, previous_horizon)
-        stages[key]["iterations"] = max(1, math.floor(wanted.share * budget / cost))
+    checked = _checked(raw, where)
+    distill, grid_steps = checked.distill, checked.model.grid_steps
+    for wanted, (key, stage) in zip(variant.stages, distill.stages.items(), strict=True):
+        left = wanted.share * budget - fill_forwards(distill, stage, grid_steps)
+        cost = stage.batch * forwards_per_sample(distill, stage, previous_horizon, grid_steps)
+        stages[key]["iterations"] = max(1, math.floor(left / cost))
         previous_horizon = stage.horizon
     return _checked(raw, where)
 

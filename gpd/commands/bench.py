@@ -80,6 +80,7 @@ def _bare_seconds(params: Params, name: str) -> list[float]:
     """Wall time of the network evaluations of one iteration and nothing else, the optimiser's step included."""
     import torch
 
+    from gpd.lora import make_trainable
     from gpd.optimizers import make_optimizers
     from gpd.trainer import make_accelerator
     from gpd.velocity import join_text, stack_text
@@ -87,7 +88,7 @@ def _bare_seconds(params: Params, name: str) -> list[float]:
     accelerator = make_accelerator(params.model.dtype)
     device = accelerator.device
     stage = _short_stage(params, name, NUM_STEPS, Path("unused"), device)
-    stage.student.requires_grad_(True)
+    make_trainable(stage.student, stage.distill.lora_rank, seed=0)
     rate, decay = stage.params.learning_rate, stage.distill.weight_decay
     chosen = make_optimizers(stage.student, stage.distill.optimizer, learning_rate=rate, weight_decay=decay)
     student, *optimizers = accelerator.prepare(stage.student, *chosen)

@@ -191,7 +191,7 @@ def _publish(
             "grid_steps": model.grid_steps,
             "sampling_steps": model.grid_steps // stage.horizon if model.grid_steps % stage.horizon == 0 else None,
             "forwards": progress.forwards,
-            "iterations": stage.iterations,
+            "iterations": len(progress.losses),  # fewer than configured where the loss stalled
             "samples_seen": progress.samples_seen,
             "before": progress.before,
             "after": progress.after,
