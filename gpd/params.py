@@ -146,6 +146,7 @@ class Distill(Section):
 
     final_steps: Positive
     objective: Literal["gpd", "piecewise_flow", "consistency"]
+    horizons: list[Positive]
     tail: Tail
     pool_slots: Positive
     states: States
@@ -263,6 +264,7 @@ class Params(Section):
                 f"(weight={distill.frequency.weight:g}, stages={distill.frequency.stages})"
             )
         self._check_objective()
+        self._check_horizons()
         if distill.states.rollouts > 0 and self.encode.rollouts.num == 0:
             raise ValueError("distill.states.rollouts is above 0, but encode.rollouts.num is 0: there are none to use")
         for name, baseline in self.evaluate.baselines.items():
@@ -297,6 +299,26 @@ class Params(Section):
                 raise ValueError(f"{key} learns from the student's average: distill.ema_decay must be above 0")
             if distill.loss_weighting != "uniform":
                 raise ValueError(f"{key}: its steps all end at 0; distill.loss_weighting must be 'uniform'")
+
+    def _check_horizons(self) -> None:
+        """What a student of several step lengths needs."""
+        distill, key = self.distill, f"distill.horizons={self.distill.horizons}"
+        if not distill.horizons:
+            return
+        if distill.objective != "gpd":
+            raise ValueError(f"{key} needs distill.objective='gpd', not {distill.objective!r}")
+        if len(distill.stages) > 1:
+            raise ValueError(f"{key}: distill.stages must hold one stage, not {len(distill.stages)}")
+        if distill.lora_rank > 0:
+            raise ValueError(f"{key}: distill.lora_rank={distill.lora_rank} freezes what tells the steps; it must be 0")
+        if distill.states.clips == 0:
+            raise ValueError(f"{key} are learnt on noised clips: distill.states.clips must be above 0")
+        if distill.horizons != sorted(set(distill.horizons)):
+            raise ValueError(f"{key} does not rise")
+        (longest,) = (stage.horizon for stage in distill.stages.values())
+        for horizon in distill.horizons:
+            if horizon >= longest or longest % horizon:
+                raise ValueError(f"{key}: {horizon} is no shorter divisor of the stage's horizon={longest}")
 
 
 def student_path(stage: str) -> str:

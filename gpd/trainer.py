@@ -69,6 +69,16 @@ class Stage:
             return start_indices(self.grid.num_steps, self.params.tail, is_last=False)[:: self.params.tail]
         return start_indices(self.grid.num_steps, self.params.horizon, self.is_last)
 
+    def starts_of(self, horizon: int) -> Tensor:
+        """Where a step of `horizon` may start: the stage's own starts, or where inference by a shorter step does."""
+        is_own = horizon == self.params.horizon
+        return self.starts if is_own else start_indices(self.grid.num_steps, horizon, is_last=True)
+
+    def clip_horizon(self, iteration: int) -> int:
+        """Grid intervals that noised clips are trained at: the shorter horizons in turn, where there are any."""
+        horizons = self.distill.horizons or [self.params.horizon]
+        return horizons[iteration % len(horizons)]
+
     @property
     def forwards_per_target(self) -> dict[str, int]:
         """Network evaluations of one online target by role."""
@@ -99,12 +109,22 @@ def target_forwards(distill: Distill, params: StageParams, previous_horizon: int
     return forwards_per_target(params.horizon, params.tail, previous_horizon, distill.tail.stride)
 
 
+def at_horizon(params: StageParams, horizon: int) -> StageParams:
+    """The stage's params for a step of `horizon` intervals at most its own: the tail ends with the step."""
+    return params.model_copy(update={"horizon": horizon, "tail": min(params.tail, horizon)})
+
+
 def forwards_per_sample(distill: Distill, params: StageParams, previous_horizon: int, grid_steps: int) -> float:
     """What training on one sample costs in the mean: its target, unless a roll-out knows it, the student's own, and
     its part of the restart of a streamed trajectory.
     """
-    made = 1 - distill.states.rollouts
-    targets = made * sum(target_forwards(distill, params, previous_horizon).values())
+
+    def cost(step: StageParams) -> int:
+        return sum(target_forwards(distill, step, previous_horizon).values())
+
+    own, shorter = cost(params), [cost(at_horizon(params, horizon)) for horizon in distill.horizons]
+    saved = sum(own - each for each in shorter) / max(1, len(shorter))
+    targets = (1 - distill.states.rollouts) * own - distill.states.clips * saved
     return targets + STUDENT_FORWARDS + distill.states.stream * restart_forwards(distill, params, grid_steps)
 
 
@@ -189,7 +209,6 @@ def train_stage(
     params, distill, grid = stage.params, stage.distill, stage.grid
     device, rank, num_processes = accelerator.device, accelerator.process_index, accelerator.num_processes
     seed = distill.seed + 1_000_003 * params.horizon  # stages draw different noise
-    starts = stage.starts
     shares = [distill.states.stream, distill.states.clips, distill.states.rollouts]
     mask = high_frequency_mask(
         (stage.latent_shape[1], stage.latent_shape[2], stage.latent_shape[3]),
@@ -246,27 +265,29 @@ def train_stage(
 
         # States: streamed, noised clips, stored roll-outs
         num_streamed, num_clips, num_rollouts = split_batch(params.batch, shares, counter)
+        starts, clip_starts = stage.starts, stage.starts_of(stage.clip_horizon(iteration))
         parts = [
             pool.take(num_streamed) if num_streamed else None,
-            clip_states(stage.clips, starts, grid, batch=num_clips, counter=counter, seed=seed) if num_clips else None,
+            clip_states(stage.clips, clip_starts, grid, batch=num_clips, counter=counter, seed=seed)
+            if num_clips
+            else None,
             rollout_states(stage.rollouts, starts, params.horizon, batch=num_rollouts, counter=counter, seed=seed)
             if num_rollouts
             else None,
         ]
         states = join_states([part for part in parts if part is not None])
+        horizons = _horizons(stage, states, stage.clip_horizon(iteration))
         latents, index = states.latents.to(device), states.grid_index.to(device)
         sigma = grid.sigmas.to(device)[index]
         text = stack_text([stage.texts[prompt] for prompt in states.prompt.tolist()]).to(device)
 
         # Target: the previous student's jump, the guided teacher's tail
         scale = guidance_scale(distill.guidance, sigma, stage.share_of_curriculum, iteration / params.iterations)
-        target = _target(stage, states, latents, index, text, scale, average)
-        num_made = int((~states.is_known).sum())
-        for role, number in stage.forwards_per_target.items():
-            progress.forwards[role] += number * num_made
+        target = _target(stage, states, horizons, latents, index, text, scale, average)
+        _count_targets(stage, progress, horizons[~states.is_known])
         weights: Tensor | float = 1.0
         if distill.loss_weighting == "step":
-            weights = step_weights(grid.sigmas, states.grid_index, params.horizon, starts).float().to(device)
+            weights = _step_weights(stage, states.grid_index, horizons).to(device)
         if distill.objective == "piecewise_flow":
             latents, index = chord_states(latents, index, target, _offsets(stage, counter, seed).to(device), grid)
 
@@ -275,7 +296,8 @@ def train_stage(
         for group in itertools.chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
             group["lr"] = rate
         with accelerator.autocast():
-            velocity = student(latents, grid.timesteps.to(device)[index], text)
+            told = [horizons.to(device)] if distill.horizons else []
+            velocity = student(latents, grid.timesteps.to(device)[index], text, *told)
         residual = (weights * square_residual(velocity, target.velocity)).mean()
         frequency = torch.zeros((), device=device)
         if frequency_weight > 0:
@@ -320,40 +342,65 @@ def train_stage(
     return published, progress
 
 
+def _horizons(stage: Stage, states: States, of_clips: int) -> Tensor:
+    """Grid intervals of each sample's step, [B] int64: `of_clips` for noised clips, the stage's for all others."""
+    is_clip = (states.slot < 0) & ~states.is_known
+    return torch.where(is_clip, of_clips, stage.params.horizon)
+
+
+def _count_targets(stage: Stage, progress: Progress, horizons: Tensor) -> None:
+    """Adds what the online targets of steps of these lengths cost; [B]."""
+    for horizon in horizons.tolist():
+        step = at_horizon(stage.params, horizon)
+        for role, number in target_forwards(stage.distill, step, stage.previous_horizon).items():
+            progress.forwards[role] += number
+
+
+def _step_weights(stage: Stage, index: Tensor, horizons: Tensor) -> Tensor:
+    """`step_weights` among steps of the same length, so that each length's weights have mean 1; [B]."""
+    weights = torch.empty(len(index))
+    for horizon in horizons.unique().tolist():
+        rows = horizons == horizon
+        weights[rows] = step_weights(stage.grid.sigmas, index[rows], horizon, stage.starts_of(horizon)).float()
+    return weights
+
+
 def _target(
     stage: Stage,
     states: States,
+    horizons: Tensor,
     latents: Tensor,
     index: Tensor,
     text: Tensor,
     scale: Tensor,
     average: nn.Module | None,
 ) -> Target:
-    """The online target, or the stored one where a roll-out knows it."""
+    """The online target of each sample's own horizon, or the stored one where a roll-out knows it."""
     if stage.distill.objective == "consistency":
         assert average is not None, "params.yaml is checked for this"
         teacher = guided(stage.teacher, text, _negative(stage, text), scale)
         own = unguided(average, text)
         return consistency_target(latents, index, stage.grid, skip=stage.params.tail, teacher=teacher, average=own)
-    known = states.is_known.to(latents.device)
+    horizons = horizons.to(latents.device)
     sigmas = stage.grid.sigmas.to(latents.device)
     end = states.end.to(latents.device)
-    made = ~known
-    if made.any():
+    unknown = ~states.is_known.to(latents.device)
+    for horizon in horizons[unknown].unique().tolist():
+        made, step = unknown & (horizons == horizon), at_horizon(stage.params, horizon)
         rows = text[made]
         end[made] = make_target(
             latents[made],
             index[made],
             stage.grid,
-            horizon=stage.params.horizon,
-            tail=stage.params.tail,
+            horizon=step.horizon,
+            tail=step.tail,
             teacher=guided(stage.teacher, rows, _negative(stage, rows), scale[made]),
             previous=None if stage.previous is None else unguided(stage.previous, rows),
             previous_horizon=stage.previous_horizon,
             tail_stride=stage.distill.tail.stride,
             tail_solver=stage.distill.tail.solver,
         ).end
-    return Target(end, mean_velocity(latents, end, sigmas[index], sigmas[index + stage.params.horizon]))
+    return Target(end, mean_velocity(latents, end, sigmas[index], sigmas[index + horizons]))
 
 
 def _offsets(stage: Stage, counter: int, seed: int) -> Tensor:
@@ -412,7 +459,8 @@ def probe(
         latents, index = states.latents.to(device), states.grid_index.to(device)
         text = stack_text([stage.texts[prompt] for prompt in states.prompt.tolist()]).to(device)
         scale = guidance_scale(stage.distill.guidance, grid.sigmas.to(device)[index], stage.share_of_curriculum, 1.0)
-        target = _target(stage, states, latents, index, text, scale, average)
+        horizons = torch.full_like(states.grid_index, params.horizon)
+        target = _target(stage, states, horizons, latents, index, text, scale, average)
         truth = make_target(
             latents,
             index,

@@ -4,23 +4,28 @@ Everything outside sees networks as `network(latents, sigmas, text) -> velocity`
 [B, L, D] whose padding rows are zero.
 """
 
+import contextlib
 import json
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gpd.artifacts import UserError
 from gpd.onednn import use_onednn
 from gpd.sampler import Solver
 from gpd.schedule import Grid, make_grid
+from gpd.velocity import Network
 
 TEXT_LENGTH = 512  # rows of text that Wan's cross-attention sees, padding included
+STEPS_FILE = "horizons.safetensors"  # of a student's folder: what its network is told of shorter steps
 
 
 class TextAttention:
@@ -83,10 +88,31 @@ def padding_bias(text: Tensor) -> tuple[Tensor, Tensor]:
     return text, bias[:, None, None, :].to(text.dtype)
 
 
+class StepEmbedding(nn.Module):
+    """One learnt vector for each length of a step, zero at first (cf. Frans et al. 2024, arXiv 2410.12557).
+
+    Args:
+        horizons: the lengths in grid intervals. Any other, a stage's own among them, has the zero vector: for it the
+            network is the plain one.
+    """
+
+    def __init__(self, horizons: Sequence[int], dim: int) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.zeros(len(horizons), dim))
+        self.horizons: Tensor
+        self.register_buffer("horizons", torch.tensor(horizons, dtype=torch.int64))
+
+    def forward(self, step: Tensor) -> Tensor:
+        """Vectors [B, dim] of steps [B] int64. All rows take part, so that each has a gradient in every batch."""
+        is_told = step[:, None] == self.horizons
+        return (is_told[..., None] * self.vectors).sum(1)
+
+
 class VelocityNetwork(nn.Module):
     """A Wan transformer as `network(latents, timesteps, text)`.
 
-    Args of a call: latents [B, C, F, H, W], timesteps [B] in [0, 1000], text [B, L, D] zero-padded.
+    Args of a call: latents [B, C, F, H, W], timesteps [B] in [0, 1000], text [B, L, D] zero-padded; step [B], the grid
+        intervals that each sample's step covers, where the network has learnt several (`embed_steps`).
     Returns: velocity [B, C, F, H, W], float32.
 
     With `merge_padding` the 512 - L padding columns are computed once instead of one by one (`TextAttention`): a large
@@ -98,10 +124,28 @@ class VelocityNetwork(nn.Module):
         self.transformer: Any = transformer
         self.merge_padding = merge_padding
         self.attention = TextAttention()
+        self.steps: StepEmbedding | None = None
         transformer.set_attn_processor(self.attention)
         use_onednn(transformer)
 
-    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor) -> Tensor:
+    def embed_steps(self, horizons: Sequence[int]) -> StepEmbedding:
+        """Makes room to learn steps of these shorter lengths; until then they are the network's own."""
+        config = self.transformer.config
+        self.steps = StepEmbedding(horizons, config.num_attention_heads * config.attention_head_dim)
+        return self.steps
+
+    def at(self, horizon: int) -> Network:
+        """The network for steps of `horizon` grid intervals, to sample on `grid.every(horizon)`.
+
+        Raises:
+            ValueError: it has not learnt them; the stage's own horizon is the network itself.
+        """
+        learnt = [] if self.steps is None else self.steps.horizons.tolist()
+        if horizon not in learnt:
+            raise ValueError(f"horizon={horizon} is not among the shorter ones that this network has learnt: {learnt}")
+        return lambda latents, timesteps, text: self(latents, timesteps, text, torch.full_like(timesteps, horizon))
+
+    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor, step: Tensor | None = None) -> Tensor:
         """The velocity field at (latents, timesteps)."""
         dtype = self.transformer.patch_embedding.weight.dtype
         text = text.to(dtype)
@@ -109,8 +153,25 @@ class VelocityNetwork(nn.Module):
             text, self.attention.bias = padding_bias(text)
         else:
             text = F.pad(text, (0, 0, 0, TEXT_LENGTH - text.shape[1]))
-        velocity: Tensor = self.transformer(latents.to(dtype), timesteps, text, return_dict=False)[0]
+        with self._telling(step):
+            velocity: Tensor = self.transformer(latents.to(dtype), timesteps, text, return_dict=False)[0]
         return velocity.float()
+
+    @contextlib.contextmanager
+    def _telling(self, step: Tensor | None) -> Iterator[None]:
+        """During one call the steps' vectors are added to Wan's time embedding [B, dim]: all blocks see them."""
+        if step is None:
+            yield
+            return
+        if self.steps is None:
+            raise ValueError("the network is told a step, but has no `embed_steps`")
+        vectors = self.steps(step)
+        embedder = self.transformer.condition_embedder.time_embedder
+        hook = embedder.register_forward_hook(lambda module, inputs, output: output + vectors.to(output.dtype))
+        try:
+            yield
+        finally:
+            hook.remove()
 
 
 def check_model(folder: Path) -> None:
@@ -130,7 +191,10 @@ def check_model(folder: Path) -> None:
 def load_network(
     folder: Path, *, merge_padding: bool, dtype: str = "float32", gradient_checkpointing: bool = False
 ) -> VelocityNetwork:
-    """The transformer of a pipeline folder, in eval mode. Safetensors only; what Wan keeps in float32 stays so."""
+    """The transformer of a pipeline folder, in eval mode. Safetensors only; what Wan keeps in float32 stays so.
+
+    A student of several step lengths comes with them (`VelocityNetwork.at`).
+    """
     from diffusers import WanTransformer3DModel
 
     _quiet()
@@ -140,7 +204,11 @@ def load_network(
     )
     if gradient_checkpointing:
         transformer.enable_gradient_checkpointing()
-    return VelocityNetwork(transformer.eval(), merge_padding)
+    network = VelocityNetwork(transformer.eval(), merge_padding)
+    if (Path(folder) / STEPS_FILE).is_file():
+        saved = load_file(Path(folder) / STEPS_FILE)
+        network.embed_steps(saved["horizons"].tolist()).load_state_dict(saved)
+    return network
 
 
 def _quiet() -> None:
@@ -286,6 +354,11 @@ def _scheduler_steps(scheduler: Any) -> Solver:
         return result
 
     return solve
+
+
+def save_steps(folder: Path, steps: StepEmbedding) -> None:
+    """Writes what the network is told of shorter steps beside its pipeline, which does without for its own steps."""
+    save_file(steps.state_dict(), folder / STEPS_FILE)
 
 
 def save_student(folder: Path, transformer: Any, base: Path, *, grid_steps: int, shift: float) -> None:

@@ -62,6 +62,8 @@ def test_every_value_of_a_profile_has_its_line(profile: str) -> None:
         ({"distill.tail.solver": "heun"}, "distill.tail.solver='heun'"),
         ({"distill.objective": "dmd"}, "distill.objective='dmd'"),
         ({"distill.objective": "piecewise_flow"}, "objective='piecewise_flow' has no hand-over: .* one stage, not"),
+        ({"distill.horizons": [0]}, "distill.horizons.0=0"),
+        ({"distill.horizons": [1]}, r"distill.horizons=\[1\]: distill.stages must hold one stage, not 4"),
         ({"model.shift": float("nan")}, "model.shift=nan"),
         ({"encode.max_broken_share": 1.5}, "encode.max_broken_share=1.5"),
         ({"distill.states.clips": 0.5}, r"distill.states: stream \+ clips \+ rollouts is 1.25, must be 1"),
@@ -93,6 +95,37 @@ def test_mistakes_are_named_by_file_key_and_value(tmp_path: Path, change: dict[s
     with pytest.raises(UserError, match=message) as caught:
         load_params(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"horizons": [3]}, r"distill.horizons=\[3\]: 3 is no shorter divisor of the stage's horizon=8"),
+        ({"horizons": [2, 8]}, r"distill.horizons=\[2, 8\]: 8 is no shorter divisor of the stage's horizon=8"),
+        ({"horizons": [4, 2]}, r"distill.horizons=\[4, 2\] does not rise"),
+        ({"horizons": [2, 2]}, r"distill.horizons=\[2, 2\] does not rise"),
+        (
+            {"horizons": [2], "states": {"stream": 1.0, "clips": 0.0, "rollouts": 0.0}},
+            r"distill.horizons=\[2\] are learnt on noised clips: distill.states.clips must be above 0",
+        ),
+        (
+            {"horizons": [2], "objective": "piecewise_flow"},
+            r"distill.horizons=\[2\] needs distill.objective='gpd', not 'piecewise_flow'",
+        ),
+    ],
+)
+def test_horizons_that_a_single_stage_cannot_learn_are_named(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    raw = yaml.safe_load(profile_text("tiny-wan"))
+    raw["distill"] |= {"horizons": [1, 2, 4]}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    load_params(path)
+    raw["distill"] |= change
+    path.write_text(yaml.safe_dump(raw))
+    with pytest.raises(UserError, match=message):
+        load_params(path)
 
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:

@@ -193,6 +193,32 @@ def test_adams_takes_the_jump_for_the_velocity_at_its_middle() -> None:
     assert abs(end("euler") - exact(8, last)) > 1e-3
 
 
+@pytest.mark.parametrize("solver", ["euler", "adams"])
+@pytest.mark.parametrize("horizon", [1, 2, 4])
+def test_a_step_no_longer_than_the_stride_is_one_euler_step_of_the_teacher(horizon: int, solver: str) -> None:
+    """From x = 2 at a sigma where the text's clean mean is 1 and the negative's 0, by hand from the toy's formula."""
+    index, latents = torch.tensor([8]), torch.full((1, 1, 1, 1, 1), 2.0, dtype=torch.float64)
+    sigma = GRID.timesteps[8].item() / 1000  # what the network is told
+    gain = (1 - sigma) * 0.25 / ((1 - sigma) ** 2 * 0.25 + sigma**2)
+    of_text, of_negative = ((2 - (m + gain * (2 - (1 - sigma) * m))) / sigma for m in (1.0, 0.0))
+    velocity = of_negative + 3 * (of_text - of_negative)
+    target = make_target(
+        latents,
+        index,
+        GRID,
+        horizon=horizon,
+        tail=horizon,
+        teacher=guided(GaussianField(), text_of(1.0), text_of(0.0), torch.tensor([3.0])),
+        previous=None,
+        previous_horizon=0,
+        tail_stride=4,
+        tail_solver=solver,
+    )
+    assert target.velocity.item() == pytest.approx(velocity, abs=1e-6)
+    length = (GRID.sigmas[8 + horizon] - GRID.sigmas[8]).item()
+    assert target.end.item() == pytest.approx(2 + length * velocity, abs=1e-6)
+
+
 def test_the_exact_consistency_function_is_a_fixed_point() -> None:
     """A network whose prediction is where the trajectory really ends is its own target, up to the solver's step."""
     trajectory = true_trajectory()

@@ -3,7 +3,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,10 +14,12 @@ from accelerate import Accelerator
 from gpd.params import Distill, Guidance
 from gpd.sampler import walk
 from gpd.schedule import make_grid
+from gpd.targets import make_target
 from gpd.trainer import (
     STUDENT_FORWARDS,
     Stage,
     fill_forwards,
+    forwards_per_sample,
     guidance_scale,
     has_stalled,
     learning_rate,
@@ -24,7 +28,7 @@ from gpd.trainer import (
 )
 from gpd.velocity import guided
 from tests.curricula import doubling_profile
-from tests.toy import BlockNetwork, GaussianField, SmallNetwork
+from tests.toy import BlockNetwork, GaussianField, SmallNetwork, SteppingNetwork
 
 SHAPE = (2, 2, 4, 4)
 
@@ -151,12 +155,23 @@ def test_an_interrupted_stage_ends_with_the_same_bits(
         made = make_stage(tmp_path / folder, 2, 1, 20, states=states, **changes)
         return dataclasses.replace(made, student=BlockNetwork())
 
+    check_resuming(stage)
+
+
+def test_an_interrupted_stage_of_several_horizons_ends_with_the_same_bits(tmp_path: Path) -> None:
+    published = check_resuming(lambda folder: multi_horizon_stage(tmp_path / folder, 20, 1, 2, 4))
+    assert published.steps.vectors.any(1).all()
+
+
+def check_resuming(stage: Callable[[str], Stage]) -> Any:
+    """Law: stopped at iteration 13 and resumed, `stage(folder)` ends with the bits of a run in one go."""
     whole, report = train_stage(stage("a"), Accelerator(cpu=True))
 
     interrupt(stage("b"), 13)
     resumed, second_report = train_stage(stage("b"), Accelerator(cpu=True))
     assert torch.equal(weights(whole), weights(resumed))
     assert report == second_report
+    return whole
 
 
 def test_the_ledger_is_what_the_networks_counted(tmp_path: Path) -> None:
@@ -196,6 +211,103 @@ def test_restarts_by_hand() -> None:
     assert restart_forwards(distill, params.model_copy(update={"tail": 4}), 48) == pytest.approx(2 * 3 / 45)
     assert restart_forwards(distill, distill.stages["k1"], 48) == 0  # offset 0 alone
     assert restart_forwards(distill, distill.stages["k8"], 48) == 0  # the last stage begins at noise
+
+
+def multi_horizon_stage(work: Path, iterations: int, *horizons: int) -> Stage:
+    """The default's tail and weighting, half of every batch noised clips, a student that is told its steps."""
+    stage = make_stage(work, 8, 8, iterations, states={"stream": 0.5, "clips": 0.5})
+    default = {"tail": {"solver": "adams", "stride": 4}, "loss_weighting": "step", "horizons": list(horizons)}
+    distill = Distill.model_validate(stage.distill.model_dump() | default)
+    return dataclasses.replace(stage, distill=distill, student=SteppingNetwork(*horizons))
+
+
+def test_without_shorter_horizons_a_student_that_could_be_told_is_not(tmp_path: Path) -> None:
+    stage = dataclasses.replace(multi_horizon_stage(tmp_path / "a", 8), student=SteppingNetwork(1, 2))
+    student, _ = train_stage(stage, Accelerator(cpu=True))
+    stage = dataclasses.replace(multi_horizon_stage(tmp_path / "b", 8), student=SmallNetwork())
+    plain, _ = train_stage(stage, Accelerator(cpu=True))
+    assert torch.equal(weights(student.mixing), weights(plain))
+    assert not student.steps.vectors.any()
+
+
+class Recorder(SteppingNetwork):
+    """Keeps what it is asked in training."""
+
+    def __init__(self, *horizons: int) -> None:
+        super().__init__(*horizons)
+        self.asked: list[tuple[torch.Tensor, ...]] = []
+
+    def forward(self, *asked: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        if len(asked) == 4:
+            self.asked.append(asked)
+        return super().forward(*asked)
+
+
+def test_each_sample_is_trained_at_its_own_horizon(tmp_path: Path) -> None:
+    """The first batch's loss, by hand: targets, weights and starts of each sample's step."""
+    losses: list[float] = []
+    stage = multi_horizon_stage(tmp_path, 6, 1, 4)
+    stage = dataclasses.replace(stage, student=Recorder(1, 4))
+    fresh, grid = SmallNetwork(), stage.grid
+    train_stage(stage, Accelerator(cpu=True), lambda _, loss: losses.append(loss))
+    told = [set(step.tolist()) for _, _, _, step in stage.student.asked]
+    assert told == [{1, 8}, {4, 8}] * 3  # in turn
+
+    latents, timesteps, text, step = stage.student.asked[0]
+    index = torch.tensor([grid.timesteps.tolist().index(t) for t in timesteps.tolist()])
+    assert not (index % step).any()  # where inference by such steps starts
+    terms = []
+    for x, i, words, horizon in zip(latents, index, text, step.tolist(), strict=True):
+        target = make_target(
+            x[None],
+            i[None],
+            grid,
+            horizon=horizon,
+            tail=horizon,
+            teacher=guided(GaussianField(), words[None], torch.zeros(1, 1, 1), torch.tensor([3.0])),
+            previous=None,
+            previous_horizon=0,
+            tail_stride=4,
+            tail_solver="adams",
+        )
+        lengths = grid.sigmas[:-1:horizon] - grid.sigmas[horizon::horizon]
+        weight = (grid.sigmas[i] - grid.sigmas[i + horizon]) / lengths.mean()
+        error = fresh(x[None], grid.timesteps[i][None], words[None]) - target.velocity
+        terms.append(weight.item() * error.square().mean().item())
+    assert losses[0] == pytest.approx(sum(terms) / len(terms), rel=1e-5)
+
+
+def test_a_student_of_several_horizons_knows_them_apart(tmp_path: Path) -> None:
+    """Told a step of one interval it is nearer to the guided velocity than its longest step is."""
+    student, progress = train_stage(multi_horizon_stage(tmp_path, 300, 1), Accelerator(cpu=True))
+    assert progress.after["rollout_distance"] < 0.6 * progress.before["rollout_distance"]
+    assert student.steps.vectors.any()  # the published average has them too
+    stage = multi_horizon_stage(tmp_path / "other", 1)
+    index = torch.full((16,), 40)  # of the last step, where one interval and eight differ most
+    text = torch.ones(16, 1, 1)
+    latents = 2.0 + 0.5 * torch.randn(16, *SHAPE, generator=torch.Generator().manual_seed(1))
+    timesteps = stage.grid.timesteps[index]
+    wanted = guided(GaussianField(), text, torch.zeros(1, 1, 1), torch.full((16,), 3.0))(latents, timesteps)
+    with torch.no_grad():
+        error = {step: (student(latents, timesteps, text, torch.full((16,), step)) - wanted).norm() for step in (1, 8)}
+    assert error[1] < error[8]
+
+
+def test_shorter_horizons_cost_what_the_networks_counted(tmp_path: Path) -> None:
+    stage = multi_horizon_stage(tmp_path, 30, 2, 4)
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    probes = 2 * 12 * (2 * 2 + 2 * 8)  # before and after: the target and the true roll-out
+    assert stage.teacher.num_forwards == progress.forwards["teacher"] + probes
+
+
+def test_a_sample_costs_the_mean_over_the_horizons_by_hand() -> None:
+    states = {"stream": 0.5, "clips": 0.25, "rollouts": 0.25}
+    distill = settings(states=states, tail={"solver": "adams", "stride": 2}, horizons=[2, 4])
+    stage = distill.stages["k8"].model_copy(update={"tail": 8})
+    # streamed: 4 guided evaluations; clips: 1 or 2 of them; roll-outs: none; the student's own three
+    assert forwards_per_sample(distill, stage, 0, 48) == pytest.approx(0.5 * 8 + 0.25 * (2 + 4) / 2 + 3)
+    plain = distill.model_copy(update={"horizons": []})
+    assert forwards_per_sample(plain, stage, 0, 48) == 0.75 * 8 + 3
 
 
 def test_the_frequency_weight_acts_only_in_its_stages(tmp_path: Path) -> None:

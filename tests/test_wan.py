@@ -120,6 +120,78 @@ def test_codec_shapes_and_normalisation(small_wan: Path) -> None:
     assert decoded.dtype == np.uint8
 
 
+def told(network: wan.VelocityNetwork, *steps: int) -> torch.Tensor:
+    """The network on one fixed state, once for each length of step."""
+    generator = torch.Generator().manual_seed(0)
+    latents, text = (torch.randn(1, *shape, generator=generator) for shape in (SHAPE[1:], (4, 64)))
+    number = len(steps)
+    timesteps = torch.full((number,), 500)
+    return network(latents.expand(number, *SHAPE[1:]), timesteps, text.expand(number, -1, -1), torch.tensor(steps))
+
+
+def test_before_training_every_step_is_the_networks_own(small_wan: Path) -> None:
+    network = wan.load_network(small_wan, merge_padding=True)
+    network.embed_steps([1, 2, 4])
+    with torch.no_grad():
+        alike = told(network, 1, 2, 4, 8)
+        network.steps.vectors[1] = 1.0  # type: ignore[union-attr]
+        changed = told(network, 1, 2, 4, 8)
+        plain = network.transformer
+        assert not plain.condition_embedder.time_embedder._forward_hooks  # nothing stays behind
+    assert torch.equal(alike[:1].expand_as(alike), alike)
+    assert [distance(a, b) > 1e-3 for a, b in zip(changed, alike, strict=True)] == [False, True, False, False]
+
+
+def test_a_network_that_is_told_nothing_is_the_plain_one(small_wan: Path) -> None:
+    network = wan.load_network(small_wan, merge_padding=True)
+    latents, timesteps, text = torch.randn(SHAPE), torch.tensor([500]), torch.randn(1, 4, 64)
+    with torch.no_grad():
+        plain = network(latents, timesteps, text)
+        network.embed_steps([1, 2, 4])
+        assert all(torch.equal(network.at(horizon)(latents, timesteps, text), plain) for horizon in (1, 2, 4))
+        torch.nn.init.normal_(network.steps.vectors)  # type: ignore[union-attr]
+        assert torch.equal(network(latents, timesteps, text), plain)
+        assert torch.equal(network(latents, timesteps, text, torch.tensor([8])), plain)
+
+
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+def test_gradients_reach_the_vectors_of_the_steps_that_were_told(small_wan: Path, gradient_checkpointing: bool) -> None:
+    network = wan.load_network(small_wan, merge_padding=True, gradient_checkpointing=gradient_checkpointing)
+    steps = network.embed_steps([1, 2, 4])
+    told(network, 2, 8).square().mean().backward()
+    assert steps.vectors.grad is not None
+    assert steps.vectors.grad.any(1).tolist() == [False, True, False]
+
+
+def test_a_step_that_was_not_learnt_is_refused(small_wan: Path) -> None:
+    network = wan.load_network(small_wan, merge_padding=True)
+    with pytest.raises(ValueError, match=r"horizon=2 is not among .*: \[\]"):
+        network.at(2)
+    with pytest.raises(ValueError, match="told a step"):
+        told(network, 2)
+    network.embed_steps([1, 2])
+    with pytest.raises(ValueError, match=r"horizon=8 is not among .*: \[1, 2\]"):
+        network.at(8)
+
+
+def test_shorter_steps_come_back_beside_a_pipeline_that_does_without(small_wan: Path, tmp_path: Path) -> None:
+    from diffusers import WanPipeline
+
+    network = wan.load_network(small_wan, merge_padding=True)
+    torch.nn.init.normal_(network.embed_steps([2, 4]).vectors)
+    wan.save_student(tmp_path / "k8", network.transformer, small_wan, grid_steps=48, shift=3.0)
+    wan.save_steps(tmp_path / "k8", network.steps)  # type: ignore[arg-type]
+    again = wan.load_network(tmp_path / "k8", merge_padding=True)
+    plain = wan.VelocityNetwork(WanPipeline.from_pretrained(tmp_path / "k8").transformer)
+    with torch.no_grad():
+        assert torch.equal(told(again, 2, 4, 8), told(network, 2, 4, 8))
+    text, noise = torch.randn(1, 4, 64), seeded_noise(SHAPE, seed=0, index=0)
+    grid = make_grid(48, 3.0)
+    assert torch.equal(sample(again, noise, text, grid.every(8))[-1], sample(plain, noise, text, grid.every(8))[-1])
+    assert distance(sample(again.at(4), noise, text, grid.every(4))[-1], noise) > 0.1
+    assert not list((tmp_path / "k8" / "transformer").glob("*steps*"))
+
+
 @pytest.mark.parametrize("solver", [wan.unipc_solver, wan.dpm_solver])
 def test_a_solver_of_order_two_differs_from_euler_and_keeps_its_own_history(
     small_wan: Path, solver: Callable[[int, float], Solver]

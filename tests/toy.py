@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gpd.velocity import per_sample
+from gpd.wan import StepEmbedding
 
 
 class GaussianField(nn.Module):
@@ -54,6 +55,22 @@ class BlockNetwork(SmallNetwork):
         for block in self.blocks:
             latents = latents + 0.1 * torch.tanh(block(latents))
         return super().forward(latents, timesteps, text)
+
+
+class SteppingNetwork(SmallNetwork):
+    """A trainable field that is told how long its steps are, as Wan is: vectors beside those of the timestep."""
+
+    def __init__(self, *horizons: int) -> None:
+        super().__init__()
+        self.steps = StepEmbedding(horizons, 32)
+
+    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor, step: Tensor | None = None) -> Tensor:
+        share = timesteps.float() / 1000
+        hidden = self.mixing[0](torch.stack([share, share**2, text[:, 0, 0]], 1))
+        if step is not None:
+            hidden = hidden + self.steps(step)
+        of_latents, constant = self.mixing[2](self.mixing[1](hidden)).unbind(1)
+        return per_sample(of_latents, latents) * latents + per_sample(constant, latents)
 
 
 def text_of(*means: float) -> Tensor:

@@ -117,6 +117,9 @@ def make_stage(params: Params, name: str, work: Path, device: Any) -> "Stage":
     if distill.states.clips > 0 and not clips:
         raise UserError(f"params.yaml: distill.states.clips={distill.states.clips:g}, but {LATENTS} has no clips")
     student = load(stage.previous, "float32", model.gradient_checkpointing)
+    if distill.horizons:
+        student.embed_steps(distill.horizons)
+        student.to(device)
     return Stage(
         name=name,
         params=stage,
@@ -181,6 +184,8 @@ def _publish(
     model, stage = params.model, params.distill.stages[name]
     with artifacts.replacing(Path(student_path(name))) as folder:
         wan.save_student(folder, student.transformer, Path(model.path), grid_steps=model.grid_steps, shift=model.shift)
+        if params.distill.horizons:
+            wan.save_steps(folder, student.steps)
         with (folder / "training.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(progress.curve[0]))
             writer.writeheader()
@@ -188,6 +193,7 @@ def _publish(
         facts = {
             "stage": name,
             "horizon": stage.horizon,
+            "horizons": params.distill.horizons,
             "grid_steps": model.grid_steps,
             "sampling_steps": model.grid_steps // stage.horizon if model.grid_steps % stage.horizon == 0 else None,
             "forwards": progress.forwards,
