@@ -53,7 +53,7 @@ class Linear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """[.., K] -> [.., N]."""
         if input.is_cpu and input.dtype == self.weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
-            result: Tensor = LinearFunction.apply(input, self.weight, self.bias)
+            result: Tensor = LinearFunction.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]
             return result
         return F.linear(input, self.weight, self.bias)
 

@@ -109,6 +109,10 @@ def test_mistakes_are_named_by_file_key_and_value(tmp_path: Path, change: dict[s
             r"distill.horizons=\[2\] are learnt on noised clips: distill.states.clips must be above 0",
         ),
         (
+            {"horizons": [2], "lora_rank": 4},
+            r"distill.horizons=\[2\]: distill.lora_rank=4 freezes what tells the steps; it must be 0",
+        ),
+        (
             {"horizons": [2], "objective": "piecewise_flow"},
             r"distill.horizons=\[2\] needs distill.objective='gpd', not 'piecewise_flow'",
         ),
