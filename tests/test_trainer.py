@@ -11,19 +11,16 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from gpd.costs import STUDENT_FORWARDS, fill_forwards
 from gpd.params import Distill, Guidance
 from gpd.sampler import walk
 from gpd.schedule import make_grid
 from gpd.targets import make_target
 from gpd.trainer import (
-    STUDENT_FORWARDS,
     Stage,
-    fill_forwards,
-    forwards_per_sample,
     guidance_scale,
     has_stalled,
     learning_rate,
-    restart_forwards,
     train_stage,
 )
 from gpd.velocity import guided
@@ -204,15 +201,6 @@ def test_filling_the_pool_costs_what_the_ledger_says(tmp_path: Path, horizon: in
     assert spent == of_targets + expected  # these restart at noise, which is no walk
 
 
-def test_restarts_by_hand() -> None:
-    distill = settings()
-    params = distill.stages["k4"]  # tail 1: the previous student walks; offsets 1, 2, 3 are one evaluation away
-    assert restart_forwards(distill, params, 48) == pytest.approx(3 / 45)
-    assert restart_forwards(distill, params.model_copy(update={"tail": 4}), 48) == pytest.approx(2 * 3 / 45)
-    assert restart_forwards(distill, distill.stages["k1"], 48) == 0  # offset 0 alone
-    assert restart_forwards(distill, distill.stages["k8"], 48) == 0  # the last stage begins at noise
-
-
 def multi_horizon_stage(work: Path, iterations: int, *horizons: int) -> Stage:
     """The default's tail and weighting, half of every batch noised clips, a student that is told its steps."""
     stage = make_stage(work, 8, 8, iterations, states={"stream": 0.5, "clips": 0.5})
@@ -298,16 +286,6 @@ def test_shorter_horizons_cost_what_the_networks_counted(tmp_path: Path) -> None
     _, progress = train_stage(stage, Accelerator(cpu=True))
     probes = 2 * 12 * (2 * 2 + 2 * 8)  # before and after: the target and the true roll-out
     assert stage.teacher.num_forwards == progress.forwards["teacher"] + probes
-
-
-def test_a_sample_costs_the_mean_over_the_horizons_by_hand() -> None:
-    states = {"stream": 0.5, "clips": 0.25, "rollouts": 0.25}
-    distill = settings(states=states, tail={"solver": "adams", "stride": 2}, horizons=[2, 4])
-    stage = distill.stages["k8"].model_copy(update={"tail": 8})
-    # streamed: 4 guided evaluations; clips: 1 or 2 of them; roll-outs: none; the student's own three
-    assert forwards_per_sample(distill, stage, 0, 48) == pytest.approx(0.5 * 8 + 0.25 * (2 + 4) / 2 + 3)
-    plain = distill.model_copy(update={"horizons": []})
-    assert forwards_per_sample(plain, stage, 0, 48) == 0.75 * 8 + 3
 
 
 def test_the_frequency_weight_acts_only_in_its_stages(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import yaml
 from pydantic import Field, ValidationError
 
 from gpd.artifacts import UserError
+from gpd.costs import fill_forwards, forwards_per_sample
 from gpd.params import NotNegative, Params, Positive, Section, Seed, Share, explain, student_path
-from gpd.trainer import fill_forwards, forwards_per_sample
 
 GRID_FILE = Path("data/ablation/grid.yaml")
 

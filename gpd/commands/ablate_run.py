@@ -20,6 +20,7 @@ FOLDER = artifacts.WORK / "ablation"
 SHARED = ("prompts", "latents", "reference")
 TRAINING_CODE = (
     "checkpoint",
+    "costs",
     "lora",
     "losses",
     "onednn",
