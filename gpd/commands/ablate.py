@@ -33,8 +33,8 @@ def run(params: Params, *, only: Sequence[str], jobs: int, is_table_only: bool) 
     failures: list[str] = []
     if not is_table_only:
         make_base(base, shared)
-        wanted = [one for one in runs if not only or one.variant in only]
-        failures = _run_all([one for one in wanted if not result_file(one, base).exists()], base, jobs)
+        wanted = {result_file(one, base): one for one in runs if not only or one.variant in only}  # equal runs once
+        failures = _run_all([one for result, one in wanted.items() if not result.exists()], base, jobs)
     rows = collect(grid, runs, base)
     write_outcome(grid, rows, base)
     print_rows(rows)

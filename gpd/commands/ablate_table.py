@@ -114,6 +114,7 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
+CROSSING_HEAD = ["training forwards until", "as good as", *(SHOWN[metric] for metric in CURVES)]
 HEAD = ["forwards a clip", "training forwards", *SHOWN.values()]
 
 
@@ -124,6 +125,9 @@ def make_markdown(rows: list[Row], floors: list[Row]) -> str:
         lines = [f"| {title} | seeds | {' | '.join(HEAD)} |", "| --- " + "| ---: " * (len(HEAD) + 1) + "|"]
         lines += [f"| {row['label']} | {row.get('num_seeds', 1)} | {' | '.join(_cells(row))} |" for row in some]
         parts.append("\n".join(lines) + "\n")
+    if crossed := crossings(rows, floors):
+        lines = [f"| {' | '.join(CROSSING_HEAD)} |", "| --- | --- | ---: | ---: |"]
+        parts.append("\n".join([*lines, *(f"| {' | '.join(cells)} |" for cells in crossed)]) + "\n")
     return "\n".join(parts)
 
 
@@ -142,6 +146,42 @@ def _groups(rows: list[Row], floors: list[Row]) -> list[tuple[str, list[Row]]]:
     for row in rows:
         groups.setdefault(row["group"], []).append(row)
     return list(groups.items())
+
+
+def crossing(curve: list[tuple[float, float]], floor: float) -> float | None:
+    """Training forwards at which a curve of (forwards, value) falls to `floor`, between its points along log(forwards).
+
+    None where it has not fallen so far by its last point; its first point where it begins below.
+    """
+    (x0, y0), *rest = curve
+    if y0 <= floor:
+        return x0
+    for x1, y1 in rest:
+        if y1 <= floor:
+            return float(x0 * (x1 / x0) ** ((y0 - floor) / (y0 - y1)))
+        x0, y0 = x1, y1
+    return None
+
+
+def crossings(rows: list[Row], floors: list[Row]) -> list[list[str]]:
+    """For each curve and floor, in words: label, floor, and where each metric of CURVES falls to it."""
+    curves: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        curves[row["label"]].append(row)
+    return [
+        [label, floor["label"], *(_crossing(some, floor, metric) for metric in CURVES)]
+        for label, some in curves.items()
+        if len(some) > 1
+        for floor in floors
+    ]
+
+
+def _crossing(some: list[Row], floor: Row, metric: str) -> str:
+    curve = sorted((row["training_forwards"], row["metrics"][metric]["mean"]) for row in some)
+    found = crossing(curve, floor["metrics"][metric]["mean"])
+    if found is None:
+        return f"not by {curve[-1][0]:,}"
+    return f"by {curve[0][0]:,}" if found == curve[0][0] else f"{float(f'{found:.2g}'):,.0f}"
 
 
 def make_page(grid: AblationGrid, rows: list[Row], floors: list[Row]) -> str:
@@ -163,7 +203,11 @@ def make_page(grid: AblationGrid, rows: list[Row], floors: list[Row]) -> str:
         title,
         element("h1", title),
         paragraph(_words(rows).replace("`", ""), "lead"),
-        section("Quality over training forwards", element("div", *charts, class_="charts")),
+        section(
+            "Quality over training forwards",
+            element("div", *charts, class_="charts"),
+            table(CROSSING_HEAD, [[escape(label), *cells] for label, *cells in crossings(rows, floors)]),
+        ),
         *tables,
     )
 

@@ -1,7 +1,7 @@
 import pytest
 
 from gpd.commands.ablate_grid import AblationGrid
-from gpd.commands.ablate_table import figure, make_markdown, make_page, spread, with_agreement
+from gpd.commands.ablate_table import crossing, crossings, figure, make_markdown, make_page, spread, with_agreement
 from tests.commands.test_ablate_grid import GRID
 
 
@@ -32,6 +32,22 @@ def test_figures_for_people() -> None:
     assert figure({"mean": 0.2074, "std": 0.0031}) == "0.207 ± 0.003"
     assert figure({"mean": 0.2074, "std": None}) == "0.207"
     assert figure(None) == "–"
+
+
+def test_a_curve_crosses_a_floor_halfway_on_the_logarithmic_axis() -> None:
+    curve = [(100.0, 0.4), (10_000.0, 0.2), (20_000.0, 0.1)]
+    assert crossing(curve, 0.3) == pytest.approx(1000)
+    assert crossing(curve, 0.2) == pytest.approx(10_000)
+    assert crossing(curve, 0.15) == pytest.approx(20_000 / 2**0.5)
+    assert crossing(curve, 0.5) == 100
+    assert crossing(curve, 0.05) is None
+
+
+def test_crossings_are_told_of_curves_alone() -> None:
+    floor = row("teacher-6", 0.3)
+    rows = [row("curve", 0.4, training=100), row("curve", 0.2, training=10_000), row("point", 0.1)]
+    assert crossings(rows, [floor]) == [["curve", "teacher-6", "1,000", "by 100"]]
+    assert crossings(rows, [row("teacher-48", 0.1)])[0][2] == "not by 10,000"
 
 
 def test_the_table_has_every_row_under_its_group() -> None:
