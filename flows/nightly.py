@@ -1,6 +1,7 @@
 """Every night: what is stale, measured; a student that beats the champion by the stated margin takes its place."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,8 +30,11 @@ class Decision:
 
 def decide(metric: str, candidate: float, champion: float | None, direction: str, margin: float) -> Decision:
     """Better by more than `margin`, a share of the champion's value (of its distance from 1 where 1 is best)."""
-    if champion is None:
-        return Decision(True, f"there is no champion yet; {metric} {candidate:.4g}")
+    if math.isnan(candidate):
+        return Decision(False, f"{metric} of the candidate is not a number")
+    if champion is None or math.isnan(champion):
+        words = "there is no champion yet" if champion is None else "the champion's is not a number"
+        return Decision(True, f"{words}; {metric} {candidate:.4g}")
     said = f"{metric} {candidate:.4g} against the champion's {champion:.4g}, margin {margin:.1%}"
     if direction == "higher":
         is_better = candidate > champion + margin * abs(champion)

@@ -1,6 +1,7 @@
 """What a stage's lines tell, what may be tried again, what is decided at night: without a server."""
 
 import logging
+import math
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,9 @@ def test_a_grid_is_every_combination() -> None:
         (1.00, 0.90, "one", True),
         (1.11, 0.90, "one", False),
         (-1.0, -1.0, "lower", False),
+        (0.20, math.nan, "lower", True),
+        (math.nan, 0.20, "lower", False),
+        (math.nan, None, "higher", False),
     ],
 )
 def test_better_is_better_by_the_margin(
