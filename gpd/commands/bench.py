@@ -26,6 +26,8 @@ Row = tuple[str, float, str, float, bool]  # what, figure, unit, goal, whether s
 
 def run(params: Params) -> None:
     """Measures and prints a table; runs in the repository with `dvc repro` done."""
+    from gpd.onednn import is_available
+
     rows: list[Row] = [("gpd --help", _seconds_of(["gpd", "--help"]), "s", 0.5, True)]
     rows.append(("dvc repro with nothing to do", _seconds_of(["dvc", "repro"]), "s", 5.0, True))
     for name in params.distill.stages:
@@ -34,6 +36,8 @@ def run(params: Params) -> None:
         speed = read_samples_per_second(params) * seconds / params.distill.stages[name].batch
         rows.append((f"{name}: reading shards over consuming them", speed, "x", 20.0, False))
     first = next(iter(params.distill.stages))
+    if is_available():
+        rows.append((f"{first}: evaluations by oneDNN over those by MKL", onednn_ratio(params, first), "x", 0.9, True))
     rows.append((f"{first}: memory that 200 iterations more take", growth_mib(params, first), "MiB", 16.0, True))
     _print(rows)
 
@@ -76,7 +80,7 @@ def _step_seconds(params: Params, name: str, iterations: int, on_iteration: Call
     return [after - before for before, after in itertools.pairwise(stamps[2:])]
 
 
-def _bare_seconds(params: Params, name: str) -> list[float]:
+def _bare_seconds(params: Params, name: str, is_mkl: bool = False) -> list[float]:
     """Wall time of the network evaluations of one iteration and nothing else, the optimiser's step included."""
     import torch
 
@@ -88,6 +92,8 @@ def _bare_seconds(params: Params, name: str) -> list[float]:
     accelerator = make_accelerator(params.model.dtype)
     device = accelerator.device
     stage = _short_stage(params, name, NUM_STEPS, Path("unused"), device)
+    if is_mkl:
+        _use_mkl(stage.teacher, stage.student)
     make_trainable(stage.student, stage.distill.lora_rank, seed=0)
     rate, decay = stage.params.learning_rate, stage.distill.weight_decay
     chosen = make_optimizers(stage.student, stage.distill.optimizer, learning_rate=rate, weight_decay=decay)
@@ -115,6 +121,26 @@ def _bare_seconds(params: Params, name: str) -> list[float]:
         loss.item()
         seconds.append(time.perf_counter() - started)
     return seconds[2:]
+
+
+def _use_mkl(*networks: Any) -> None:
+    """The reverse of `gpd.onednn.use_onednn`."""
+    from torch import nn
+
+    from gpd.onednn import Linear
+
+    for module in itertools.chain(*(network.modules() for network in networks)):
+        if isinstance(module, Linear):
+            module.__class__ = nn.Linear
+
+
+def onednn_ratio(params: Params, name: str) -> float:
+    """Time of an iteration's evaluations by oneDNN over the same by MKL; rounds alternate."""
+    ratios = []
+    for _ in range(NUM_ROUNDS):
+        ours = statistics.median(_bare_seconds(params, name))
+        ratios.append(ours / statistics.median(_bare_seconds(params, name, is_mkl=True)))
+    return statistics.median(ratios)
 
 
 def train_step_ratio(params: Params, name: str) -> tuple[float, float]:
