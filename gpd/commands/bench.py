@@ -131,7 +131,7 @@ def _use_mkl(*networks: Any) -> None:
 
     for module in itertools.chain(*(network.modules() for network in networks)):
         if isinstance(module, Linear):
-            module.__class__ = nn.Linear
+            module.__class__ = nn.Linear  # type: ignore[assignment]
 
 
 def onednn_ratio(params: Params, name: str) -> float:
