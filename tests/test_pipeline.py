@@ -131,7 +131,6 @@ SMOKE_GRID = {
         "consistency": {
             "label": "consistency",
             "group": "rivals",
-            "is_rival": True,
             "set": {
                 "distill.objective": "consistency",
                 "distill.loss_weighting": "uniform",

@@ -31,15 +31,13 @@ class Variant(Section):
 
     Attributes:
         label: what it is, in the words of the field.
-        group: the axis of the ablation that it lies on.
-        is_rival: whether it is somebody else's method.
+        group: the axis of the ablation that it lies on; "rivals" stand in the report, too.
         set: dotted keys over params.yaml.
         budgets: training forwards of its runs; the grid's one budget where there are none.
     """
 
     label: str
     group: str
-    is_rival: bool = False
     set: dict[str, Any] = Field(default_factory=dict)
     stages: Annotated[list[StageShare], Field(min_length=1)]
     budgets: list[Positive] = Field(default_factory=list)

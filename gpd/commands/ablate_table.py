@@ -46,7 +46,6 @@ def _row(grid: AblationGrid, name: str, budget: int, results: list[Row]) -> Row:
         "variant": name,
         "group": variant.group,
         "label": variant.label,
-        "is_rival": variant.is_rival,
         "budget": budget,
         "num_seeds": len(results),
         "sampling_forwards": results[0]["sampling_forwards"],

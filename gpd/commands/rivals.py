@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gpd.artifacts import UserError
 
 RESULTS = Path("data/ablation/results.json")
+GROUP = "rivals"  # of the ablation's grid; the default is among them, at as many forwards
 
 
 class Spread(BaseModel):
@@ -26,7 +27,6 @@ class Rival(BaseModel):
     variant: str
     group: str
     label: str
-    is_rival: bool
     num_seeds: int
     sampling_forwards: int
     training_forwards: int
@@ -40,7 +40,7 @@ class _Results(BaseModel):
 
 
 def load_rivals(protocol: str) -> list[Rival]:
-    """Rows that are rivals, where the ablation was made under the protocol of that hash; none elsewhere.
+    """Rivals and the default beside them, where the ablation was made under the protocol of that hash; none elsewhere.
 
     Raises:
         UserError: the file is there but not what it should be.
@@ -55,4 +55,4 @@ def load_rivals(protocol: str) -> list[Rival]:
         raise UserError(f"{RESULTS}: {place}: {first['msg']}; run `gpd ablate` again") from None
     if results.format != 1:
         raise UserError(f"{RESULTS}: format {results.format}, this version reads 1; run `gpd ablate` again")
-    return [row for row in results.rows if row.is_rival] if results.protocol == protocol else []
+    return [row for row in results.rows if row.group == GROUP] if results.protocol == protocol else []

@@ -100,10 +100,10 @@ def test_missing_evaluation_says_what_to_run(workspace: Params) -> None:
 
 def save_rivals(protocol: str) -> None:
     metrics = {"trajectory_error": {"mean": 0.5, "std": 0.125}, "psnr": {"mean": 30.0, "std": None}}
-    common = {"group": "curriculum", "num_seeds": 3, "sampling_forwards": 2, "metrics": metrics}
+    common = {"num_seeds": 3, "sampling_forwards": 2, "metrics": metrics}
     rows = [
-        {"variant": "a", "label": "One <shot>", "is_rival": True, "training_forwards": 71_234, **common},
-        {"variant": "b", "label": "Another rate", "is_rival": False, "training_forwards": 5, **common},
+        {"variant": "a", "group": "rivals", "label": "One <shot>", "training_forwards": 71_234, **common},
+        {"variant": "b", "group": "optimiser", "label": "Another rate", "training_forwards": 5, **common},
     ]
     artifacts.write_json(Path("data/ablation/results.json"), {"format": 1, "protocol": protocol, "rows": rows})
 

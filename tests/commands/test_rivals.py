@@ -18,9 +18,8 @@ def row(variant: str = "one-shot", **changes: Any) -> dict[str, Any]:
     counts = {"num_seeds": 3, "sampling_forwards": 6, "training_forwards": 70_000}
     return {
         "variant": variant,
-        "group": "curriculum",
+        "group": "rivals",
         "label": "One shot",
-        "is_rival": True,
         **counts,
         "metrics": metrics,
         **changes,
@@ -32,7 +31,7 @@ def save(*rows: dict[str, Any], protocol: str | None = "p", number: int = 1) -> 
 
 
 def test_rivals_alone_are_read_and_more_columns_do_no_harm() -> None:
-    save(row(curve=[1, 2]), row("rate", is_rival=False))
+    save(row(curve=[1, 2]), row("rate", group="optimiser"))
     (found,) = load_rivals("p")
     assert (found.variant, found.training_forwards) == ("one-shot", 70_000)
     assert (found.metrics["trajectory_error"].mean, found.metrics["frechet_latent"].std) == (0.25, None)
