@@ -95,7 +95,8 @@ def make_rivals_table(outcome: Outcome) -> str:
         for row in sorted(outcome.rivals, key=lambda row: (row.group, row.training_forwards))
     ]
     words = (
-        "Other ways to a student in the same harness, under this page's protocol, and the default's way at as many forwards. "
+        "Other ways to a student in the same harness, under this page's protocol, and the default's way at as many "
+        "forwards. "
         f"Mean ± standard deviation over training seeds; from {RESULTS}, made by gpd ablate."
     )
     head = ["Rival", "forwards a clip", "forwards of training", "seeds", *(_metric_head(metric) for metric in known)]
