@@ -16,7 +16,7 @@ from tests.flows.conftest import Machine, Server, copy_clone, is_alive, kill, wa
 pytestmark = pytest.mark.xdist_group("prefect")
 
 SECONDS_TO_CANCEL = 10
-SOME = 120  # iterations: many more than are done before the first train state is met and what follows from it
+SOME = 80  # iterations: many more than are done before the first train state is met and what follows from it
 ENDLESS = 100_000  # iterations of a training that somebody ends
 TRAINING = "gpd distill k8"
 FEW = {"evaluate.subjects": {"teacher": {"checkpoint": "data/tiny-wan"}}}
