@@ -11,7 +11,7 @@ from gpd import artifacts
 from gpd.commands.ablate_grid import AblationGrid, Run
 from gpd.commands.ablate_run import load_floors, result_file
 from gpd.metrics.catalogue import CATALOGUE
-from gpd.page.chart import Series, line_chart
+from gpd.page.chart import NUM_COLOURS, Series, line_chart
 from gpd.page.html import document, element, escape, paragraph, section, table
 
 OUTPUT = Path("data/ablation")
@@ -163,20 +163,17 @@ def crossing(curve: list[tuple[float, float]], floor: float) -> float | None:
 
 
 def crossings(rows: list[Row], floors: list[Row]) -> list[list[str]]:
-    """For each curve and floor, in words: label, floor, and where each metric of CURVES falls to it."""
-    curves: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        curves[row["label"]].append(row)
-    return [
+    """For each curve and floor above which it begins: label, floor, and where each metric of CURVES falls to it."""
+    found = [
         [label, floor["label"], *(_crossing(some, floor, metric) for metric in CURVES)]
-        for label, some in curves.items()
-        if len(some) > 1
+        for label, some in _curves(rows).items()
         for floor in floors
     ]
+    return [cells for cells in found if not all(cell.startswith("by ") for cell in cells[2:])]  # never above
 
 
 def _crossing(some: list[Row], floor: Row, metric: str) -> str:
-    curve = sorted((row["training_forwards"], row["metrics"][metric]["mean"]) for row in some)
+    curve = _points(some, metric)
     found = crossing(curve, floor["metrics"][metric]["mean"])
     if found is None:
         return f"not by {curve[-1][0]:,}"
@@ -212,31 +209,36 @@ def make_page(grid: AblationGrid, rows: list[Row], floors: list[Row]) -> str:
 
 
 def _curve(metric: str, rows: list[Row], floors: list[Row]) -> str:
-    """Variants over what their training cost; floors as level lines."""
-    known = [row for row in rows if metric in row["metrics"]]
-    by_variant: dict[str, list[Row]] = defaultdict(list)
-    for row in known:
-        by_variant[row["label"]].append(row)
-    costs = [row["training_forwards"] for row in known]
-    series = [
-        Series(label, sorted((row["training_forwards"], row["metrics"][metric]["mean"]) for row in some), colour % 8)
-        for colour, (label, some) in enumerate(
-            (label, some) for label, some in by_variant.items() if len(some) > 1 or some[0]["group"] == "rivals"
+    """Curves over what their training cost; the floors that they have to cross as level lines."""
+    curves = {label: _points(some, metric) for label, some in _curves(rows).items()}
+    every = [point for points in curves.values() for point in points]
+    if not every:
+        return ""
+    series = [Series(label, points, colour) for colour, (label, points) in enumerate(curves.items())]
+    (first, _), (last, _) = min(every), max(every)
+    crossed = [floor for floor in floors if floor["metrics"][metric]["mean"] < max(value for _, value in every)]
+    series += [
+        Series(
+            f"{floor['label']}, {floor['sampling_forwards']} forwards a clip",
+            [(first, floor["metrics"][metric]["mean"]), (last, floor["metrics"][metric]["mean"])],
+            (len(curves) + place) % NUM_COLOURS,
         )
+        for place, floor in enumerate(crossed)
     ]
-    if costs:
-        series += [
-            Series(
-                f"{floor['label']}, {floor['sampling_forwards']} forwards a clip",
-                [(min(costs), floor["metrics"][metric]["mean"]), (max(costs) + 1, floor["metrics"][metric]["mean"])],
-                (position + 4) % 8,
-            )
-            for position, floor in enumerate(floors)
-            if floor["metrics"][metric]["mean"] < 2 * max(row["metrics"][metric]["mean"] for row in known)
-        ]
-    return line_chart(
-        f"{CATALOGUE[metric].label} over training", "training forwards", CATALOGUE[metric].label, series, log_x=True
-    )
+    label = CATALOGUE[metric].label
+    return line_chart(f"{label} over training", "training forwards", label, series, log_x=True, log_y=True)
+
+
+def _curves(rows: list[Row]) -> dict[str, list[Row]]:
+    """Label -> rows, where there are several budgets."""
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row["label"]].append(row)
+    return {label: some for label, some in found.items() if len(some) > 1}
+
+
+def _points(some: list[Row], metric: str) -> list[tuple[float, float]]:
+    return sorted((row["training_forwards"], row["metrics"][metric]["mean"]) for row in some)
 
 
 def print_rows(rows: list[Row]) -> None:

@@ -65,7 +65,7 @@ def test_the_table_has_every_row_under_its_group() -> None:
     assert any(line.startswith("| teacher-6 | 1 | 12 | 0 | 0.169 |") for line in lines)
 
 
-def test_the_page_draws_rivals_over_training_and_floors_as_levels() -> None:
+def test_the_page_draws_curves_over_training_and_floors_as_levels() -> None:
     floors = [
         {
             "label": "teacher-6",
@@ -76,7 +76,8 @@ def test_the_page_draws_rivals_over_training_and_floors_as_levels() -> None:
             },
         }
     ]
-    page = make_page(AblationGrid.model_validate(GRID), [row("recipe", 0.19), row("other <b>", 0.2)], floors)
+    rows = [row("recipe", 0.19), row("recipe", 0.16, training=90_000), row("other <b>", 0.2)]
+    page = make_page(AblationGrid.model_validate(GRID), rows, floors)
     assert "other &lt;b&gt;" in page
     assert page.count("<svg") == 2
     assert "teacher-6, 12 forwards a clip" in page
