@@ -136,7 +136,8 @@ def _words(rows: list[Row]) -> str:
         "Means and standard deviations over training seeds "
         f"({seeds[0]}{f' to {seeds[-1]}' if len(seeds) > 1 else ''} of them) of students in 6 steps, on the same "
         "held-out prompts and noise, against the guided 48-step teacher. Runs of a table spend about the same training "
-        "forwards, but for those over a budget; a backward counts as two. `gpd ablate` makes this page from `data/ablation/grid.yaml`.\n"
+        "forwards, but for those over a budget; a backward counts as two. `gpd ablate` makes this page from "
+        "`data/ablation/grid.yaml`.\n"
     )
 
 
