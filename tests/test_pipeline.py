@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.clone import edit_params, run
+from tests.plain import plain_latents
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -92,8 +93,6 @@ def test_metrics_name_the_subjects(workspace: Path) -> None:
 
 
 def test_the_student_is_a_plain_pipeline_that_samples_what_we_sample(workspace: Path) -> None:
-    from diffusers import WanPipeline
-
     from gpd import wan
     from gpd.sampler import sample, seeded_noise
     from gpd.schedule import make_grid
@@ -102,18 +101,7 @@ def test_the_student_is_a_plain_pipeline_that_samples_what_we_sample(workspace: 
     folder = workspace / "data" / "students" / "k8"
     caption = "a blue square moves up quickly over a striped background"
     noise = seeded_noise((1, 16, 5, 8, 8), seed=3, index=0)
-    pipeline = WanPipeline.from_pretrained(folder)
-    pipeline.set_progress_bar_config(disable=True)
-    theirs = pipeline(
-        caption,
-        height=64,
-        width=64,
-        num_frames=17,
-        num_inference_steps=6,
-        guidance_scale=1.0,
-        latents=noise,
-        output_type="latent",
-    ).frames
+    theirs = plain_latents(folder, caption, noise, steps=6)
     text = stack_text(wan.TextEncoder(folder).encode([caption]))
     network = wan.load_network(folder, merge_padding=True)
     ours = sample(network, noise, text, make_grid(48, 3.0).every(8))[-1]
@@ -138,6 +126,12 @@ SMOKE_GRID = {
             },
             "stages": [{"horizon": 8, "tail": 1, "share": 1.0}],
         },
+        "curve": {
+            "label": "goes through coarse's point",
+            "group": "budget",
+            "stages": [{"horizon": 8, "tail": 8, "share": 1.0}],
+            "budgets": [100],
+        },
     },
 }
 
@@ -151,7 +145,9 @@ def test_an_ablation_runs_what_is_missing_and_is_paired_with_the_pipelines_refer
     results = json.loads((workspace / "data" / "ablation" / "results.json").read_text())
     evaluation = json.loads((workspace / "data" / "evaluations" / "k8" / "evaluation.json").read_text())
     assert results["protocol"] == evaluation["protocol"]["hash"]
-    assert [(row["variant"], row["num_seeds"]) for row in results["rows"]] == [("coarse", 2), ("consistency", 2)]
+    rows = [(row["variant"], row["num_seeds"]) for row in results["rows"]]
+    assert rows == [("coarse", 2), ("consistency", 2), ("curve", 2)]
+    assert len(list((workspace / ".work" / "ablation").glob("*.json"))) == 4  # equal runs are one
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in first.items())  # finished runs are kept
     assert results["rows"][0]["metrics"]["trajectory_error"]["std"] > 0  # seeds differ
     floor = next(row for row in results["floors"] if row["label"] == "teacher-6")

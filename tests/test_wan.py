@@ -12,6 +12,7 @@ from gpd.sampler import Solver, sample, seeded_noise
 from gpd.schedule import make_grid
 from gpd.tiny.clips import draw, split_scenes
 from gpd.velocity import stack_text
+from tests.plain import plain_latents
 
 CAPTION = "a red circle moves left slowly over a plain background"
 SHAPE = (1, 16, 5, 8, 8)
@@ -33,21 +34,8 @@ def student(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_plain_diffusers_samples_what_we_sample(
     small_wan: Path, student: Path, steps: int, guidance_scale: float
 ) -> None:
-    from diffusers import WanPipeline
-
     noise = seeded_noise(SHAPE, seed=0, index=0)
-    pipeline = WanPipeline.from_pretrained(student)
-    pipeline.set_progress_bar_config(disable=True)
-    theirs = pipeline(
-        CAPTION,
-        height=64,
-        width=64,
-        num_frames=17,
-        num_inference_steps=steps,
-        guidance_scale=guidance_scale,
-        latents=noise,
-        output_type="latent",
-    ).frames
+    theirs = plain_latents(student, CAPTION, noise, steps=steps, guidance_scale=guidance_scale)
     encoder = wan.TextEncoder(small_wan)
     ours = sample(
         wan.load_network(student, merge_padding=True),

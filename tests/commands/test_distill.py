@@ -17,6 +17,7 @@ from gpd.schedule import make_grid
 from gpd.tiny.clips import draw, split_scenes
 from gpd.velocity import stack_text
 from tests.commands.conftest import working_in
+from tests.plain import plain_latents
 
 SHAPE = (1, 16, 2, 8, 8)
 TRAINING, HELD_OUT = split_scenes()
@@ -65,21 +66,8 @@ def test_the_manifest_names_the_shorter_horizons_and_their_file(student: Path) -
 
 
 def test_plain_diffusers_samples_the_stages_own_steps(student: Path) -> None:
-    from diffusers import WanPipeline
-
     noise, caption = seeded_noise(SHAPE, seed=0, index=0), HELD_OUT[0].caption
-    pipeline = WanPipeline.from_pretrained(student)
-    pipeline.set_progress_bar_config(disable=True)
-    theirs = pipeline(
-        caption,
-        height=64,
-        width=64,
-        num_frames=5,
-        num_inference_steps=2,
-        guidance_scale=1.0,
-        latents=noise,
-        output_type="latent",
-    ).frames
+    theirs = plain_latents(student, caption, noise, steps=2)
     text = stack_text(wan.TextEncoder(student).encode([caption]))
     ours = sample(wan.load_network(student, merge_padding=True), noise, text, make_grid(8, 3.0).every(4))[-1]
     assert (ours - theirs).norm() / theirs.norm() < 1e-4
