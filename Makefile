@@ -27,7 +27,7 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)" -c $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet -e '.[dev]' -c $(CONSTRAINTS)
-	$(BIN)/python -m gpd.page.offline .dvc/offline.html
+	$(BIN)/python -m gpd.pages.offline .dvc/offline.html
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc config --local plots.html_template offline.html
 	touch $@
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from flows.results import evaluated
 from gpd.artifacts import MANIFEST, load_manifest
-from gpd.clips import load_clip
+from gpd.data.clips import load_clip
 
 FRAMES_SHOWN = 5
 FRAME_HEIGHT_PX = 96

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gpd.artifacts import UserError
-from gpd.commands.registry import app as registry_app
+from gpd.registry.commands import app as registry_app
 
 app = typer.Typer(
     name="gpd",
@@ -32,7 +32,7 @@ def _params() -> Any:
 @app.command()
 def use(profile: Annotated[str, typer.Argument(help="tiny-wan, wan2.1-1.3b or wan2.1-14b")]) -> None:
     """Write params.yaml for a model."""
-    from gpd.commands import use
+    from gpd.models import use
 
     use.run(profile)
 
@@ -40,7 +40,7 @@ def use(profile: Annotated[str, typer.Argument(help="tiny-wan, wan2.1-1.3b or wa
 @app.command()
 def fetch() -> None:
     """Check the base model's weights (download them where the profile names a hub) and write their manifest."""
-    from gpd.commands import fetch
+    from gpd.models import fetch
 
     fetch.run(_params())
 
@@ -48,7 +48,7 @@ def fetch() -> None:
 @app.command()
 def prepare() -> None:
     """DVC stage: collect and check prompts and clips."""
-    from gpd.commands import prepare
+    from gpd.data import prepare
 
     prepare.run(_params())
 
@@ -58,7 +58,7 @@ def encode(
     shard: Annotated[str, typer.Option(help="i/n: only the shards of process i of n, to run several")] = "0/1",
 ) -> None:
     """DVC stage: text embeddings, clip latents and teacher roll-outs as shards."""
-    from gpd.commands import encode
+    from gpd.data import encode
 
     encode.run(_params(), shard)
 
@@ -66,7 +66,7 @@ def encode(
 @app.command()
 def reference() -> None:
     """DVC stage: the guided teacher on the base grid, which everything is measured against."""
-    from gpd.commands import reference
+    from gpd.evaluation import reference
 
     reference.run(_params())
 
@@ -74,7 +74,7 @@ def reference() -> None:
 @app.command()
 def distill(stage: Annotated[str, typer.Argument(help="a key of distill.stages, such as k1")]) -> None:
     """DVC stage: train one student."""
-    from gpd.commands import distill
+    from gpd.distillation import distill
 
     distill.run(_params(), stage)
 
@@ -82,26 +82,66 @@ def distill(stage: Annotated[str, typer.Argument(help="a key of distill.stages, 
 @app.command()
 def evaluate(
     subject: Annotated[str | None, typer.Argument(help="teacher, or a key of distill.stages")] = None,
-    clips: Annotated[Path | None, typer.Option(help="a folder of mp4s to measure, beside --reference")] = None,
-    reference: Annotated[Path | None, typer.Option(help="a folder of mp4s to measure against")] = None,
-    protocol: Annotated[str | None, typer.Option(help="vbench: the published benchmark")] = None,
-    out: Annotated[Path | None, typer.Option(help="--reference: the JSON to write; vbench: the folder")] = None,
-    checkpoint: Annotated[str | None, typer.Option(help="vbench: instead of a subject, as in `gpd generate`")] = None,
-    dimension: Annotated[list[str] | None, typer.Option(help="vbench: one of its 16; may be repeated")] = None,
-    num_prompts: Annotated[int | None, typer.Option(min=1, help="vbench: the first so many of a dimension")] = None,
-    shard: Annotated[str | None, typer.Option(help="vbench: i/n, sample as process i of n and score nothing")] = None,
-    full_info: Annotated[Path | None, typer.Option(help="vbench: its VBench_full_info.json")] = None,
-    sampling_prompts: Annotated[Path | None, typer.Option(help="vbench: extended prompts, one a line")] = None,
-    environment: Annotated[Path | None, typer.Option(help="vbench: where its packages lie; made if missing")] = None,
-    static_filter: Annotated[
-        bool | None, typer.Option(help="vbench: 25 clips for temporal_flickering, of which its filter keeps 5")
-    ] = None,
+    clips: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    protocol: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """DVC stage: measure the teacher's baselines or a student against the reference. Or any clips; or by VBench."""
-    from gpd.commands import evaluate_choice
+    """DVC stage: measure the teacher's baselines or a student against the reference."""
+    from gpd.evaluation import evaluate
 
-    given = {name: value for name, value in locals().items() if name != "evaluate_choice" and value is not None}
-    evaluate_choice.run(_params, given)
+    if protocol is not None:
+        raise UserError("evaluate --protocol: this command is called `gpd vbench` now")
+    if clips is not None:
+        raise UserError("evaluate --clips A --reference B: this command is called `gpd compare A B` now")
+    if subject is None:
+        raise UserError("evaluate: name a subject, `teacher` or a key of distill.stages")
+    evaluate.run(_params(), subject)
+
+
+@app.command()
+def compare(
+    clips: Annotated[Path, typer.Argument(help="a folder of mp4s to measure")],
+    reference: Annotated[Path, typer.Argument(help="a folder of mp4s to measure against")],
+    out: Annotated[Path, typer.Option(help="the JSON to write")] = Path("comparison.json"),
+) -> None:
+    """Measure any two folders of clips, paired where their file names are the same."""
+    from gpd.evaluation import compare
+
+    compare.run(clips, reference, out)
+
+
+@app.command()
+def vbench(
+    subject: Annotated[str | None, typer.Argument(help="teacher, or a key of distill.stages")] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="instead of a subject, as in `gpd generate`")] = None,
+    clips: Annotated[Path | None, typer.Option(help="clips made elsewhere, by VBench's names; samples none")] = None,
+    out: Annotated[Path | None, typer.Option(help="the folder to write")] = None,
+    dimension: Annotated[list[str] | None, typer.Option(help="one of its 16; may be repeated")] = None,
+    num_prompts: Annotated[int | None, typer.Option(min=1, help="the first so many of a dimension")] = None,
+    shard: Annotated[str | None, typer.Option(help="i/n: sample as process i of n and score nothing")] = None,
+    full_info: Annotated[Path | None, typer.Option(help="its VBench_full_info.json")] = None,
+    sampling_prompts: Annotated[Path | None, typer.Option(help="extended prompts, one a line")] = None,
+    environment: Annotated[Path | None, typer.Option(help="where its packages lie; made if missing")] = None,
+    static_filter: Annotated[
+        bool, typer.Option(help="25 clips for temporal_flickering, of which its filter keeps 5")
+    ] = True,
+) -> None:
+    """Sample and score by VBench, the published benchmark."""
+    from gpd.vbench import benchmark
+
+    request = benchmark.Request(
+        subject=subject,
+        checkpoint=checkpoint,
+        dimensions=list(dict.fromkeys(dimension or [])),
+        num_prompts=num_prompts,
+        shard=shard,
+        full_info=full_info,
+        clips=clips,
+        out=out,
+        environment=environment or benchmark.ENVIRONMENT,
+        static_filter=static_filter,
+        sampling_prompts=sampling_prompts,
+    )
+    benchmark.run(_params, request)
 
 
 @app.command()
@@ -111,7 +151,7 @@ def ablate(
     table: Annotated[bool, typer.Option("--table", help="run nothing, write table and page of what is there")] = False,
 ) -> None:
     """Run the declared ablation over seeds; finished runs are kept. Writes data/ablation/."""
-    from gpd.commands import ablate
+    from gpd.ablation import ablate
 
     names = [name.strip() for name in only.split(",") if name.strip()]
     ablate.run(_params(), only=names, jobs=jobs, is_table_only=table)
@@ -120,7 +160,7 @@ def ablate(
 @app.command()
 def report() -> None:
     """DVC stage: one self-contained HTML page."""
-    from gpd.commands import report
+    from gpd.report import report
 
     report.run(_params())
 
@@ -128,7 +168,7 @@ def report() -> None:
 @app.command()
 def table() -> None:
     """Print the students beside the teacher, and where the page is."""
-    from gpd.commands import report
+    from gpd.report import report
 
     report.show(_params())
 
@@ -144,7 +184,7 @@ def generate(
     seed: Annotated[int, typer.Option(min=0, help="of the noise")] = 0,
 ) -> None:
     """Make a clip with a student."""
-    from gpd.commands import generate
+    from gpd.sampling import generate
 
     generate.run(_params(), prompt=prompt, out=out, student=student, checkpoint=checkpoint, seed=seed)
 
@@ -153,7 +193,7 @@ def generate(
 def bench(context: typer.Context) -> None:
     """Measure speed and memory beside their goals."""
     if context.invoked_subcommand is None:
-        from gpd.commands import bench
+        from gpd.distillation import bench
 
         bench.run(_params())
 
@@ -161,7 +201,7 @@ def bench(context: typer.Context) -> None:
 @bench_app.command("registry")
 def bench_registry() -> None:
     """Measure the registry with 100,000 checkpoints."""
-    from gpd.commands import bench_registry
+    from gpd.registry import bench as bench_registry
 
     if not bench_registry.run():
         raise typer.Exit(1)
@@ -172,7 +212,7 @@ def tiny_train(
     out: Annotated[Path, typer.Option(help="where the finished pipeline goes")] = Path("data/tiny-wan"),
 ) -> None:
     """Train the miniature from nothing; goes on where an earlier call was stopped."""
-    from gpd.commands import tiny_train
+    from gpd.tiny import make as tiny_train
 
     tiny_train.run(out)
 
@@ -184,7 +224,7 @@ def tiny_clips(
     held_out: Annotated[bool, typer.Option("--held-out", help="of the captions kept out of training")] = False,
 ) -> None:
     """Draw procedural clips with captions."""
-    from gpd.commands import tiny_clips
+    from gpd.tiny import draw as tiny_clips
 
     tiny_clips.run(out, num, held_out)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.workspace import evaluated, workspace  # noqa: F401
+
 # No deadlines: nothing here asserts a time. In CI the same examples every run, so that a red run can be repeated;
 # elsewhere new ones, so that somebody meets what CI does not.
 settings.register_profile("gpd", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -22,7 +24,8 @@ def small_wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Wan pipeline with random weights, like the miniature but with two transformer blocks, and its manifest."""
     import torch
 
-    from gpd import artifacts, wan
+    from gpd import artifacts
+    from gpd.models import wan
     from gpd.tiny import text, train, vae
 
     torch.manual_seed(0)

@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from gpd.commands.use import profile_text
+from gpd.models.use import profile_text
 
 DOUBLING = (1, 2, 4, 8)
 

@@ -38,7 +38,7 @@ def test_the_analytics_of_dvc_are_off() -> None:
 
 def test_code_of_a_stage_is_only_what_it_needs() -> None:
     """A comment in a module that a stage does not import reruns nothing."""
-    assert "gpd/metrics/motion.py" not in code_of("distill")
-    assert "gpd/trainer.py" not in code_of("evaluate")
-    assert "gpd/wan.py" not in code_of("prepare")
+    assert "gpd/evaluation/metrics/motion.py" not in code_of("distill")
+    assert "gpd/distillation/trainer.py" not in code_of("evaluate")
+    assert "gpd/models/wan.py" not in code_of("prepare")
     assert not any(file.startswith("gpd/registry") for name in SECTIONS for file in code_of(name))

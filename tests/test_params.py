@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from gpd.artifacts import UserError
-from gpd.commands.use import PROFILES, profile_text
+from gpd.models.use import PROFILES, profile_text
 from gpd.params import load_params
 from tests.curricula import doubling_profile
 

@@ -73,7 +73,8 @@ def test_params_make_stale_what_reads_them(workspace: Path, edit: Edit, expected
 
 
 @pytest.mark.parametrize(
-    ("file", "is_stale"), [("gpd/trainer.py", True), ("gpd/metrics/motion.py", False), ("gpd/cli.py", False)]
+    ("file", "is_stale"),
+    [("gpd/distillation/trainer.py", True), ("gpd/evaluation/metrics/motion.py", False), ("gpd/cli.py", False)],
 )
 def test_code_makes_stale_what_imports_it(workspace: Path, file: str, is_stale: bool) -> None:
     path = workspace / file
@@ -93,10 +94,10 @@ def test_metrics_name_the_subjects(workspace: Path) -> None:
 
 
 def test_the_student_is_a_plain_pipeline_that_samples_what_we_sample(workspace: Path) -> None:
-    from gpd import wan
-    from gpd.sampler import sample, seeded_noise
-    from gpd.schedule import make_grid
-    from gpd.velocity import stack_text
+    from gpd.core.sampler import sample, seeded_noise
+    from gpd.core.schedule import make_grid
+    from gpd.core.velocity import stack_text
+    from gpd.models import wan
 
     folder = workspace / "data" / "students" / "k8"
     caption = "a blue square moves up quickly over a striped background"

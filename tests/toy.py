@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from gpd.velocity import per_sample
-from gpd.wan import StepEmbedding
+from gpd.core.velocity import per_sample
+from gpd.models.wan import StepEmbedding
 
 
 class GaussianField(nn.Module):

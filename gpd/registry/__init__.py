@@ -8,10 +8,11 @@ with open_registry() as session:
 """
 
 from gpd.registry.best import Best, Measured, best, find_protocol
+from gpd.registry.checkpoints import find_checkpoint
 from gpd.registry.describe import Comparison, Listed, Shown, compare, list_checkpoints, scores, show
 from gpd.registry.engine import make_engine, must_exist, open_registry, reading, registry_url, shown, writing
 from gpd.registry.exchange import export_lines, import_lines
-from gpd.registry.finding import FoundCheckpoint, current_aliases, find_artifact, find_checkpoint, locate
+from gpd.registry.finding import FoundCheckpoint, current_aliases, find_artifact, locate
 from gpd.registry.lineage import Lineage, lineage
 from gpd.registry.page import render_page
 from gpd.registry.people import history, promote, remark, resolve, withdraw

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from gpd import wan
-from gpd.checkpoint import TrainState
+from gpd.distillation.train_state import TrainState
+from gpd.models import wan
 from gpd.tiny import text as tiny_text
 from gpd.tiny import vae as tiny_vae
 from gpd.tiny.clips import Scene, draw, split_scenes

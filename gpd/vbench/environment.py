@@ -49,7 +49,7 @@ def open_environment(folder: Path, dimensions: list[str], static_filter: bool) -
 def _make(folder: Path, is_all_needed: bool) -> None:
     if not _is_made_of(folder, REQUIREMENTS):
         print(f"vbench: making its environment in {folder} (once)", file=sys.stderr, flush=True)
-        artifacts.write_text(folder / OURS, "made by gpd evaluate --protocol vbench\n")
+        artifacts.write_text(folder / OURS, "made by gpd vbench\n")
         _call([sys.executable, "-m", "venv", str(folder)])
         _install(folder / "bin" / "python", TORCH)
         _install_pinned(folder, REQUIREMENTS)

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from flows import serve, settings
-from gpd.checkpoint import MARKER
+from gpd.distillation.train_state import MARKER
 from tests.clone import commit, environment, run
 
 TWO_GPUS = "0,1"

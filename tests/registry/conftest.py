@@ -11,7 +11,7 @@ import yaml
 from sqlmodel import Session
 
 from gpd.artifacts import hash_json, reference, write_json, write_manifest
-from gpd.commands.use import profile_text
+from gpd.models.use import profile_text
 from gpd.registry import create_or_check, make_engine, open_registry, registry_url, sync, writing
 from gpd.registry.tables import MODELS, table_of
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gpd.artifacts import reference, write_manifest
-from gpd.clips import write_mp4
+from gpd.data.clips import write_mp4
 from gpd.registry import find_artifact, graph, open_registry, promote, remark, render_page, sync
 from tests.browser import dump_dom
 from tests.registry.conftest import content_of, make_evaluation, make_folder, make_student, subject_of

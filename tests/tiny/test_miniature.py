@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gpd import artifacts, wan
-from gpd.sampler import sample, seeded_noise
-from gpd.schedule import make_grid
+from gpd import artifacts
+from gpd.core.sampler import sample, seeded_noise
+from gpd.core.schedule import make_grid
+from gpd.core.velocity import stack_text
+from gpd.models import wan
 from gpd.tiny.clips import draw, split_scenes
 from gpd.tiny.oracle import agreement
-from gpd.velocity import stack_text
 
 FOLDER = Path(__file__).parents[2] / "data" / "tiny-wan"
 GOALS = {"colour": 0.95, "direction": 0.90, "background": 0.90, "shape": 0.75}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from gpd import wan
+from gpd.models import wan
 from gpd.tiny import train
 from gpd.tiny import vae as tiny_vae
 from gpd.tiny.clips import draw, split_scenes

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpd.clips import write_mp4
+from gpd.data.clips import write_mp4
 from gpd.tiny.clips import all_scenes, draw
 from gpd.vbench import environment
 from gpd.vbench.suite import clip_file

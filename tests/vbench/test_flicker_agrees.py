@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpd.clips import load_whole_clip
-from gpd.metrics.flicker import flicker
-from gpd.metrics.flicker_as_vbench import flicker_as_vbench
+from gpd.data.clips import load_whole_clip
+from gpd.evaluation.metrics.flicker import flicker
+from gpd.vbench.flicker import flicker_as_vbench
 from tests.vbench.flicker_clips import ENVIRONMENT, SCORES, ask_vbench, make_clips
 
 

@@ -1,0 +1,1 @@
+"""Many pipelines side by side."""

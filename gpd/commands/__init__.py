@@ -1,1 +1,0 @@
-"""One module a command of `gpd`; where the rooms are joined."""

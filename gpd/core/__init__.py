@@ -1,0 +1,1 @@
+"""Tensors and nothing else: noise levels, velocities, samplers."""

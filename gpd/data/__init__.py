@@ -1,0 +1,1 @@
+"""Prompts and clips in, embeddings and latents out."""

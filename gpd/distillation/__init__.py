@@ -1,0 +1,1 @@
+"""One stage: a student from the one before it and the guided teacher."""

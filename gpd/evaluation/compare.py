@@ -1,0 +1,198 @@
+"""`gpd compare A B`: any two folders of mp4s, measured as they lie there.
+
+Clips are paired by file name where both folders hold the same names; else only what needs no pairs is measured. One
+clip is in memory at a time, or all seeds of one prompt.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpd import artifacts
+from gpd.artifacts import UserError
+from gpd.data.clips import BrokenClipError, WholeClip, load_whole_clip
+from gpd.evaluation.folders import Pairing, group_seeds, pair_up
+from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.metrics.diversity import pixel_diversity
+from gpd.evaluation.metrics.frechet import num_samples_needed
+from gpd.evaluation.metrics.measures import (
+    FRECHET,
+    PAIRED,
+    RATIOS,
+    Measures,
+    join,
+    measure_frame_pairs,
+    measure_frames,
+    score,
+    score_unpaired,
+)
+from gpd.evaluation.metrics.score import Score
+from gpd.progress import Advance, progress_bar
+
+MIN_SIDE_PX = 16  # below it the optical flow has no scale to work on
+ELSEWHERE = ("_clips", "agreement_")  # metrics whose question two folders do not answer
+
+
+@dataclass(frozen=True)
+class Folder:
+    """All that is kept of a folder's clips: measures by row, and the diversity of each prompt with several seeds."""
+
+    measures: Measures
+    diversity: list[float]
+
+    @property
+    def num_clips(self) -> int:
+        """Rows."""
+        return len(self.measures["flicker"])
+
+
+def run(clips: Path, reference: Path, out: Path) -> None:
+    """Prints the table and writes `out`.
+
+    Raises:
+        UserError: a folder is empty, a clip is broken, or clips that are set against each other differ in length, size
+            or rate.
+    """
+    if out.suffix != ".json":
+        raise UserError(f"--out={out}: the file must end in .json")
+    pairing = pair_up(clips, reference)
+    report = {"format": 1, "clips": str(clips), "reference": str(reference), **compare(pairing)}
+    print_table(report)
+    artifacts.write_json(out, report)
+    print(f"-> {out}")
+
+
+def compare(pairing: Pairing) -> dict[str, Any]:
+    """Metrics of the first folder's clips against the second's, and why the others are absent."""
+    partners = dict(zip(pairing.clips, pairing.reference, strict=True)) if pairing.is_paired else {}
+    first = pairing.clips[0]
+    standard = None if pairing.is_paired else (first, shape_of(load_clip(first)))
+    num_clips = len(pairing.clips)
+    with progress_bar("evaluate", num_clips + len(pairing.reference)) as advance:
+        folder = _measure(pairing.clips, partners, standard, advance)
+        others = _measure(pairing.reference, {}, standard, lambda done, words: advance(num_clips + done, words))
+    scores = (
+        score(folder.measures, np.zeros(folder.num_clips), others.measures, None)
+        if pairing.is_paired
+        else score_unpaired(folder.measures, others.measures)
+    )
+    if folder.diversity and others.diversity and np.mean(others.diversity) > 0:
+        ratio = float(np.mean(folder.diversity) / np.mean(others.diversity))
+        scores["diversity_ratio"] = Score(ratio, folder.num_clips, None)
+    return {
+        "is_paired": pairing.is_paired,
+        "num_clips": folder.num_clips,
+        "num_reference_clips": others.num_clips,
+        "num_shared_names": pairing.num_shared,
+        "metrics": {
+            name: {**asdict(scores[name]), "direction": metric.direction, "cost": metric.cost}
+            for name, metric in CATALOGUE.items()
+            if name in scores
+        },
+        "absent": {
+            name: why_absent(name, folder, others)
+            for name in CATALOGUE
+            if name not in scores and not any(part in name for part in ELSEWHERE)
+        },
+    }
+
+
+def why_absent(name: str, folder: Folder, others: Folder) -> str:
+    """What a metric needs that the folders do not have."""
+    if name in ("trajectory_error", "frechet_latent"):
+        return "needs latents, which an mp4 does not hold"
+    if name in PAIRED:
+        return "needs pairs: the same file names in both folders"
+    if name in FRECHET:
+        needed = num_samples_needed(folder.measures[FRECHET[name]].shape[1])
+        return f"needs {needed} clips on each side, found {folder.num_clips} and {others.num_clips}"
+    if name == "diversity_ratio":
+        return "needs 2 seeds of a prompt on each side, called NAME-0.mp4, NAME-1.mp4, that differ in the reference"
+    measured, floor = RATIOS[name]
+    return f"the reference's {measured} is {others.measures[measured].mean():.3g}, needs more than {floor:g}"
+
+
+def load_clip(path: Path) -> WholeClip:
+    """A clip that can be measured.
+
+    Raises:
+        UserError: it is broken, has fewer than two frames, or is smaller than the optical flow can use.
+    """
+    try:
+        clip = load_whole_clip(path)
+    except BrokenClipError as error:
+        raise UserError(f"{path}: {error}") from None
+    height, width = clip.frames.shape[1:3]
+    if min(height, width) < MIN_SIDE_PX:
+        raise UserError(f"{path}: {width} x {height} px, needs at least {MIN_SIDE_PX} px a side")
+    return clip
+
+
+def shape_of(clip: WholeClip) -> dict[str, float]:
+    """What two clips must share to be set against each other."""
+    num_frames, height, width, _ = clip.frames.shape
+    return {"frames": num_frames, "width": width, "height": height, "frames a second": clip.frames_per_second}
+
+
+def check_alike(path: Path, clip: WholeClip, other_path: Path, other: dict[str, float]) -> None:
+    """Flow is in pixels a frame, spectra in cycles a sample: clips of other size, length or rate give other figures.
+
+    Raises:
+        UserError: naming both files and the first difference.
+    """
+    for name, value in shape_of(clip).items():
+        if value != other[name]:
+            raise UserError(f"{path}: {name} {value:g}, but {other_path} has {other[name]:g}")
+
+
+def _measure(
+    paths: list[Path], partners: dict[Path, Path], standard: tuple[Path, dict[str, float]] | None, advance: Advance
+) -> Folder:
+    """Measures a folder.
+
+    Args:
+        partners: the other folder's clip by the clip that is set beside it; empty without pairs.
+        standard: whose shape every clip must have; None: only the seeds of one prompt must be alike.
+    """
+    rows: dict[Path, Measures] = {}
+    diversity = []
+    for group in group_seeds(paths):
+        clips = [load_clip(path) for path in group]
+        alike = standard or (group[0], shape_of(clips[0]))
+        for path, clip in zip(group, clips, strict=True):
+            check_alike(path, clip, *alike)
+            rows[path] = measure_frames(clip.frames[None]) | _beside(path, clip, partners.get(path))
+            advance(len(rows), "clips")
+        if len(clips) > 1:
+            diversity.append(pixel_diversity([clip.frames for clip in clips]))
+    return Folder(join([rows[path] for path in paths]), diversity)
+
+
+def _beside(path: Path, clip: WholeClip, partner: Path | None) -> Measures:
+    if partner is None:
+        return {}
+    other = load_clip(partner)
+    check_alike(path, clip, partner, shape_of(other))
+    return measure_frame_pairs(clip.frames[None], other.frames[None])
+
+
+def print_table(report: dict[str, Any]) -> None:
+    """The figures with what they cost, and what is absent and why."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    way = {"lower": "lower is better", "higher": "higher is better", "one": "1 is alike"}
+    grid = Table(title=f"{report['clips']} against {report['reference']}", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("", "figure", "", "cost"):
+        grid.add_column(column, justify="right" if column == "figure" else "left", no_wrap=True)
+    for name, found in report["metrics"].items():
+        metric = CATALOGUE[name]
+        grid.add_row(metric.label, f"{found['value']:.{metric.decimals}f}", way[metric.direction], metric.cost)
+    Console(width=max(110, Console().width)).print(grid)
+    pairs = "paired by name" if report["is_paired"] else f"not paired, {report['num_shared_names']} names in common"
+    print(f"{report['num_clips']} and {report['num_reference_clips']} clips, {pairs}")
+    for name, reason in report["absent"].items():
+        print(f"no {CATALOGUE[name].label}: {reason}")

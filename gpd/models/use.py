@@ -1,0 +1,43 @@
+"""`gpd use PROFILE`: writes the params.yaml of a model."""
+
+from importlib import resources
+from pathlib import Path
+
+from gpd.artifacts import UserError, write_text
+from gpd.params import PARAMS_FILE, load_params
+
+PROFILES = ("tiny-wan", "wan2.1-1.3b", "wan2.1-14b")
+
+NEEDS_WEIGHTS = """The weights of this model belong in this folder, in diffusers format:
+model_index.json, scheduler/, text_encoder/, tokenizer/, transformer/, vae/.
+
+`gpd fetch` downloads them: {repository} at revision {revision}.
+Or copy a local folder of that model here and run `gpd fetch`, which then only writes manifest.json.
+"""
+
+
+def run(profile: str) -> None:
+    """Writes params.yaml; the one that was there is kept as params.yaml.old if it is of no profile.
+
+    Raises:
+        UserError: there is no such profile.
+    """
+    if profile not in PROFILES:
+        raise UserError(f"use: profile={profile!r} is not one of {', '.join(PROFILES)}")
+    if PARAMS_FILE.exists() and PARAMS_FILE.read_text(encoding="utf-8") not in map(profile_text, PROFILES):
+        PARAMS_FILE.replace(PARAMS_FILE.with_suffix(".yaml.old"))
+        print(f"use: your {PARAMS_FILE} is kept as {PARAMS_FILE}.old")
+    write_text(PARAMS_FILE, profile_text(profile))
+    params = load_params()
+    print(f"use: {PARAMS_FILE} is now the profile {profile}")
+    folder = Path(params.model.path)
+    if params.model.hub and not (folder / "model_index.json").exists():
+        hub = params.model.hub
+        # DVC wants to see its dependencies: the folder exists from now on, and says what it waits for
+        write_text(folder / "README.md", NEEDS_WEIGHTS.format(repository=hub.repository, revision=hub.revision))
+        print(f"use: {folder} waits for weights; run `gpd fetch` ({hub.repository} at {hub.revision})")
+
+
+def profile_text(profile: str) -> str:
+    """The params.yaml that comes with gpd for a profile."""
+    return (resources.files("gpd.models") / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What the pipeline has left behind, on one page."""

@@ -1,0 +1,1 @@
+"""Clips as latents: what is sampled, how, and where it lies."""

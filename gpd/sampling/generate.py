@@ -1,0 +1,79 @@
+"""`gpd generate`: one clip from a prompt."""
+
+from pathlib import Path
+
+from gpd import artifacts
+from gpd.artifacts import UserError
+from gpd.core.sampler import seeded_noise
+from gpd.data.clips import write_mp4
+from gpd.models import wan
+from gpd.params import Params, student_path
+from gpd.progress import progress_bar
+from gpd.sampling.subject import Subject
+from gpd.sampling.subjects import load_student, load_teacher
+
+
+def run(params: Params, *, prompt: str, out: Path, student: str | None, checkpoint: str | None, seed: int) -> None:
+    """Writes an mp4 of `prompt`.
+
+    Args:
+        student: a stage's student, such as "k8".
+        checkpoint: instead of `student`, a folder with a student's or the base model's manifest, or what the registry
+            understands: an alias, `best:6`, an abbreviated hash. With neither, the student of the last stage is taken.
+        seed: of the noise.
+
+    Raises:
+        UserError: there is no such student, the prompt is empty, or `out` is no mp4.
+    """
+    if not prompt.strip():
+        raise UserError("--prompt is empty")
+    if out.suffix != ".mp4":
+        raise UserError(f"--out={out}: the file must end in .mp4")
+    folder = choose_folder(params, student, checkpoint)
+    subject = load_subject(params, folder, prompt_encoder := wan.TextEncoder(Path(params.model.path)))
+    codec = wan.ClipCodec(Path(params.model.path), subject.device)
+    model = params.model
+    noise = seeded_noise(codec.latent_shape(model.num_frames, model.height, model.width), seed=seed, index=0)
+    with progress_bar(f"generate {subject.name}", subject.grid.num_steps) as advance:
+        text = prompt_encoder.encode([prompt])
+        trajectory = subject.walk([noise], text, lambda done: advance(done, "steps"))
+    write_mp4(out, codec.decode(trajectory[-1])[0], params.encode.frames_per_second)
+    print(f"generate: {subject.name}, {subject.forwards} forwards, seed {seed} -> {out}")
+
+
+def choose_folder(params: Params, student: str | None, checkpoint: str | None) -> Path:
+    """Where the checkpoint lies that the user names."""
+    if student is not None and checkpoint is not None:
+        raise UserError(f"--student={student} and --checkpoint={checkpoint}: give one of them")
+    if checkpoint is not None:
+        folder = Path(checkpoint)
+        return folder if (folder / artifacts.MANIFEST).is_file() else find_in_registry(checkpoint)
+    name = student or list(params.distill.stages)[-1]
+    if name not in params.distill.stages:
+        raise UserError(
+            f"--student={name}: distill.stages has no such stage; it has {', '.join(params.distill.stages)}"
+        )
+    return Path(student_path(name))
+
+
+def find_in_registry(spec: str) -> Path:
+    """The folder of the checkpoint that the registry finds for `spec`."""
+    from gpd.registry import find_checkpoint, open_registry
+
+    try:
+        with open_registry(None) as session:
+            return find_checkpoint(spec, session=session).path
+    except UserError as error:
+        raise UserError(f"--checkpoint={spec}: no such folder, and {error}") from None
+
+
+def load_subject(params: Params, folder: Path, encoder: wan.TextEncoder) -> Subject:
+    """A student as it was trained to be sampled; the base model with all its steps and guidance."""
+    negative = encoder.encode([params.model.negative_prompt])[0]
+    if artifacts.load_manifest(folder)["kind"] != "base":
+        return load_student(params, folder, negative)
+    if folder.resolve() != Path(params.model.path).resolve():
+        raise UserError(
+            f"--checkpoint={folder}: a base model, but not that of params.yaml (model.path={params.model.path})"
+        )
+    return load_teacher(params, negative)

@@ -1,0 +1,121 @@
+"""A subject of evaluation: a network with the way it is sampled."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpd.core.sampler import Solver, euler, sample, seeded_noise
+from gpd.core.schedule import Grid, make_grid
+from gpd.core.velocity import Network, stack_text
+from gpd.models import wan
+from gpd.sampling.reference_set import Sample
+
+SolverName = Literal["euler", "unipc", "dpm++"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is sampled, and how.
+
+    Attributes:
+        solver: "euler", or of order 2: "unipc" (as Wan's own repository samples) or "dpm++".
+        negative: [L, D]; used when guidance_scale is not 1.
+    """
+
+    name: str
+    network: Network
+    grid: Grid
+    shift: float
+    solver: SolverName
+    guidance_scale: float
+    negative: Tensor
+    device: str
+
+    @property
+    def forwards_per_step(self) -> int:
+        """Guidance takes two."""
+        return 1 if self.guidance_scale == 1.0 else 2
+
+    @property
+    def forwards(self) -> int:
+        """Network evaluations a sample."""
+        return self.grid.num_steps * self.forwards_per_step
+
+    def walk(
+        self, noise: list[Tensor], texts: list[Tensor], on_step: Callable[[int], None] = lambda _: None
+    ) -> list[Tensor]:
+        """Trajectory of a batch: at each of the grid's points latents [B, C, F, H, W], float32 on the CPU.
+
+        Args:
+            noise: B of [C, F, H, W].
+            texts: B embeddings [L_i, D].
+            on_step: called with the number of steps done.
+        """
+        trajectory = sample(
+            self.network,
+            torch.stack(noise).to(self.device),
+            stack_text(texts).to(self.device),
+            self.grid,
+            negative=self.negative[None].to(self.device),
+            guidance_scale=self.guidance_scale,
+            solver=self._fresh_solver(),
+            on_step=on_step,
+        )
+        return [latents.float().cpu() for latents in trajectory]
+
+    def _fresh_solver(self) -> Solver:
+        """Solvers of a higher order keep history: one for each batch."""
+        if self.solver == "euler":
+            return euler
+        make = {"unipc": wan.unipc_solver, "dpm++": wan.dpm_solver}[self.solver]
+        return make(self.grid.num_steps, self.shift)
+
+
+def student_grid(grid_steps: int, horizon: int, shift: float) -> Grid:
+    """Every horizon-th point of the base grid; the last step is shorter where the horizon does not divide it."""
+    base = make_grid(grid_steps, shift)
+    starts = list(range(0, grid_steps, horizon))
+    return Grid(base.sigmas[[*starts, grid_steps]], base.timesteps[starts])
+
+
+def sample_batch(
+    subject: Subject,
+    samples: list[Sample],
+    texts: dict[str, np.ndarray],
+    shape: tuple[int, ...],
+    on_step: Callable[[int], None] = lambda _: None,
+) -> list[Tensor]:
+    """The trajectory of a batch of samples. Noise depends on the sample's seed and index: the same for every subject.
+
+    Args:
+        texts: embeddings [L, D] by prompt id.
+        shape: [C, F, H, W] of a latent.
+    """
+    noise = [seeded_noise(shape, seed=sample.seed, index=sample.index) for sample in samples]
+    return subject.walk(noise, [torch.from_numpy(texts[sample.id]).float() for sample in samples], on_step)
+
+
+def sample_ends(
+    subject: Subject,
+    samples: list[Sample],
+    texts: dict[str, np.ndarray],
+    shape: tuple[int, ...],
+    batch: int,
+    on_done: Callable[[int], None],
+) -> np.ndarray:
+    """Final latents [N, C, F, H, W]; `on_done` is called with the number of samples done."""
+    ends = []
+    for start in range(0, len(samples), batch):
+        rows = samples[start : start + batch]
+        ends.append(sample_batch(subject, rows, texts, shape)[-1].numpy())
+        on_done(start + len(rows))
+    return np.concatenate(ends)
+
+
+def pick_device() -> str:
+    """The first GPU, where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"

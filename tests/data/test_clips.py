@@ -1,0 +1,222 @@
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpd.data.clips import BrokenClipError, choose_frames, cover, load_clip, write_mp4
+
+
+def grey_clip(levels: list[int], height: int = 32, width: int = 48) -> np.ndarray:
+    """A clip whose frames are grey all over, so that each can be told by its level."""
+    return np.stack([np.full((height, width, 3), level, np.uint8) for level in levels])
+
+
+def levels_of(frames: np.ndarray) -> list[int]:
+    return [int(np.median(frame)) for frame in frames]
+
+
+def write_with(path: Path, container: str, frames: np.ndarray, times: list[float], aspect: str | None = None) -> None:
+    """A clip with time stamps of its own, in milliseconds."""
+    with av.open(path, "w", format=container) as output:
+        stream = output.add_stream("libx264", 25, {"crf": "1", "threads": "1"})
+        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = Fraction(aspect)
+        for pixels, time in zip(frames, times, strict=True):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+
+
+def test_choose_frames_takes_the_middle_at_the_clips_own_rate() -> None:
+    times = np.arange(20) / 10
+    assert choose_frames(times, frames_per_second=10, num_frames=5) == [7, 8, 9, 10, 11]
+    assert choose_frames(times, frames_per_second=10, num_frames=20) == list(range(20))
+
+
+def test_choose_frames_at_half_and_double_rate() -> None:
+    times = np.arange(20) / 10
+    assert choose_frames(times, frames_per_second=5, num_frames=5) == [4, 6, 8, 10, 12]
+    # between two frames the earlier one
+    assert choose_frames(times, frames_per_second=20, num_frames=40) == [i // 2 for i in range(40)]
+
+
+def test_choose_frames_ignores_where_the_time_stamps_start() -> None:
+    times = np.arange(30) / 30
+    shifted = choose_frames(times + 3.7, frames_per_second=16, num_frames=9)
+    assert shifted == choose_frames(times, frames_per_second=16, num_frames=9)
+
+
+def test_choose_frames_of_a_clip_exactly_long_enough() -> None:
+    assert choose_frames(np.arange(17) / 16, frames_per_second=16, num_frames=17) == list(range(17))
+    with pytest.raises(BrokenClipError, match="too short: has 16 frames at 16 fps, needs 17"):
+        choose_frames(np.arange(16) / 16, frames_per_second=16, num_frames=17)
+
+
+@given(
+    steps=st.lists(st.floats(0.005, 0.2), min_size=2, max_size=60),
+    rate=st.floats(1.0, 60.0),
+    num_frames=st.integers(1, 20),
+)
+def test_chosen_frames_are_nearest_in_time_and_in_order(steps: list[float], rate: float, num_frames: int) -> None:
+    times = np.cumsum(steps)
+    try:
+        chosen = choose_frames(times, frames_per_second=rate, num_frames=num_frames)
+    except BrokenClipError:
+        assert (times[-1] + np.median(steps[1:]) - times[0]) * rate < num_frames + 1
+        return
+    assert len(chosen) == num_frames
+    assert chosen == sorted(chosen)
+    # ticks are evenly spaced, so two chosen frames lie as far apart as their ticks, up to half a gap at either end
+    gap = times[chosen[-1]] - times[chosen[0]]
+    assert abs(gap - (num_frames - 1) / rate) <= max(steps) + 1e-3
+
+
+@pytest.mark.parametrize("times", [[0.0, 0.1, 0.1], [0.2, 0.1]])
+def test_choose_frames_refuses_time_stamps_that_stand_still_or_fall(times: list[float]) -> None:
+    with pytest.raises(BrokenClipError, match="do not rise"):
+        choose_frames(np.array(times), frames_per_second=10, num_frames=1)
+
+
+def test_choose_frames_refuses_an_empty_clip() -> None:
+    with pytest.raises(BrokenClipError, match="no frame"):
+        choose_frames(np.array([]), frames_per_second=10, num_frames=1)
+
+
+@given(*[st.integers(1, 2000)] * 4)
+def test_cover_is_the_smallest_size_of_those_proportions(height: int, width: int, box_h: int, box_w: int) -> None:
+    scaled = cover(height, width, box_h, box_w)
+    assert scaled[0] >= box_h
+    assert scaled[1] >= box_w
+    assert scaled[0] == box_h or scaled[1] == box_w
+
+
+def test_cover_by_hand() -> None:
+    assert cover(272, 640, 64, 64) == (64, 151)
+    assert cover(640, 272, 64, 64) == (151, 64)
+
+
+def test_a_written_clip_reads_back_with_its_frames_in_order(tmp_path: Path) -> None:
+    levels = [20 + 10 * i for i in range(17)]
+    write_mp4(tmp_path / "a.mp4", grey_clip(levels), 16)
+    frames = load_clip(tmp_path / "a.mp4", frames_per_second=16, num_frames=17, height=32, width=48)
+    assert frames.shape == (17, 32, 48, 3)
+    assert frames.dtype == np.uint8
+    assert np.abs(np.array(levels_of(frames)) - levels).max() <= 1
+
+
+def test_colours_survive_writing_and_reading(tmp_path: Path) -> None:
+    for colour in [(200, 30, 40), (20, 180, 60), (30, 60, 220), (240, 230, 40)]:
+        frames = np.full((5, 32, 32, 3), colour, np.uint8)
+        write_mp4(tmp_path / "a.mp4", frames, 16)
+        read = load_clip(tmp_path / "a.mp4", frames_per_second=16, num_frames=5, height=32, width=32)
+        assert np.abs(read.astype(int) - frames).max() <= 3
+
+
+def test_a_written_clip_is_what_browsers_play(tmp_path: Path) -> None:
+    write_mp4(tmp_path / "a.mp4", grey_clip([0, 100, 200]), 16)
+    with av.open(tmp_path / "a.mp4") as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert stream.average_rate == 16
+        assert stream.frames == 3
+    data = (tmp_path / "a.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # plays before it is all there
+
+
+def test_writing_twice_gives_the_same_bytes_and_leaves_nothing_else(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8)
+    write_mp4(tmp_path / "a.mp4", noise, 16)
+    write_mp4(tmp_path / "b.mp4", noise, 16)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
+
+
+def test_a_failed_write_leaves_the_old_clip(tmp_path: Path) -> None:
+    write_mp4(tmp_path / "a.mp4", grey_clip([0, 100, 200]), 16)
+    before = (tmp_path / "a.mp4").read_bytes()
+    with pytest.raises(av.FFmpegError):
+        write_mp4(tmp_path / "a.mp4", grey_clip([0, 100], height=31), 16)  # odd: not possible in yuv420p
+    assert (tmp_path / "a.mp4").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_a_wide_clip_is_cropped_around_its_centre(tmp_path: Path) -> None:
+    frames = grey_clip([40] * 5, height=32, width=96)
+    frames[:, :, 32:64] = 200
+    write_mp4(tmp_path / "a.mp4", frames, 10)
+    read = load_clip(tmp_path / "a.mp4", frames_per_second=10, num_frames=5, height=32, width=32)
+    assert np.median(read[:, :, 4:28]) == pytest.approx(200, abs=2)
+    assert read[:, :, 4:28].min() > 180
+
+
+def test_a_rate_that_varies_is_resampled_by_time(tmp_path: Path) -> None:
+    # ten frames a second at first, then a frame a second: the late ones are shown ten times as long
+    times = [0.1 * i for i in range(10)] + [1.0 + i for i in range(3)]
+    levels = [20] * 10 + [80, 140, 200]
+    write_with(tmp_path / "a.mkv", "matroska", grey_clip(levels), times)
+    read = load_clip(tmp_path / "a.mkv", frames_per_second=2, num_frames=6, height=32, width=48)
+    # ticks at 0, .5, 1, .., 3 s; of 1.0 and 2.0 s the earlier is as near to 1.5 s
+    assert levels_of(read) == pytest.approx([20, 20, 80, 80, 140, 140], abs=2)
+
+
+def test_oblong_pixels_are_made_square(tmp_path: Path) -> None:
+    frames = grey_clip([40] * 3, height=32, width=32)
+    frames[:, :, 8:24] = 200  # shown twice as wide: the middle 32 of 64
+    write_with(tmp_path / "a.mp4", "mp4", frames, [0.0, 0.1, 0.2], aspect="2/1")
+    read = load_clip(tmp_path / "a.mp4", frames_per_second=10, num_frames=3, height=32, width=32)
+    assert read[:, :, 4:28].min() > 180
+
+
+def test_a_clip_filmed_sideways_is_turned_upright(tmp_path: Path) -> None:
+    frames = grey_clip([40] * 3, height=32, width=64)
+    frames[:, :, :32] = 200  # left half is light
+    write_mp4(tmp_path / "a.mp4", frames, 10)
+    data = bytearray((tmp_path / "a.mp4").read_bytes())
+    matrix = data.index(b"tkhd") + 44
+    clockwise = [0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30]
+    data[matrix : matrix + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in clockwise)
+    (tmp_path / "a.mp4").write_bytes(data)
+    read = load_clip(tmp_path / "a.mp4", frames_per_second=10, num_frames=3, height=64, width=32)
+    assert read.shape == (3, 64, 32, 3)
+    assert read[:, :28].min() > 180  # a clockwise quarter turn brings the left side up
+    assert read[:, 36:].max() < 60
+
+
+def test_webm_is_read(tmp_path: Path) -> None:
+    with av.open(tmp_path / "a.webm", "w", format="webm") as output:
+        stream = output.add_stream("libvpx-vp9", 16, {"crf": "10"})
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        for pixels in grey_clip([50, 100, 150, 200, 250]):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        output.mux(stream.encode())
+    read = load_clip(tmp_path / "a.webm", frames_per_second=16, num_frames=5, height=32, width=48)
+    assert levels_of(read) == pytest.approx([50, 100, 150, 200, 250], abs=4)
+
+
+def test_broken_files_say_why(tmp_path: Path) -> None:
+    write_mp4(tmp_path / "whole.mp4", grey_clip(list(range(0, 170, 10))), 16)
+    data = (tmp_path / "whole.mp4").read_bytes()
+    texts = {"words.mp4": b"not a clip at all\n" * 50, "empty.mp4": b"", "cut.mp4": data[:-200]}
+    texts["playlist.mp4"] = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nwhole.mp4\n#EXT-X-ENDLIST\n"
+    for name, content in texts.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(BrokenClipError, match="cannot be decoded"):
+            load_clip(tmp_path / name, frames_per_second=16, num_frames=9, height=32, width=32)
+
+
+def test_a_clip_without_pictures_is_broken(tmp_path: Path) -> None:
+    with av.open(tmp_path / "sound.mp4", "w", format="mp4") as output:
+        stream = output.add_stream("aac", 16000, layout="mono")
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        samples.sample_rate = 16000
+        output.mux(stream.encode(samples))
+        output.mux(stream.encode())
+    with pytest.raises(BrokenClipError, match="holds no video"):
+        load_clip(tmp_path / "sound.mp4", frames_per_second=16, num_frames=1, height=32, width=32)

@@ -1,0 +1,103 @@
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from gpd import artifacts
+from gpd.core.sampler import sample, seeded_noise
+from gpd.core.schedule import make_grid
+from gpd.core.velocity import stack_text
+from gpd.data import encode, prepare
+from gpd.data.clips import write_mp4
+from gpd.distillation import distill
+from gpd.models import wan
+from gpd.models.use import profile_text
+from gpd.params import Params
+from gpd.tiny.clips import draw, split_scenes
+from tests.plain import plain_latents
+from tests.workspace import working_in
+
+SHAPE = (1, 16, 2, 8, 8)
+TRAINING, HELD_OUT = split_scenes()
+
+
+def params_of(base: Path) -> Params:
+    """The miniature's profile on a grid of 8: a student of 2 steps that learns 4 and 8 steps beside."""
+    raw: dict[str, Any] = yaml.safe_load(profile_text("tiny-wan"))
+    raw["model"] |= {"path": str(base), "grid_steps": 8, "num_frames": 5}
+    raw["prepare"] |= {"source": "source", "num_evaluation_prompts": 1}
+    raw["distill"] |= {"final_steps": 2, "horizons": [1, 2], "pool_slots": 4, "probe": {"num_states": 2}}
+    stage = {"horizon": 4, "tail": 4, "previous": str(base), "iterations": 6, "batch": 4, "learning_rate": 1e-3}
+    raw["distill"]["stages"] = {"k4": stage}
+    raw["evaluate"] |= {"baselines": {}, "subjects": {"k4": {"checkpoint": "data/students/k4"}}}
+    return Params.model_validate(raw)
+
+
+def write_source() -> None:
+    """Two prompts, two clips, one held-out prompt."""
+    scenes = TRAINING[:2]
+    artifacts.write_text(Path("source/prompts.txt"), "\n".join(scene.caption for scene in scenes))
+    artifacts.write_text(Path("source/evaluation.txt"), HELD_OUT[0].caption)
+    rows = [{"file": f"{n}.mp4", "caption": scene.caption} for n, scene in enumerate(scenes)]
+    for row, scene in zip(rows, scenes, strict=True):
+        write_mp4(Path("source/clips") / row["file"], draw(scene, 0), 16)
+    artifacts.write_text(Path("source/clips/captions.jsonl"), "\n".join(map(json.dumps, rows)))
+
+
+@pytest.fixture(scope="module")
+def student(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a student of several horizons, as its stage publishes it."""
+    folder = tmp_path_factory.mktemp("distilled")
+    with working_in(folder):
+        params = params_of(small_wan)
+        write_source()
+        prepare.run(params)
+        encode.run(params, "0/1")
+        distill.run(params, "k4")
+    return folder / "data/students/k4"
+
+
+def test_the_manifest_names_the_shorter_horizons_and_their_file(student: Path) -> None:
+    manifest = artifacts.load_manifest(student, "student")
+    assert (manifest["facts"]["horizon"], manifest["facts"]["horizons"]) == (4, [1, 2])
+    assert wan.STEPS_FILE in manifest["files"]
+
+
+def test_plain_diffusers_samples_the_stages_own_steps(student: Path) -> None:
+    noise, caption = seeded_noise(SHAPE, seed=0, index=0), HELD_OUT[0].caption
+    theirs = plain_latents(student, caption, noise, steps=2)
+    text = stack_text(wan.TextEncoder(student).encode([caption]))
+    ours = sample(wan.load_network(student, merge_padding=True), noise, text, make_grid(8, 3.0).every(4))[-1]
+    assert (ours - theirs).norm() / theirs.norm() < 1e-4
+
+
+def test_the_shorter_steps_were_learnt_apart(student: Path) -> None:
+    network = wan.load_network(student, merge_padding=True)
+    noise, text, timesteps = seeded_noise(SHAPE, seed=0, index=0), torch.randn(1, 4, 64), torch.tensor([999])
+    with torch.no_grad():
+        velocities = [ask(noise, timesteps, text) for ask in (network, network.at(1), network.at(2))]
+    assert not any(torch.equal(velocities[a], velocities[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
+
+
+def stalling(params: Params) -> Params:
+    """A stage whose rate is too small to learn anything, on a small pool."""
+    stage = params.distill.stages["k1"].model_copy(
+        update={"previous": params.model.path, "iterations": 40, "batch": 2, "learning_rate": 1e-12}
+    )
+    small = {"pool_slots": 4, "probe": params.distill.probe.model_copy(update={"num_states": 2})}
+    states = params.distill.states.model_copy(update={"stream": 1.0, "clips": 0.0})
+    changes = {**small, "states": states, "stall_window": 2, "stages": {**params.distill.stages, "k1": stage}}
+    return params.model_copy(update={"distill": params.distill.model_copy(update=changes)})
+
+
+def test_the_manifest_holds_the_iterations_really_done(workspace: Params) -> None:
+    distill.run(stalling(workspace), "k1")
+    facts = artifacts.load_manifest(Path("data/students/k1"))["facts"]
+    assert 4 <= facts["iterations"] < 40
+    assert facts["samples_seen"] == 2 * facts["iterations"]
+    rows = csv.DictReader(Path("data/students/k1/training.csv").read_text().splitlines())
+    assert [int(row["iteration"]) for row in rows][-1] == facts["iterations"]

@@ -1,0 +1,383 @@
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from gpd.core.sampler import walk
+from gpd.core.schedule import make_grid
+from gpd.core.velocity import guided
+from gpd.distillation.costs import STUDENT_FORWARDS, fill_forwards
+from gpd.distillation.targets import make_target
+from gpd.distillation.trainer import Stage, guidance_scale, has_stalled, learning_rate, train_stage
+from gpd.params import Distill, Guidance
+from tests.curricula import doubling_profile
+from tests.toy import BlockNetwork, GaussianField, SmallNetwork, SteppingNetwork
+
+SHAPE = (2, 2, 4, 4)
+
+
+def settings(**changes: object) -> Distill:
+    """The miniature's distill section with a small pool; `changes` by key."""
+    distill = doubling_profile()["distill"]
+    distill |= {"pool_slots": 24, "warmup_iterations": 2, "ema_decay": 0.9, "save_every_seconds": 10**9}
+    distill["probe"] = {"num_states": 12}
+    for key, value in changes.items():
+        distill[key] = {**distill[key], **value} if isinstance(value, dict) else value  # type: ignore[dict-item]
+    return Distill.model_validate(distill)
+
+
+def make_stage(work: Path, horizon: int = 1, tail: int = 1, iterations: int = 30, **changes: object) -> Stage:
+    distill = settings(**changes)
+    params = distill.stages["k1"].model_copy(
+        update={"horizon": horizon, "tail": tail, "iterations": iterations, "batch": 6, "learning_rate": 1e-2}
+    )
+    generator = torch.Generator().manual_seed(0)
+    texts = [torch.tensor([[mean]]) for mean in (1.0, -1.0, 0.5, 2.0)]
+    clips = [(number.item() + 0.5 * torch.randn(SHAPE, generator=generator), n) for n, number in enumerate(texts)]
+    previous = None if tail == horizon else GaussianField()
+    return Stage(
+        name=f"k{horizon}",
+        params=params,
+        distill=distill,
+        grid=make_grid(48, 3.0),
+        latent_shape=SHAPE,
+        student=SmallNetwork(),
+        teacher=GaussianField(),
+        previous=previous,
+        previous_horizon=0 if previous is None else max(1, horizon - tail),
+        texts=texts,
+        num_prompts=3,
+        negative=torch.zeros(1, 1),
+        clips=clips,
+        rollouts=[],
+        work=work,
+    )
+
+
+def weights(network: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+
+@pytest.mark.parametrize(("horizon", "tail"), [(1, 1), (2, 1), (8, 4), (8, 8)])
+def test_training_brings_the_student_to_the_target_and_the_true_roll_out(
+    tmp_path: Path, horizon: int, tail: int
+) -> None:
+    _, progress = train_stage(make_stage(tmp_path, horizon, tail, iterations=150), Accelerator(cpu=True))
+    assert progress.after["residual"] < 0.3 * progress.before["residual"]
+    assert progress.after["rollout_distance"] < 0.6 * progress.before["rollout_distance"]
+
+
+def test_the_piecewise_flow_is_learnt(tmp_path: Path) -> None:
+    _, progress = train_stage(make_stage(tmp_path, 8, 8, 150, objective="piecewise_flow"), Accelerator(cpu=True))
+    assert progress.after["residual"] < 0.3 * progress.before["residual"]
+    assert progress.after["rollout_distance"] < 0.6 * progress.before["rollout_distance"]
+
+
+def test_a_consistency_student_learns_where_trajectories_end(tmp_path: Path) -> None:
+    states = {"stream": 0.0, "clips": 1.0}
+    stage = dataclasses.replace(make_stage(tmp_path, 8, 1, 400, objective="consistency", states=states), previous=None)
+    noise, text = torch.randn(16, *SHAPE, generator=torch.Generator().manual_seed(1)), torch.ones(16, 1, 1)
+    teacher = guided(stage.teacher, text, stage.negative[None], torch.full((16,), 3.0))
+    start = torch.zeros(16, dtype=torch.int64)
+    end = walk(teacher, noise, start, 48, 1, stage.grid)
+
+    @torch.no_grad()
+    def error(network: torch.nn.Module) -> float:
+        clean = noise - network(noise, stage.grid.timesteps[start], text)
+        return ((clean - end).norm() / end.norm()).item()
+
+    before = error(stage.student)
+    student, _ = train_stage(stage, Accelerator(cpu=True))
+    assert error(student) < 0.5 * before
+
+
+def test_consistency_counts_the_average_that_it_asks(tmp_path: Path) -> None:
+    states = {"stream": 0.0, "clips": 1.0}
+    stage = dataclasses.replace(make_stage(tmp_path, 8, 1, 5, objective="consistency", states=states), previous=None)
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    assert progress.forwards["teacher"] == 2 * 30
+    assert progress.forwards["student"] == (STUDENT_FORWARDS + 1) * 30
+
+
+def test_weighting_by_steps_changes_the_student(tmp_path: Path) -> None:
+    plain, _ = train_stage(make_stage(tmp_path / "a", 8, 8, 8), Accelerator(cpu=True))
+    weighted, _ = train_stage(make_stage(tmp_path / "b", 8, 8, 8, loss_weighting="step"), Accelerator(cpu=True))
+    assert not torch.equal(weights(plain), weights(weighted))
+
+
+class StoppedError(Exception):
+    """What ends an interrupted stage."""
+
+
+def interrupt(stage: Stage, at: int) -> None:
+    """Trains a stage until iteration `at`, with its state saved after every iteration before it."""
+
+    def stop(iteration: int, loss: float) -> None:
+        if iteration == at:
+            raise StoppedError
+
+    saving = dataclasses.replace(stage, distill=stage.distill.model_copy(update={"save_every_seconds": 0}))
+    with pytest.raises(StoppedError):
+        train_stage(saving, Accelerator(cpu=True), stop)
+
+
+@pytest.mark.parametrize(
+    ("stream", "changes"),
+    [
+        (0.0, {"optimizer": "adamw"}),
+        (0.5, {"optimizer": "muon"}),
+        (1.0, {"optimizer": "muon"}),
+        (0.5, {"lora_rank": 2}),
+    ],
+)
+def test_an_interrupted_stage_ends_with_the_same_bits(
+    tmp_path: Path, stream: float, changes: dict[str, object]
+) -> None:
+    def stage(folder: str) -> Stage:
+        states = {"stream": stream, "clips": 1 - stream}
+        made = make_stage(tmp_path / folder, 2, 1, 20, states=states, **changes)
+        return dataclasses.replace(made, student=BlockNetwork())
+
+    check_resuming(stage)
+
+
+def test_an_interrupted_stage_of_several_horizons_ends_with_the_same_bits(tmp_path: Path) -> None:
+    published = check_resuming(lambda folder: multi_horizon_stage(tmp_path / folder, 20, 1, 2, 4))
+    assert published.steps.vectors.any(1).all()
+
+
+def check_resuming(stage: Callable[[str], Stage]) -> Any:
+    """Law: stopped at iteration 13 and resumed, `stage(folder)` ends with the bits of a run in one go."""
+    whole, report = train_stage(stage("a"), Accelerator(cpu=True))
+
+    interrupt(stage("b"), 13)
+    resumed, second_report = train_stage(stage("b"), Accelerator(cpu=True))
+    assert torch.equal(weights(whole), weights(resumed))
+    assert report == second_report
+    return whole
+
+
+def test_the_ledger_is_what_the_networks_counted(tmp_path: Path) -> None:
+    stage = make_stage(tmp_path, 2, 1, 10)
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    counted = {"teacher": stage.teacher.num_forwards, "previous": stage.previous.num_forwards}
+    probes = 2 * 12  # before and after
+    assert counted["teacher"] == progress.forwards["teacher"] + probes * (2 + 2 * 2)
+    assert counted["previous"] == progress.forwards["previous"] + probes * 1
+    assert progress.forwards["probe"] == probes * (1 + 2 + 2 * 2 + 1)
+    assert progress.forwards["teacher"] == 2 * 60
+    assert progress.forwards["student"] == STUDENT_FORWARDS * 60
+    assert progress.samples_seen == 60
+
+
+@pytest.mark.parametrize(
+    ("horizon", "tail", "expected"),
+    [
+        (8, 8, 4 * 15 * 2),  # 4 slots at each of 0, 8 .. 40: 0 .. 5 evaluations, guided
+        (8, 4, 4 * 15),  # the previous student walks alone
+        (1, 1, 2 * 78),  # at 0, 2 .. 46: one of 0 evaluations, 4 of each of 1 .. 5, 3 of 6
+    ],
+)
+def test_filling_the_pool_costs_what_the_ledger_says(tmp_path: Path, horizon: int, tail: int, expected: int) -> None:
+    stage = make_stage(tmp_path, horizon, tail, 1, states={"stream": 1.0, "clips": 0.0})
+    assert fill_forwards(stage.distill, stage.params, 48) == expected
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    of_targets = 6 * (stage.forwards_per_target["previous"] + stage.forwards_per_target["teacher"])
+    spent = progress.forwards["previous"] + progress.forwards["teacher"]
+    assert spent == of_targets + expected  # these restart at noise, which is no walk
+
+
+def multi_horizon_stage(work: Path, iterations: int, *horizons: int) -> Stage:
+    """The default's tail and weighting, half of every batch noised clips, a student that is told its steps."""
+    stage = make_stage(work, 8, 8, iterations, states={"stream": 0.5, "clips": 0.5})
+    default = {"tail": {"solver": "adams", "stride": 4}, "loss_weighting": "step", "horizons": list(horizons)}
+    distill = Distill.model_validate(stage.distill.model_dump() | default)
+    return dataclasses.replace(stage, distill=distill, student=SteppingNetwork(*horizons))
+
+
+def test_without_shorter_horizons_a_student_that_could_be_told_is_not(tmp_path: Path) -> None:
+    stage = dataclasses.replace(multi_horizon_stage(tmp_path / "a", 8), student=SteppingNetwork(1, 2))
+    student, _ = train_stage(stage, Accelerator(cpu=True))
+    stage = dataclasses.replace(multi_horizon_stage(tmp_path / "b", 8), student=SmallNetwork())
+    plain, _ = train_stage(stage, Accelerator(cpu=True))
+    assert torch.equal(weights(student.mixing), weights(plain))
+    assert not student.steps.vectors.any()
+
+
+class Recorder(SteppingNetwork):
+    """Keeps what it is asked in training."""
+
+    def __init__(self, *horizons: int) -> None:
+        super().__init__(*horizons)
+        self.asked: list[tuple[torch.Tensor, ...]] = []
+
+    def forward(self, *asked: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        if len(asked) == 4:
+            self.asked.append(asked)
+        return super().forward(*asked)
+
+
+def test_each_sample_is_trained_at_its_own_horizon(tmp_path: Path) -> None:
+    """The first batch's loss, by hand: targets, weights and starts of each sample's step."""
+    losses: list[float] = []
+    stage = multi_horizon_stage(tmp_path, 6, 1, 4)
+    stage = dataclasses.replace(stage, student=Recorder(1, 4))
+    fresh, grid = SmallNetwork(), stage.grid
+    train_stage(stage, Accelerator(cpu=True), lambda _, loss: losses.append(loss))
+    told = [set(step.tolist()) for _, _, _, step in stage.student.asked]
+    assert told == [{1, 8}, {4, 8}] * 3  # in turn
+
+    latents, timesteps, text, step = stage.student.asked[0]
+    index = torch.tensor([grid.timesteps.tolist().index(t) for t in timesteps.tolist()])
+    assert not (index % step).any()  # where inference by such steps starts
+    terms = []
+    for x, i, words, horizon in zip(latents, index, text, step.tolist(), strict=True):
+        target = make_target(
+            x[None],
+            i[None],
+            grid,
+            horizon=horizon,
+            tail=horizon,
+            teacher=guided(GaussianField(), words[None], torch.zeros(1, 1, 1), torch.tensor([3.0])),
+            previous=None,
+            previous_horizon=0,
+            tail_stride=4,
+            tail_solver="adams",
+        )
+        lengths = grid.sigmas[:-1:horizon] - grid.sigmas[horizon::horizon]
+        weight = (grid.sigmas[i] - grid.sigmas[i + horizon]) / lengths.mean()
+        error = fresh(x[None], grid.timesteps[i][None], words[None]) - target.velocity
+        terms.append(weight.item() * error.square().mean().item())
+    assert losses[0] == pytest.approx(sum(terms) / len(terms), rel=1e-5)
+
+
+def test_a_student_of_several_horizons_knows_them_apart(tmp_path: Path) -> None:
+    """Told a step of one interval it is nearer to the guided velocity than its longest step is."""
+    student, progress = train_stage(multi_horizon_stage(tmp_path, 300, 1), Accelerator(cpu=True))
+    assert progress.after["rollout_distance"] < 0.6 * progress.before["rollout_distance"]
+    assert student.steps.vectors.any()  # the published average has them too
+    stage = multi_horizon_stage(tmp_path / "other", 1)
+    index = torch.full((16,), 40)  # of the last step, where one interval and eight differ most
+    text = torch.ones(16, 1, 1)
+    latents = 2.0 + 0.5 * torch.randn(16, *SHAPE, generator=torch.Generator().manual_seed(1))
+    timesteps = stage.grid.timesteps[index]
+    wanted = guided(GaussianField(), text, torch.zeros(1, 1, 1), torch.full((16,), 3.0))(latents, timesteps)
+    with torch.no_grad():
+        error = {step: (student(latents, timesteps, text, torch.full((16,), step)) - wanted).norm() for step in (1, 8)}
+    assert error[1] < error[8]
+
+
+def test_shorter_horizons_cost_what_the_networks_counted(tmp_path: Path) -> None:
+    stage = multi_horizon_stage(tmp_path, 30, 2, 4)
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    probes = 2 * 12 * (2 * 2 + 2 * 8)  # before and after: the target and the true roll-out
+    assert stage.teacher.num_forwards == progress.forwards["teacher"] + probes
+
+
+def test_the_frequency_weight_acts_only_in_its_stages(tmp_path: Path) -> None:
+    plain, _ = train_stage(make_stage(tmp_path / "a", 2, 1, 8), Accelerator(cpu=True))
+    elsewhere = {"weight": 5.0, "stages": ["k8"]}
+    same, _ = train_stage(make_stage(tmp_path / "b", 2, 1, 8, frequency=elsewhere), Accelerator(cpu=True))
+    here = {"weight": 5.0, "stages": ["k2"]}
+    other, report = train_stage(make_stage(tmp_path / "c", 2, 1, 8, frequency=here), Accelerator(cpu=True))
+    assert torch.equal(weights(plain), weights(same))
+    assert not torch.equal(weights(plain), weights(other))
+    assert report.curve[-1]["frequency_loss"] > 0
+
+
+def test_stored_roll_outs_cost_no_forward(tmp_path: Path) -> None:
+    stage = make_stage(tmp_path, 8, 4, 4, states={"stream": 0.0, "clips": 0.0, "rollouts": 1.0})
+    trajectory = torch.linspace(1, 0, 49).view(49, 1, 1, 1, 1) * torch.ones(49, *SHAPE)
+    stage = dataclasses.replace(stage, rollouts=[(trajectory, 0)])
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    assert (progress.forwards["teacher"], progress.forwards["previous"]) == (0, 0)
+    assert progress.forwards["student"] == STUDENT_FORWARDS * 24
+
+
+def test_a_loss_that_is_not_a_number_stops_the_stage(tmp_path: Path) -> None:
+    stage = make_stage(tmp_path, 1, 1, 4)
+    stage = dataclasses.replace(stage, texts=[torch.tensor([[float("nan")]])] * 4)
+    with pytest.raises(FloatingPointError, match="distill k1: the loss is nan at iteration 0"):
+        train_stage(stage, Accelerator(cpu=True))
+
+
+@pytest.mark.parametrize(
+    ("losses", "window", "expected"),
+    [
+        ([4.0, 2.0, 3.0, 3.0], 2, True),  # 3 after 3
+        ([4.0, 2.0, 3.0, 2.9], 2, False),  # 2.95 after 3
+        ([1.0, 1.0, 4.0, 2.0, 3.0, 2.0], 2, False),  # 2.5 after 3: only the last two windows count
+        ([4.0, 2.0, 1.0, 1.0, 9.0], 2, False),  # a window is not yet over
+        ([1.0, 2.0, 3.0], 3, False),  # there is no window before
+        ([1.0, 2.0], 1, True),
+        ([1.0, 2.0, 3.0, 4.0], 0, False),  # never
+    ],
+)
+def test_a_stall_is_a_window_that_is_not_below_the_one_before(losses: list[float], window: int, expected: bool) -> None:
+    assert has_stalled(losses, window) == expected
+
+
+def make_stalling_stage(work: Path) -> Stage:
+    """Its rate is too small to learn anything."""
+    stage = make_stage(work, 2, 1, 60, stall_window=3)
+    return dataclasses.replace(stage, params=stage.params.model_copy(update={"learning_rate": 1e-12}))
+
+
+def test_a_stage_ends_when_its_loss_stalls(tmp_path: Path) -> None:
+    losses: list[float] = []
+    _, progress = train_stage(
+        make_stalling_stage(tmp_path), Accelerator(cpu=True), lambda iteration, loss: losses.append(loss)
+    )
+    assert progress.losses == losses
+    assert 6 <= len(losses) < 60
+    assert [number for number in range(len(losses) + 1) if has_stalled(losses[:number], 3)] == [len(losses)]
+    assert progress.samples_seen == 6 * len(losses)
+    assert progress.after  # it is measured all the same
+
+
+def test_a_resumed_stage_ends_where_the_uninterrupted_one_does(tmp_path: Path) -> None:
+    _, whole = train_stage(make_stalling_stage(tmp_path / "a"), Accelerator(cpu=True))
+    interrupt(make_stalling_stage(tmp_path / "b"), len(whole.losses) - 1)
+    _, resumed = train_stage(make_stalling_stage(tmp_path / "b"), Accelerator(cpu=True))
+    assert resumed == whole
+
+
+def test_guidance_along_each_axis_by_hand() -> None:
+    sigma = torch.tensor([1.0, 0.5, 0.0])
+    scales = {
+        axis: guidance_scale(Guidance(start=6.0, end=1.5, axis=axis), sigma, 0.25, 0.75).tolist()
+        for axis in ("stage", "iteration", "sigma")
+    }
+    assert scales["stage"] == pytest.approx([4.875] * 3)
+    assert scales["iteration"] == pytest.approx([2.625] * 3)
+    assert scales["sigma"] == pytest.approx([6.0, 3.75, 1.5])
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    distill = settings(warmup_iterations=10, final_rate_share=0.1)
+    params = distill.stages["k1"].model_copy(update={"iterations": 100, "learning_rate": 1.0})
+    rates = [learning_rate(iteration, params, distill) for iteration in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9]
+    assert rates[-1] == pytest.approx(0.1, abs=0.01)
+
+
+def test_two_processes_share_the_work(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("two_processes.py")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([*command, str(tmp_path)], check=True, env=environment, capture_output=True, timeout=120)
+    reports = [json.loads((tmp_path / f"report-{rank}.json").read_text()) for rank in (0, 1)]
+    assert reports[0]["weights"] == reports[1]["weights"]  # gradients were averaged
+    assert reports[0]["samples_seen"] == 2 * 6 * 10
+    assert reports[0]["forwards"] == reports[1]["forwards"]  # the ledger is of all processes together
+    assert reports[0]["forwards"]["student"] == STUDENT_FORWARDS * 2 * 6 * 10
+    assert reports[0]["first_states"] != reports[1]["first_states"]  # no sample is made twice

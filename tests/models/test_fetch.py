@@ -1,0 +1,63 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gpd import artifacts
+from gpd.artifacts import UserError
+from gpd.models import fetch
+from gpd.params import Hub, Params, load_params
+
+PROFILE = Path(__file__).parents[2] / "gpd" / "models" / "profiles" / "tiny-wan.yaml"
+HUB = Hub(repository="nobody/nothing", revision="0" * 40)
+
+
+def params_for(folder: Path, hub: Hub | None = None) -> Params:
+    params = load_params(PROFILE)
+    return params.model_copy(update={"model": params.model.model_copy(update={"path": str(folder), "hub": hub})})
+
+
+@pytest.fixture
+def model(small_wan: Path, tmp_path: Path) -> Path:
+    """A local copy of a model, as a user would put it there: without our manifest."""
+    folder = tmp_path / "model"
+    shutil.copytree(small_wan, folder)
+    (folder / artifacts.MANIFEST).unlink()
+    return folder
+
+
+def test_a_local_folder_gets_its_manifest(model: Path, small_wan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fetch.run(params_for(model))
+    assert "is complete" in capsys.readouterr().out
+    assert artifacts.load_manifest(model, "base")["content"] == artifacts.load_manifest(small_wan)["content"]
+    fetch.run(params_for(model))
+
+
+def test_changed_weights_are_named(model: Path) -> None:
+    fetch.run(params_for(model))
+    file = model / "vae" / "config.json"
+    file.write_text(file.read_text() + " ")
+    with pytest.raises(UserError, match=r"vae/config\.json: content changed"):
+        fetch.run(params_for(model))
+
+
+def test_an_incomplete_folder_gets_no_manifest(model: Path) -> None:
+    shutil.rmtree(model / "transformer")
+    with pytest.raises(UserError, match=r"transformer: missing"):
+        fetch.run(params_for(model))
+    assert not (model / artifacts.MANIFEST).exists()
+
+
+@pytest.mark.parametrize(
+    ("hub", "message"), [(None, "model.hub names none"), (HUB, "'nobody/nothing': the download failed")]
+)
+@pytest.mark.parametrize("exists", [True, False])
+def test_no_weights_and_none_to_be_had(tmp_path: Path, hub: Hub | None, message: str, exists: bool) -> None:
+    """The suite runs with the hub switched off; its client then returns an existing folder without an error."""
+    folder = tmp_path / "nothing"
+    if exists:
+        folder.mkdir()
+        (folder / "README.md").write_text("waits for weights")
+    with pytest.raises(UserError, match=message):
+        fetch.run(params_for(folder, hub))
+    assert not (folder / artifacts.MANIFEST).exists()

@@ -1,0 +1,62 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpd import artifacts
+from gpd.artifacts import UserError
+from gpd.report.rivals import RESULTS, load_rivals
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def row(variant: str = "one-shot", **changes: Any) -> dict[str, Any]:
+    metrics = {"trajectory_error": {"mean": 0.25, "std": 0.01}, "frechet_latent": {"mean": 0.1, "std": None}}
+    counts = {"num_seeds": 3, "sampling_forwards": 6, "training_forwards": 70_000}
+    return {
+        "variant": variant,
+        "group": "rivals",
+        "label": "One shot",
+        **counts,
+        "metrics": metrics,
+        **changes,
+    }
+
+
+def save(*rows: dict[str, Any], protocol: str | None = "p", number: int = 1) -> None:
+    artifacts.write_json(RESULTS, {"format": number, "protocol": protocol, "rows": list(rows)})
+
+
+def test_rivals_alone_are_read_and_more_columns_do_no_harm() -> None:
+    save(row(curve=[1, 2]), row("rate", group="optimiser"))
+    (found,) = load_rivals("p")
+    assert (found.variant, found.training_forwards) == ("one-shot", 70_000)
+    assert (found.metrics["trajectory_error"].mean, found.metrics["frechet_latent"].std) == (0.25, None)
+
+
+def test_nothing_of_another_protocol_nor_where_there_is_no_file() -> None:
+    assert load_rivals("p") == []
+    save(row())
+    assert load_rivals("q") == []
+    save(protocol=None)
+    assert load_rivals("p") == []
+
+
+def test_what_is_wrong_is_named() -> None:
+    save(row(), row(num_seeds="many"))
+    with pytest.raises(UserError, match=r"data/ablation/results.json: rows.1.num_seeds: .*integer.*gpd ablate"):
+        load_rivals("p")
+    save(number=2)
+    with pytest.raises(UserError, match="format 2, this version reads 1"):
+        load_rivals("p")
+    artifacts.write_text(RESULTS, '{"format": 1')
+    with pytest.raises(UserError, match=r"data/ablation/results.json: the whole: Invalid JSON"):
+        load_rivals("p")
+
+
+def test_the_file_in_the_repository_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert isinstance(load_rivals("p"), list)
