@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from flows.results import evaluated
-from gpd.artifacts import MANIFEST, load_manifest
+from gpd.artifacts import MANIFEST
 from gpd.data.clips import load_clip
+from gpd.documents import ClipsFacts, load_manifest
 
 FRAMES_SHOWN = 5
 FRAME_HEIGHT_PX = 96
@@ -65,8 +66,8 @@ def shown_clips(folder: Path) -> dict[str, tuple[Path, str]]:
     """Subject -> clip and prompt, of the first prompt and seed that all kept clips have in common."""
     kept: dict[str, dict[tuple[str, int], Path]] = {}
     for path in evaluated(folder, f"samples/{MANIFEST}"):
-        for clip in load_manifest(path.parent)["facts"]["clips"]:
-            kept.setdefault(clip["subject"], {})[clip["prompt"], clip["seed"]] = path.parent / clip["file"]
+        for clip in load_manifest(path.parent, ClipsFacts).facts.clips:
+            kept.setdefault(clip.subject, {})[clip.prompt, clip.seed] = path.parent / clip.file
     common = set.intersection(*map(set, kept.values())) if kept else set()
     return {subject: (clips[min(common)], min(common)[0]) for subject, clips in kept.items()} if common else {}
 

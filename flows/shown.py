@@ -12,7 +12,8 @@ from prefect.artifacts import (
 from flows.pictures import curves_picture, frames_picture
 from flows.results import params_in, result_rows
 from flows.tree import Tree
-from gpd.artifacts import MANIFEST, load_manifest
+from gpd.artifacts import MANIFEST
+from gpd.documents import StudentFacts, load_manifest
 
 SHORT = 12
 
@@ -59,13 +60,13 @@ def _folders(tree: Path) -> list[Path]:
     """Folders with a manifest, the teacher first, students in the order of their horizon."""
     paths = [path.parent for path in tree.glob(f"data/*/{MANIFEST}")]
     students = [path.parent for path in tree.glob(f"data/students/*/{MANIFEST}")]
-    students.sort(key=lambda folder: load_manifest(folder)["facts"].get("horizon", 0))
+    students.sort(key=lambda folder: load_manifest(folder, StudentFacts).facts.horizon)
     kinds = ("base", "prompts", "latents", "reference", "samples", "report")
-    paths.sort(key=lambda folder: kinds.index(kind) if (kind := load_manifest(folder)["kind"]) in kinds else len(kinds))
+    paths.sort(key=lambda folder: kinds.index(kind) if (kind := load_manifest(folder).kind) in kinds else len(kinds))
     return [*paths[:-1], *students, *paths[-1:]] if paths else students
 
 
 def _lineage_row(tree: Path, folder: Path) -> str:
     manifest = load_manifest(folder)
-    inputs = ", ".join(f"{name} `{entry['content'][:SHORT]}`" for name, entry in manifest["inputs"].items())
-    return f"| {folder.relative_to(tree)} | {manifest['kind']} | `{manifest['content'][:SHORT]}` | {inputs or '-'} |"
+    inputs = ", ".join(f"{name} `{entry.content[:SHORT]}`" for name, entry in manifest.inputs.items())
+    return f"| {folder.relative_to(tree)} | {manifest.kind} | `{manifest.content[:SHORT]}` | {inputs or '-'} |"

@@ -1,21 +1,14 @@
-"""Folders that can be trusted: content hashes, manifests, whole-or-nothing writes, records of runs."""
+"""Files and folders that can be trusted: content hashes, whole-or-nothing writes."""
 
 import contextlib
 import hashlib
 import json
 import os
-import platform
 import shutil
-import subprocess
-import sys
-import time
-import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1  # of manifest.json and run records; raised when a reader of the old form would misread the new one
 MANIFEST = "manifest.json"
 WORK = Path(".work")  # untracked: resume states, run records
 
@@ -67,81 +60,6 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_manifest(
-    folder: Path,
-    *,
-    kind: str,
-    inputs: dict[str, dict[str, Any]],
-    params: dict[str, Any],
-    facts: dict[str, Any],
-) -> dict[str, Any]:
-    """Describes a finished folder in its manifest.json and returns the manifest.
-
-    Args:
-        kind: base, student, prompts, latents, samples, report.
-        inputs: name -> `reference` of each folder that went in.
-        params: the settings that determined the content.
-        facts: what a reader wants to know besides (counts, horizon, forwards spent, residuals).
-
-    Nothing here may differ between two identical runs: no time, host, path of a machine or commit.
-    """
-    files = list_files(folder)
-    manifest = {
-        "format": FORMAT,
-        "kind": kind,
-        "content": hash_files(files),
-        "inputs": inputs,
-        "params": params,
-        "facts": facts,
-        "files": files,
-    }
-    write_json(folder / MANIFEST, manifest)
-    return manifest
-
-
-def load_manifest(folder: Path, kind: str | None = None) -> dict[str, Any]:
-    """The manifest of a folder.
-
-    Raises:
-        UserError: there is none, it is not JSON, of another kind, or of a newer format.
-    """
-    path = Path(folder) / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; the DVC stage that writes {folder} has not finished") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error})") from None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
-        raise UserError(f"{path}: not a manifest (key 'format' is missing)")
-    if manifest["format"] > FORMAT:
-        raise UserError(f"{path}: format {manifest['format']} is newer than this gpd reads ({FORMAT}); update gpd")
-    if kind is not None and manifest.get("kind") != kind:
-        raise UserError(f"{path}: kind is {manifest.get('kind')!r}, expected {kind!r}")
-    return manifest
-
-
-def reference(folder: Path) -> dict[str, Any]:
-    """How another manifest names this folder: its kind and content hash."""
-    manifest = load_manifest(folder)
-    return {"kind": manifest["kind"], "content": manifest["content"]}
-
-
-def verify(folder: Path) -> list[str]:
-    """What is wrong with a folder against its manifest: one line a file, empty when intact."""
-    manifest = load_manifest(folder)
-    found = list_files(folder)
-    wrong = []
-    for name in sorted(manifest["files"].keys() | found.keys()):
-        if name not in found:
-            wrong.append(f"{name}: missing")
-        elif name not in manifest["files"]:
-            wrong.append(f"{name}: not in the manifest")
-        elif found[name]["sha256"] != manifest["files"][name]["sha256"]:
-            wrong.append(f"{name}: content changed")
-    return wrong
-
-
 @contextlib.contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """A new folder to fill; it takes the place of `folder` when the block ends well, else it is removed.
@@ -169,53 +87,3 @@ def move_into_place(finished: Path, folder: Path) -> None:
         shutil.rmtree(old)
     else:
         os.replace(finished, folder)
-
-
-def git_state() -> dict[str, Any]:
-    """Commit and dirtiness of the work tree; nulls outside a repository."""
-
-    def git(*words: str) -> str | None:
-        done = subprocess.run(["git", *words], capture_output=True, text=True)
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    with contextlib.suppress(FileNotFoundError):
-        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
-        return {"commit": commit, "is_dirty": None if changes is None else bool(changes)}
-    return {"commit": None, "is_dirty": None}
-
-
-@contextlib.contextmanager
-def recording_run(stage: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Keeps one execution in .work/runs/<id>.json, also when it fails.
-
-    The block may add to the yielded record: `outputs` (list of {path, kind, content}), `forwards` (role -> number),
-    `device`, `device_seconds`. `GPD_FLOW_RUN_ID` in the environment names the Prefect flow run, if there is one.
-    """
-    started = time.time()
-    record: dict[str, Any] = {
-        "format": FORMAT,
-        "id": uuid.uuid4().hex,
-        "stage": stage,
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "params_hash": hash_json(params),
-        "git": git_state(),
-        "host": platform.node(),
-        "device": "cpu",
-        "flow_run_id": os.environ.get("GPD_FLOW_RUN_ID"),
-        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
-        "outputs": [],
-        "forwards": {},
-        "device_seconds": None,
-        "exit_code": 0,
-        "error": None,
-    }
-    try:
-        yield record
-    except BaseException as error:
-        record["exit_code"] = 2 if isinstance(error, UserError) else 130 if isinstance(error, KeyboardInterrupt) else 1
-        record["error"] = f"{type(error).__name__}: {error}".split("\n")[0]
-        raise
-    finally:
-        record["ended"] = datetime.now(UTC).isoformat(timespec="milliseconds")
-        with contextlib.suppress(OSError):  # a full disk must not hide the error that filled it
-            write_json(WORK / "runs" / f"{record['id']}.json", record)

@@ -24,7 +24,7 @@ def small_wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Wan pipeline with random weights, like the miniature but with two transformer blocks, and its manifest."""
     import torch
 
-    from gpd import artifacts
+    from gpd import documents
     from gpd.models import wan
     from gpd.tiny import text, train, vae
 
@@ -39,9 +39,8 @@ def small_wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
         grid_steps=48,
         shift=3.0,
     )
-    artifacts.write_manifest(
-        folder, kind="base", inputs={}, params={}, facts={"name": "small-wan", "repository": None, "revision": None}
-    )
+    facts = documents.BaseFacts(name="small-wan", repository=None, revision=None)
+    documents.write_manifest(folder, facts, inputs={}, params={})
     return folder
 
 

@@ -1,50 +1,38 @@
-"""The code that each DVC stage depends on: the import closure of its command.
+"""The code that each DVC stage depends on: the folders and modules of gpd that the imports of its page reach.
 
-DVC follows no import, so a stage whose `deps` miss a module would keep a stale checkpoint in silence. The test compares
-dvc.yaml with the closure; `python -m tests.dvc_deps` writes it there.
+DVC follows no import, so a stage whose `deps` miss a folder would keep a stale checkpoint in silence.
 """
 
+from functools import cache
 from pathlib import Path
 
 import grimp
-from ruamel.yaml import YAML
+import yaml
 
 ROOT = Path(__file__).parents[1]
-DVC_FILE = ROOT / "dvc.yaml"
+# Bars and lines on the terminal change no result.
+CHANGE_NOTHING = {"gpd/__init__.py", "gpd/progress.py"}
 
 
-def code_of(command: str) -> list[str]:
-    """Files of `gpd` that `gpd.commands.<command>` imports, directly or not, itself and package files included."""
-    graph = grimp.build_graph("gpd", cache_dir=None)
-    module = f"gpd.commands.{command}"
-    modules = {module, *graph.find_upstream_modules(module)}
-    packages = {name.rpartition(".")[0] for name in modules if "." in name}
-    return sorted({_file(name) for name in modules | packages})
+@cache
+def _graph() -> grimp.ImportGraph:
+    return grimp.build_graph("gpd", cache_dir=None)
 
 
-def _file(module: str) -> str:
-    path = Path(*module.split("."))
-    return str(path / "__init__.py") if (ROOT / path).is_dir() else f"{path}.py"
+def code_of(stage: str) -> set[str]:
+    """Folders of `gpd`, and modules beside them, that the stage's page imports from, directly or not."""
+    (page,) = (name for name in _graph().modules if name.count(".") == 2 and name.endswith(f".{stage}"))
+    modules = {page, *_graph().find_upstream_modules(page)}
+    return {_place(name) for name in modules if name != "gpd"} - CHANGE_NOTHING
+
+
+def _place(module: str) -> str:
+    """gpd.data.clips -> gpd/data; gpd.params -> gpd/params.py."""
+    path = Path(*module.split(".")[:2])
+    return str(path) if (ROOT / path).is_dir() else f"{path}.py"
 
 
 def stages() -> dict[str, dict[str, object]]:
     """The stages of dvc.yaml, `foreach` opened."""
-    raw = YAML(typ="safe").load(DVC_FILE)["stages"]
+    raw = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     return {name: stage.get("do", stage) for name, stage in raw.items()}
-
-
-def main() -> None:
-    """Writes the closure into dvc.yaml: data first, then code."""
-    yaml = YAML()
-    yaml.width = 120
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    document = yaml.load(DVC_FILE)
-    for name, entry in document["stages"].items():
-        stage = entry.get("do", entry)
-        data = [dep for dep in stage["deps"] if not dep.endswith(".py")]
-        stage["deps"] = data + code_of(name)
-    yaml.dump(document, DVC_FILE)
-
-
-if __name__ == "__main__":
-    main()

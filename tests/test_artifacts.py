@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
+from gpd.documents import BaseFacts, Manifest
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
@@ -32,10 +33,12 @@ def test_hashes_see_every_change(tmp_path: Path) -> None:
     assert len({before, changed, renamed}) == 3
 
 
-def make(folder: Path) -> dict[str, object]:
+def make(folder: Path) -> Manifest[BaseFacts]:
     folder.mkdir(exist_ok=True)
     (folder / "weights.txt").write_text("w")
-    return artifacts.write_manifest(folder, kind="base", inputs={}, params={"a": 1}, facts={})
+    return documents.write_manifest(
+        folder, BaseFacts(name="a", repository=None, revision=None), inputs={}, params={"a": 1}
+    )
 
 
 def test_manifests_of_equal_folders_are_equal_bytes(tmp_path: Path) -> None:
@@ -46,19 +49,19 @@ def test_manifests_of_equal_folders_are_equal_bytes(tmp_path: Path) -> None:
 
 def test_a_manifest_finds_what_changed(tmp_path: Path) -> None:
     make(tmp_path)
-    assert artifacts.verify(tmp_path) == []
+    assert documents.verify(tmp_path) == []
     (tmp_path / "weights.txt").write_text("W")
     (tmp_path / "more.txt").write_text("m")
-    assert artifacts.verify(tmp_path) == ["more.txt: not in the manifest", "weights.txt: content changed"]
+    assert documents.verify(tmp_path) == ["more.txt: not in the manifest", "weights.txt: content changed"]
     (tmp_path / "weights.txt").unlink()
-    assert "weights.txt: missing" in artifacts.verify(tmp_path)
+    assert "weights.txt: missing" in documents.verify(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{", "not readable as JSON"),
-        ("[]", "not a manifest"),
+        ("[]", "not a document of gpd"),
         (json.dumps({"format": 99, "kind": "base"}), "format 99 is newer than this gpd reads"),
         (json.dumps({"format": 1, "kind": "student"}), "kind is 'student', expected 'base'"),
     ],
@@ -66,12 +69,12 @@ def test_a_manifest_finds_what_changed(tmp_path: Path) -> None:
 def test_manifests_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(UserError, match=message):
-        artifacts.load_manifest(tmp_path, "base")
+        documents.load_manifest(tmp_path, BaseFacts)
 
 
 def test_a_missing_manifest_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing/manifest\.json: no such file"):
-        artifacts.load_manifest(tmp_path / "nothing")
+        documents.load_manifest(tmp_path / "nothing")
 
 
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -102,9 +105,9 @@ def records(folder: Path) -> list[dict[str, object]]:
 
 def test_runs_are_recorded_also_when_they_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # run records lie below the work tree
-    with artifacts.recording_run("good", {"a": 1}) as record:
-        record["forwards"] = {"teacher": 3}
-    with pytest.raises(UserError), artifacts.recording_run("bad", {}):
+    with documents.recording_run("good", {"a": 1}) as record:
+        record.forwards = {"teacher": 3}
+    with pytest.raises(UserError), documents.recording_run("bad", {}):
         raise UserError("params.yaml: no")
     found = {record["stage"]: record for record in records(tmp_path)}
     assert (found["good"]["exit_code"], found["good"]["forwards"]) == (0, {"teacher": 3})

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpd import artifacts
+from gpd import artifacts, documents
+from gpd.documents import Probed, StudentFacts
 from gpd.models import wan
 from gpd.params import Baseline, Params, StageParams, Subject
 from gpd.tiny.clips import split_scenes
@@ -73,22 +74,22 @@ def save_student(params: Params, base: Path, name: str, noise: float) -> None:
     with artifacts.replacing(Path(f"data/students/{name}")) as folder:
         wan.save_student(folder, network.transformer, base, grid_steps=8, shift=params.model.shift)
         (folder / "training.csv").write_text("iteration,loss,learning_rate\n1,0.5,0.001\n2,0.25,0.0005\n")
-        artifacts.write_manifest(
+        documents.write_manifest(
             folder,
-            kind="student",
-            inputs={"teacher": artifacts.reference(base), "previous": artifacts.reference(base)},
+            StudentFacts(
+                stage=name,
+                horizon=horizon,
+                horizons=[],
+                grid_steps=8,
+                sampling_steps=8 // horizon,
+                forwards={"teacher": 100 * horizon, "previous": 20, "student": 300, "probe": 8},
+                iterations=2,
+                samples_seen=32,
+                before=Probed(**measured),
+                after=Probed(**{key: value / 2 for key, value in measured.items()}),
+            ),
+            inputs={"teacher": documents.identify(base), "previous": documents.identify(base)},
             params={"model": {"grid_steps": 8, "shift": params.model.shift}},
-            facts={
-                "stage": name,
-                "horizon": horizon,
-                "grid_steps": 8,
-                "sampling_steps": 8 // horizon,
-                "forwards": {"teacher": 100 * horizon, "previous": 20, "student": 300, "probe": 8},
-                "iterations": 2,
-                "samples_seen": 32,
-                "before": measured,
-                "after": {key: value / 2 for key, value in measured.items()},
-            },
         )
 
 

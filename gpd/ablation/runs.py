@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.ablation.grid import Run
+from gpd.documents import StudentFacts
 from gpd.params import Params
 
 FOLDER = artifacts.WORK / "ablation"
@@ -33,14 +34,18 @@ def code_hash(folders: Sequence[str]) -> str:
 def base_tree(params: Params) -> Path:
     """Where the shared data of a grid lies."""
     sections = params.model_dump(include={"model", "prepare", "encode", "reference", "evaluate"})
-    inputs = [artifacts.reference(Path(params.model.path)), params.distill.final_steps, code_hash(MEASURING_CODE)]
+    inputs = [
+        documents.identify(Path(params.model.path)).content,
+        params.distill.final_steps,
+        code_hash(MEASURING_CODE),
+    ]
     return FOLDER / f"base-{artifacts.hash_json([sections, inputs])[:16]}"
 
 
 def run_tree(run: Run) -> Path:
     """Where a run's students lie."""
     sections = run.params.model_dump(include={"model", "prepare", "encode", "distill"})
-    inputs = [artifacts.reference(Path(run.params.model.path)), code_hash(TRAINING_CODE)]
+    inputs = [documents.identify(Path(run.params.model.path)).content, code_hash(TRAINING_CODE)]
     return FOLDER / f"run-{artifacts.hash_json([sections, inputs])[:16]}"
 
 
@@ -101,7 +106,10 @@ def _train_and_measure(run: Run, tree: Path, root: Path) -> dict[str, Any]:
             if not (Path("data/students") / name / artifacts.MANIFEST).exists():
                 distill.run(run.params, name)
         evaluate.run(run.params, run.last_stage)
-        manifests = [artifacts.load_manifest(Path("data/students") / name) for name in run.params.distill.stages]
+        facts = [
+            documents.load_manifest(Path("data/students") / name, StudentFacts).facts
+            for name in run.params.distill.stages
+        ]
         found = json.loads(Path(f"data/evaluations/{run.last_stage}/evaluation.json").read_text(encoding="utf-8"))
     subject = found["subjects"][run.last_stage]
     return {
@@ -110,13 +118,10 @@ def _train_and_measure(run: Run, tree: Path, root: Path) -> dict[str, Any]:
         "budget": run.budget,
         "seed": run.seed,
         "protocol": found["protocol"]["hash"],
-        "training_forwards": sum(manifest["facts"]["forwards"][role] for manifest in manifests for role in ROLES),
+        "training_forwards": sum(stage.forwards[role] for stage in facts for role in ROLES),
         "sampling_forwards": subject["forwards"],
         "metrics": {name: entry["value"] for name, entry in subject["metrics"].items()},
-        "stages": [
-            {"stage": manifest["facts"]["stage"], **{key: manifest["facts"][key] for key in ("before", "after")}}
-            for manifest in manifests
-        ],
+        "stages": [stage.model_dump(include={"stage", "before", "after"}) for stage in facts],
     }
 
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.data.jobs import Encoder, Job, Row, Work
 from gpd.data.shards import KINDS, NEGATIVE, Sample, content_settings
+from gpd.documents import BrokenClip, Identity, LatentsFacts, Manifest, RunRecord, dump
 from gpd.params import Params
 from gpd.progress import progress_bar
 
@@ -42,18 +43,18 @@ def run(params: Params, shard: str) -> None:
 
     part, num_parts = parse_part(shard)
     wan.check_model(Path(params.model.path))
-    inputs = {"base": artifacts.reference(Path(params.model.path)), "prompts": artifacts.reference(PROMPTS)}
+    inputs = {"base": documents.identify(Path(params.model.path)), "prompts": documents.identify(PROMPTS)}
     settings = content_settings(params)
     jobs = plan(params)
-    work = Work(artifacts.WORK / "encode" / artifacts.hash_json([inputs, settings])[:16])
-    with artifacts.recording_run("encode", settings) as record:
+    work = Work(artifacts.WORK / "encode" / artifacts.hash_json([dump(inputs), settings])[:16])
+    with documents.recording_run("encode", settings) as record:
         started = time.monotonic()
         _encode(params, work, jobs[part::num_parts], _device(part), record)
-        record["device_seconds"] = time.monotonic() - started
+        record.device_seconds = time.monotonic() - started
         with work.locked():
             manifest = assemble(params, work, jobs, inputs)
         if manifest is not None:
-            record["outputs"].append({"path": str(OUTPUT), "kind": "latents", "content": manifest["content"]})
+            record.wrote(OUTPUT, manifest)
     print(_summary(work, jobs, manifest))
 
 
@@ -105,11 +106,11 @@ def _read_rows(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
-def _encode(params: Params, work: Work, jobs: list[Job], device: str, record: dict[str, Any]) -> None:
+def _encode(params: Params, work: Work, jobs: list[Job], device: str, record: RunRecord) -> None:
     todo = [job for job in jobs if work.result(job) is None]
     total = sum(len(job.rows) for job in todo)
     makers = {"text": text_encoder, "clips": clip_encoder, "evaluation": clip_encoder, "rollouts": rollout_encoder}
-    record["device"] = device
+    record.device = device
     with progress_bar("encode", total) as advance:
         done = 0
 
@@ -126,7 +127,7 @@ def _encode(params: Params, work: Work, jobs: list[Job], device: str, record: di
                     work.do(job, encoder, on_row)
     num_rollouts = sum(len(job.rows) for job in todo if job.kind == "rollouts")
     if num_rollouts:
-        record["forwards"] = {"teacher": num_rollouts * forwards_per_rollout(params)}
+        record.forwards = {"teacher": num_rollouts * forwards_per_rollout(params)}
 
 
 def forwards_per_rollout(params: Params) -> int:
@@ -260,7 +261,7 @@ def _stored(tensor: "Tensor", params: Params) -> Any:
     return tensor.float().numpy().astype(params.encode.latent_dtype)
 
 
-def assemble(params: Params, work: Work, jobs: list[Job], inputs: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+def assemble(params: Params, work: Work, jobs: list[Job], inputs: dict[str, Identity]) -> Manifest[LatentsFacts] | None:
     """Moves the finished shards to data/latents/ with their manifest; None while some are missing.
 
     Raises:
@@ -272,18 +273,16 @@ def assemble(params: Params, work: Work, jobs: list[Job], inputs: dict[str, dict
     broken = [entry for _, result in done for entry in result["broken"]]
     check_broken_share(broken, sum(len(job.rows) for job in jobs if job.kind in ("clips", "evaluation")), params)
     index = {kind: [result["num_samples"] for job, result in done if job.kind == kind] for kind in KINDS}
-    facts = {
-        "num_texts": sum(index["text"]) - 1,  # without the negative prompt
-        "num_clips": sum(index["clips"]),
-        "num_evaluation_clips": sum(index["evaluation"]),
-        "num_rollouts": sum(index["rollouts"]),
-        "broken_clips": broken,
-        "index": index,
-    }
-    _remove_leftovers(work.shards, {job.name for job in jobs})
-    manifest = artifacts.write_manifest(
-        work.shards, kind="latents", inputs=inputs, params=content_settings(params), facts=facts
+    facts = LatentsFacts(
+        num_texts=sum(index["text"]) - 1,  # without the negative prompt
+        num_clips=sum(index["clips"]),
+        num_evaluation_clips=sum(index["evaluation"]),
+        num_rollouts=sum(index["rollouts"]),
+        broken_clips=[BrokenClip.model_validate(entry) for entry in broken],
+        index=index,
     )
+    _remove_leftovers(work.shards, {job.name for job in jobs})
+    manifest = documents.write_manifest(work.shards, facts, inputs=inputs, params=content_settings(params))
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     artifacts.move_into_place(work.shards, OUTPUT)
     work.remove()
@@ -317,7 +316,7 @@ def _device(part: int) -> str:
     return f"cuda:{part % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
 
 
-def _summary(work: Work, jobs: list[Job], manifest: dict[str, Any] | None) -> str:
+def _summary(work: Work, jobs: list[Job], manifest: Manifest[LatentsFacts] | None) -> str:
     if manifest is None:
         missing = [job.name for job in jobs if work.result(job) is None] if work.folder.exists() else []
         if not missing:
@@ -325,8 +324,8 @@ def _summary(work: Work, jobs: list[Job], manifest: dict[str, Any] | None) -> st
         return (
             f"encode: this process is done; {len(missing)} of {len(jobs)} shards are still to come ({missing[0]}, ..)"
         )
-    facts = manifest["facts"]
+    facts = manifest.facts
     return (
-        f"encode: {facts['num_texts']} texts, {facts['num_clips']} clips, {facts['num_evaluation_clips']} held out, "
-        f"{facts['num_rollouts']} roll-outs, {len(facts['broken_clips'])} broken clips -> {OUTPUT}/"
+        f"encode: {facts.num_texts} texts, {facts.num_clips} clips, {facts.num_evaluation_clips} held out, "
+        f"{facts.num_rollouts} roll-outs, {len(facts.broken_clips)} broken clips -> {OUTPUT}/"
     )

@@ -6,8 +6,9 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
+from gpd.documents import PromptsFacts
 from gpd.params import Params, Prepare
 
 OUTPUT = Path("data/prompts")
@@ -26,23 +27,16 @@ def run(params: Params) -> None:
         UserError: one line for each thing that is wrong in the source.
     """
     source = Path(params.prepare.source)
-    with artifacts.recording_run("prepare", params.prepare.model_dump()) as record:
+    with documents.recording_run("prepare", params.prepare.model_dump()) as record:
         training, evaluation, clips = collect(source, params.prepare)
         with artifacts.replacing(OUTPUT) as folder:
             _write_lines(folder / "prompts.jsonl", [*_rows(training, "train"), *_rows(evaluation, "evaluation")])
             _write_lines(folder / "clips.jsonl", clips)
-            manifest = artifacts.write_manifest(
-                folder,
-                kind="prompts",
-                inputs={},
-                params=params.prepare.model_dump(),
-                facts={
-                    "num_prompts": len(training),
-                    "num_evaluation_prompts": len(evaluation),
-                    "num_clips": len(clips),
-                },
+            facts = PromptsFacts(
+                num_prompts=len(training), num_evaluation_prompts=len(evaluation), num_clips=len(clips)
             )
-        record["outputs"].append({"path": str(OUTPUT), "kind": "prompts", "content": manifest["content"]})
+            manifest = documents.write_manifest(folder, facts, inputs={}, params=params.prepare.model_dump())
+        record.wrote(OUTPUT, manifest)
     print(f"prepare: {len(training)} training prompts, {len(evaluation)} held out, {len(clips)} clips -> {OUTPUT}/")
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
+from gpd.documents import LatentsFacts
 from gpd.params import Params
 
 Sample = tuple[str, Mapping[str, Any]]  # key, {"embedding.npy": array, "text.json": JSON value}
@@ -118,12 +119,12 @@ class Latents:
     """What `encode` wrote. Arrays come as stored: float32 or float16, views of memory maps."""
 
     def __init__(self, folder: Path) -> None:
-        manifest = artifacts.load_manifest(folder, "latents")
+        manifest = documents.load_manifest(folder, LatentsFacts)
         self._places: dict[str, list[tuple[Shard, str]]] = {kind: [] for kind in KINDS}
-        for kind, counts in manifest["facts"]["index"].items():
+        for kind, counts in manifest.facts.index.items():
             for index, num_samples in enumerate(counts):
                 name = shard_name(kind, index)
-                size_bytes = manifest["files"].get(name, {}).get("size", 0)
+                size_bytes = manifest.files[name].size if name in manifest.files else 0
                 shard = Shard(folder / name, size_bytes=size_bytes, num_samples=num_samples)
                 self._places[kind] += [(shard, key) for key in shard.keys]
 
@@ -193,15 +194,15 @@ def open_latents(folder: Path, params: Params) -> Latents:
     Raises:
         UserError: it was made for another base model or other settings, or a shard is missing or cut short.
     """
-    manifest = artifacts.load_manifest(folder, "latents")
+    manifest = documents.load_manifest(folder, LatentsFacts)
     path = folder / artifacts.MANIFEST
     encode = params.encode.model_dump()
-    asked = [(f"model.{key}", made, getattr(params.model, key)) for key, made in manifest["params"]["model"].items()]
-    asked += [("encode.rollouts", manifest["params"]["encode"]["rollouts"], encode["rollouts"])]
+    asked = [(f"model.{key}", made, getattr(params.model, key)) for key, made in manifest.params["model"].items()]
+    asked += [("encode.rollouts", manifest.params["encode"]["rollouts"], encode["rollouts"])]
     for key, made, value in asked:
         if made != value:
             raise UserError(f"{path}: made for {key}={made!r}, params.yaml says {value!r}; run `gpd encode` again")
-    made, base = manifest["inputs"]["base"]["content"], artifacts.reference(Path(params.model.path))["content"]
+    made, base = manifest.inputs["base"].content, documents.identify(Path(params.model.path)).content
     if made != base:
         raise UserError(
             f"{path}: made with the base model {made[:12]}, model.path={params.model.path!r} is {base[:12]}; "

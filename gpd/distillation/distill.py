@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
+from gpd.documents import Identity, Manifest, Probed, RunRecord, StudentFacts, dump
 from gpd.params import LATENT_CELL_PX, LATENT_FRAMES, Params, StageParams, student_path
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def run(params: Params, name: str) -> None:
     if name not in params.distill.stages:
         raise UserError(f"params.yaml: distill.stages has no {name!r}; it has {', '.join(params.distill.stages)}")
     settings = settings_of(params, name)
-    with artifacts.recording_run(f"distill@{name}", settings) as record:
+    with documents.recording_run(f"distill@{name}", settings) as record:
         inputs = _inputs(params, params.distill.stages[name])
-        work = artifacts.WORK / "distill" / f"{name}-{artifacts.hash_json([settings, inputs])[:16]}"
+        work = artifacts.WORK / "distill" / f"{name}-{artifacts.hash_json([settings, dump(inputs)])[:16]}"
         _train(params, name, settings, inputs, work, record)
         shutil.rmtree(work, ignore_errors=True)
 
@@ -46,16 +47,16 @@ def settings_of(params: Params, name: str) -> dict[str, Any]:
     }
 
 
-def _inputs(params: Params, stage: StageParams) -> dict[str, dict[str, Any]]:
+def _inputs(params: Params, stage: StageParams) -> dict[str, Identity]:
     return {
-        "teacher": artifacts.reference(Path(params.model.path)),
-        "previous": artifacts.reference(Path(stage.previous)),
-        "latents": artifacts.reference(LATENTS),
+        "teacher": documents.identify(Path(params.model.path)),
+        "previous": documents.identify(Path(stage.previous)),
+        "latents": documents.identify(LATENTS),
     }
 
 
 def _train(
-    params: Params, name: str, settings: dict[str, Any], inputs: dict[str, Any], work: Path, record: dict[str, Any]
+    params: Params, name: str, settings: dict[str, Any], inputs: dict[str, Identity], work: Path, record: RunRecord
 ) -> None:
     from gpd.distillation.trainer import make_accelerator, train_stage
     from gpd.progress import progress_bar
@@ -70,12 +71,9 @@ def _train(
     seconds = time.monotonic() - started
     if accelerator.is_main_process:
         manifest = _publish(params, name, settings, inputs, student, progress)
-        record |= {
-            "outputs": [{"path": student_path(name), "kind": "student", "content": manifest["content"]}],
-            "forwards": progress.forwards,
-            "device": str(accelerator.device),
-            "device_seconds": seconds * accelerator.num_processes,
-        }
+        record.wrote(student_path(name), manifest)
+        record.forwards, record.device = progress.forwards, str(accelerator.device)
+        record.device_seconds = seconds * accelerator.num_processes
         print(summary(name, progress, seconds), flush=True)
     accelerator.wait_for_everyone()
     accelerator.end_training()
@@ -102,7 +100,7 @@ def make_stage(params: Params, name: str, work: Path, device: Any) -> "Stage":
     from gpd.models import wan
 
     model, distill, stage = params.model, params.distill, params.distill.stages[name]
-    previous = artifacts.load_manifest(Path(stage.previous))
+    previous = documents.load_manifest(Path(stage.previous)).facts
 
     def load(folder: str, dtype: str, checkpointing: bool = False) -> Any:
         network = wan.load_network(
@@ -134,7 +132,7 @@ def make_stage(params: Params, name: str, work: Path, device: Any) -> "Stage":
         student=student,
         teacher=load(model.path, model.dtype),
         previous=load(stage.previous, model.dtype) if stage.tail < stage.horizon else None,
-        previous_horizon=previous["facts"].get("horizon", 0),  # the base model has none
+        previous_horizon=previous.horizon if isinstance(previous, StudentFacts) else 0,  # the base model has none
         texts=texts,
         num_prompts=num_prompts,
         negative=torch.from_numpy(data.negative()).float(),
@@ -175,10 +173,10 @@ def _publish(
     params: Params,
     name: str,
     settings: dict[str, Any],
-    inputs: dict[str, Any],
+    inputs: dict[str, Identity],
     student: Any,
     progress: "Progress",
-) -> dict[str, Any]:
+) -> Manifest[StudentFacts]:
     from gpd.models import wan
 
     model, stage = params.model, params.distill.stages[name]
@@ -190,16 +188,16 @@ def _publish(
             writer = csv.DictWriter(file, list(progress.curve[0]))
             writer.writeheader()
             writer.writerows(progress.curve)
-        facts = {
-            "stage": name,
-            "horizon": stage.horizon,
-            "horizons": params.distill.horizons,
-            "grid_steps": model.grid_steps,
-            "sampling_steps": model.grid_steps // stage.horizon if model.grid_steps % stage.horizon == 0 else None,
-            "forwards": progress.forwards,
-            "iterations": len(progress.losses),  # fewer than configured where the loss stalled
-            "samples_seen": progress.samples_seen,
-            "before": progress.before,
-            "after": progress.after,
-        }
-        return artifacts.write_manifest(folder, kind="student", inputs=inputs, params=settings, facts=facts)
+        facts = StudentFacts(
+            stage=name,
+            horizon=stage.horizon,
+            horizons=params.distill.horizons,
+            grid_steps=model.grid_steps,
+            sampling_steps=model.grid_steps // stage.horizon if model.grid_steps % stage.horizon == 0 else None,
+            forwards=progress.forwards,
+            iterations=len(progress.losses),
+            samples_seen=progress.samples_seen,
+            before=Probed.model_validate(progress.before),
+            after=Probed.model_validate(progress.after),
+        )
+        return documents.write_manifest(folder, facts, inputs=inputs, params=settings)

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.data.clips import write_mp4
 from gpd.data.shards import open_latents
+from gpd.documents import ClipsFacts, Identity, Manifest, ShownClip
 from gpd.evaluation.difference import FULL_LEVELS
 from gpd.evaluation.measuring import Bench, Result
 from gpd.evaluation.metrics.catalogue import CATALOGUE
@@ -39,23 +40,18 @@ def run(params: Params, name: str) -> None:
     """
     if name not in params.evaluate.subjects:
         raise UserError(f"params.yaml: evaluate.subjects has no {name!r}; it has {', '.join(params.evaluate.subjects)}")
-    checkpoint = artifacts.reference(Path(params.evaluate.subjects[name].checkpoint))
+    checkpoint = documents.identify(Path(params.evaluate.subjects[name].checkpoint))
     protocol = make_protocol(params)
     settings = {"evaluate": params.evaluate.model_dump(exclude={"subjects"}), "protocol": protocol["hash"]}
-    with artifacts.recording_run(f"evaluate@{name}", settings) as record:
+    with documents.recording_run(f"evaluate@{name}", settings) as record:
         latents = open_latents(LATENTS, params)
         bench = Bench(params, open_reference(params), latents)
         results = _measure(params, name, bench, torch.from_numpy(latents.negative()).float())
         with artifacts.replacing(EVALUATIONS / name) as folder:
-            _write_scores(folder, protocol, checkpoint["content"], results)
+            _write_scores(folder, protocol, checkpoint.content, results)
             manifest = _write_samples(folder / "samples", params, protocol, checkpoint, results)
-        record |= {
-            "outputs": [
-                {"path": str(EVALUATIONS / name / "samples"), "kind": "samples", "content": manifest["content"]}
-            ],
-            "forwards": {"sampling": bench.num_forwards},
-            "device": results[0].subject.device,
-        }
+        record.wrote(EVALUATIONS / name / "samples", manifest)
+        record.forwards, record.device = {"sampling": bench.num_forwards}, results[0].subject.device
     for result in results:
         print(summary(result))
 
@@ -64,7 +60,7 @@ def make_protocol(params: Params) -> dict[str, Any]:
     """What makes scores comparable, under a hash of its own."""
     model = params.model
     protocol = {
-        "prompts": artifacts.reference(PROMPTS)["content"],
+        "prompts": documents.identify(PROMPTS).content,
         "num_prompts": params.reference.num_prompts,
         "seeds": params.reference.seeds,
         "height": model.height,
@@ -76,7 +72,7 @@ def make_protocol(params: Params) -> dict[str, Any]:
         "reference_guidance_scale": params.reference.guidance_scale,
         "diversity_prompts": params.evaluate.diversity_prompts,
         "diversity_seeds": params.evaluate.diversity_seeds,
-        "teacher": artifacts.reference(Path(model.path))["content"],
+        "teacher": documents.identify(Path(model.path)).content,
     }
     return {"hash": artifacts.hash_json(protocol), **protocol}
 
@@ -153,34 +149,29 @@ def _write_samples(
     folder: Path,
     params: Params,
     protocol: dict[str, Any],
-    checkpoint: dict[str, Any],
+    checkpoint: Identity,
     results: list[Result],
-) -> dict[str, Any]:
+) -> Manifest[ClipsFacts]:
     """The shown clips of each subject as mp4, and their differences from the reference, with a manifest.
 
     The manifest says of which prompt and seed each is.
     """
 
-    def write(name: str, sample: Sample, frames: np.ndarray, suffix: str = "") -> dict[str, Any]:
+    def write(name: str, sample: Sample, frames: np.ndarray, suffix: str = "") -> ShownClip:
         file = f"{name}-{sample.index:03d}-seed{sample.seed}{suffix}.mp4"
         write_mp4(folder / file, frames, params.encode.frames_per_second)
-        return {"file": file, "subject": name, "prompt": sample.text, "seed": sample.seed}
+        return ShownClip(file=file, subject=name, prompt=sample.text, seed=sample.seed)
 
     clips = [write(result.subject.name, *shown) for result in results for shown in result.shown]
     differences = [
         write(result.subject.name, *shown, "-difference") for result in results for shown in result.differences
     ]
-    return artifacts.write_manifest(
+    facts = ClipsFacts(num_samples=len(clips), clips=clips, differences=differences, difference_full_levels=FULL_LEVELS)
+    return documents.write_manifest(
         folder,
-        kind="samples",
-        inputs={"checkpoint": checkpoint, "reference": artifacts.reference(OUTPUT)},
+        facts,
+        inputs={"checkpoint": checkpoint, "reference": documents.identify(OUTPUT)},
         params={"frames_per_second": params.encode.frames_per_second, "protocol": protocol["hash"]},
-        facts={
-            "num_samples": len(clips),
-            "clips": clips,
-            "differences": differences,
-            "difference_full_levels": FULL_LEVELS,
-        },
     )
 
 

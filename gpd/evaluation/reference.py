@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.data.shards import Latents, open_latents
+from gpd.documents import Identity, PromptsFacts, ReferenceFacts
 from gpd.evaluation.measuring import diversity_samples, measure_samples
 from gpd.evaluation.metrics.frechet import latent_features, num_samples_needed, pixel_features
 from gpd.evaluation.metrics.measures import Measures, join
@@ -33,24 +34,19 @@ def run(params: Params) -> None:
         UserError: there are fewer evaluation prompts than asked for, or an input is missing or of other params.
     """
     settings = settings_of(params)
-    with artifacts.recording_run("reference", settings) as record:
+    with documents.recording_run("reference", settings) as record:
         samples = choose_samples(params)
         latents = open_latents(LATENTS, params)
         teacher = load_teacher(params, torch.from_numpy(latents.negative()).float())
         codec = wan.ClipCodec(Path(params.model.path), teacher.device)
         with artifacts.replacing(OUTPUT) as folder:
             facts = _fill(folder, params, samples, teacher, codec, latents)
-            manifest = artifacts.write_manifest(
-                folder, kind="reference", inputs=_inputs(params), params=settings, facts=facts
-            )
-        record |= {
-            "outputs": [{"path": str(OUTPUT), "kind": "reference", "content": manifest["content"]}],
-            "forwards": {"teacher": facts["forwards"]},
-            "device": teacher.device,
-        }
+            manifest = documents.write_manifest(folder, facts, inputs=_inputs(params), params=settings)
+        record.wrote(OUTPUT, manifest)
+        record.forwards, record.device = {"teacher": facts.forwards}, teacher.device
     print(
-        f"reference: {facts['num_samples']} samples of {teacher.grid.num_steps} steps at guidance "
-        f"{teacher.guidance_scale:g}, {facts['forwards']:,} forwards -> {OUTPUT}/"
+        f"reference: {facts.num_samples} samples of {teacher.grid.num_steps} steps at guidance "
+        f"{teacher.guidance_scale:g}, {facts.forwards:,} forwards -> {OUTPUT}/"
     )
 
 
@@ -70,24 +66,24 @@ def open_reference(params: Params) -> ReferenceSet:
     Raises:
         UserError: it is missing, or was made with other params or from other inputs.
     """
-    manifest = artifacts.load_manifest(OUTPUT, "reference")
+    manifest = documents.load_manifest(OUTPUT, ReferenceFacts)
     path = OUTPUT / artifacts.MANIFEST
     asked = [(section, key, value) for section, values in settings_of(params).items() for key, value in values.items()]
     for section, key, value in asked:
-        made = manifest["params"].get(section, {}).get(key)
+        made = manifest.params.get(section, {}).get(key)
         if made != value:
             raise UserError(
                 f"{path}: made for {section}.{key}={made!r}, params.yaml says {value!r}; run `gpd reference` again"
             )
     for name, current in _inputs(params).items():
-        if manifest["inputs"][name] != current:
+        if manifest.inputs[name] != current:
             raise UserError(f"{path}: made from another {name}; run `gpd reference` again")
     return ReferenceSet(OUTPUT)
 
 
-def _inputs(params: Params) -> dict[str, dict[str, Any]]:
+def _inputs(params: Params) -> dict[str, Identity]:
     folders = {"teacher": Path(params.model.path), "prompts": PROMPTS, "latents": LATENTS}
-    return {name: artifacts.reference(folder) for name, folder in folders.items()}
+    return {name: documents.identify(folder) for name, folder in folders.items()}
 
 
 def choose_samples(params: Params) -> list[Sample]:
@@ -96,7 +92,7 @@ def choose_samples(params: Params) -> list[Sample]:
     Raises:
         UserError: there are fewer prompts than params.reference.num_prompts.
     """
-    artifacts.load_manifest(PROMPTS, "prompts")
+    documents.load_manifest(PROMPTS, PromptsFacts)
     lines = (PROMPTS / "prompts.jsonl").read_text(encoding="utf-8").split("\n")
     rows = [row for row in map(json.loads, filter(None, lines)) if row["split"] == "evaluation"]
     number = params.reference.num_prompts
@@ -110,7 +106,7 @@ def choose_samples(params: Params) -> list[Sample]:
 
 def _fill(
     folder: Path, params: Params, samples: list[Sample], teacher: Subject, codec: wan.ClipCodec, latents: Latents
-) -> dict[str, Any]:
+) -> ReferenceFacts:
     texts, batch = latents.texts("evaluation"), params.reference.batch
     shape = codec.latent_shape(params.model.num_frames, params.model.height, params.model.width)
     stride = params.model.grid_steps // params.distill.final_steps
@@ -134,11 +130,11 @@ def _fill(
     reference_set.save_rest(
         folder, samples=samples, points=points, measures=join(measures), diversity=diversity, clips=clips
     )
-    return {
-        "num_samples": len(samples),
-        "num_clips": 0 if clips is None else len(clips["latent_features"]),
-        "forwards": teacher.forwards * (len(samples) + len(several)),
-    }
+    return ReferenceFacts(
+        num_samples=len(samples),
+        num_clips=0 if clips is None else len(clips["latent_features"]),
+        forwards=teacher.forwards * (len(samples) + len(several)),
+    )
 
 
 def _sample_several(

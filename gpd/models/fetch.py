@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
+from gpd.documents import BaseFacts
 from gpd.params import Params
 
 FOLDERS = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
@@ -23,20 +24,18 @@ def run(params: Params) -> None:
         if not (folder / name).is_dir():
             raise UserError(f"{folder / name}: missing; {folder} is no complete Wan pipeline in diffusers format")
     if (folder / artifacts.MANIFEST).is_file():
-        wrong = artifacts.verify(folder)
+        wrong = documents.verify(folder)
         if wrong:
             raise UserError("\n".join(f"{folder}: {line}" for line in wrong))
-        manifest = artifacts.load_manifest(folder, "base")
+        manifest = documents.load_manifest(folder, BaseFacts)
     else:
         hub = params.model.hub
-        facts = {
-            "name": folder.name,
-            "repository": hub.repository if hub else None,
-            "revision": hub.revision if hub else None,
-        }
-        manifest = artifacts.write_manifest(folder, kind="base", inputs={}, params={}, facts=facts)
-    size_gib = sum(entry["size"] for entry in manifest["files"].values()) / 2**30
-    print(f"fetch: {folder} is complete, {size_gib:.3f} GiB, content {manifest['content'][:12]}")
+        facts = BaseFacts(
+            name=folder.name, repository=hub.repository if hub else None, revision=hub.revision if hub else None
+        )
+        manifest = documents.write_manifest(folder, facts, inputs={}, params={})
+    size_gib = sum(file.size for file in manifest.files.values()) / 2**30
+    print(f"fetch: {folder} is complete, {size_gib:.3f} GiB, content {manifest.content[:12]}")
 
 
 def _download(params: Params, folder: Path) -> None:

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from sqlmodel import SQLModel
 
 from gpd import artifacts
-from gpd.artifacts import FORMAT, UserError, hash_files, hash_json
+from gpd.artifacts import UserError, hash_files, hash_json
+from gpd.documents import FORMAT
 from gpd.registry import tables as t
 from gpd.registry.columns import clean_text
 from gpd.registry.engine import mask_passwords

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from sqlmodel import Session, col, select
 
-from gpd.artifacts import UserError, load_manifest
+from gpd.artifacts import UserError
+from gpd.documents import load_manifest
 from gpd.registry.columns import clean_text
 from gpd.registry.tables import Artifact, Location, Promotion
 
@@ -135,7 +136,6 @@ def _path_here(content: str, session: Session, workspace: Path) -> Path | None:
 def content_at(folder: Path) -> str | None:
     """The content hash that the manifest of a folder states; None where there is no readable one."""
     try:
-        content = load_manifest(folder).get("content")
+        return load_manifest(folder).content
     except (UserError, OSError):
         return None
-    return content if isinstance(content, str) else None

@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from gpd.artifacts import UserError, load_manifest
+from gpd.artifacts import UserError
+from gpd.documents import ClipsFacts, load_manifest
 from gpd.registry import graph
 from gpd.registry import tables as t
 from gpd.registry.describe import Listed, ShownScore, list_checkpoints, scores, setting
@@ -136,8 +137,8 @@ def _all_clips(measured: dict[str, list[ShownScore]], workspace: Path) -> dict[s
 def _clips_of(folder: Path, subject: str) -> list[tuple[Path, str]]:
     """The mp4s of a subject with their captions: as the folder's manifest says, else those named after it."""
     try:
-        told = load_manifest(folder)["facts"]["clips"]
-        named = [(folder / clip["file"], f"{subject}: {clip['prompt']}") for clip in told if clip["subject"] == subject]
-    except (UserError, KeyError, TypeError):
+        told = load_manifest(folder, ClipsFacts).facts.clips
+        named = [(folder / clip.file, f"{subject}: {clip.prompt}") for clip in told if clip.subject == subject]
+    except UserError:
         named = [(path, path.stem) for path in sorted(folder.glob(f"{glob.escape(Path(subject).name)}*.mp4"))]
     return [(path, caption) for path, caption in named if path.is_file() and path.is_relative_to(folder)]

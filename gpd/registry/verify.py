@@ -45,7 +45,7 @@ def _verify(content: str, path: str, workspace: Path) -> Verified:
 
 
 def _differences(folder: Path, path: str) -> list[str]:
-    from gpd.artifacts import verify as against_manifest
+    from gpd.documents import verify as against_manifest
 
     try:
         wrong = against_manifest(folder)

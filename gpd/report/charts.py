@@ -123,8 +123,8 @@ def _trajectory_chart(outcome: Outcome) -> str:
 
 def _stage_chart(outcome: Outcome, key: str, title: str, label: str) -> str:
     def series(when: str, colour: int) -> Series:
-        facts = [(name, manifest["facts"]) for name, manifest in outcome.students.items()]
-        known = [(name, fact["horizon"], fact[when][key]) for name, fact in facts if key in fact.get(when, {})]
+        facts = [(name, manifest.facts) for name, manifest in outcome.students.items()]
+        known = [(name, fact.horizon, getattr(getattr(fact, when), key)) for name, fact in facts]
         return Series(when, [(x, y) for _, x, y in known], colour, True, [f"{name}, {when}" for name, *_ in known])
 
     return line_chart(

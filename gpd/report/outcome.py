@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpd import artifacts
+from gpd import documents
 from gpd.artifacts import UserError
+from gpd.documents import ClipsFacts, Identity, Manifest, ShownClip, StudentFacts
 from gpd.evaluation.evaluate import EVALUATIONS
 from gpd.evaluation.metrics.catalogue import CATALOGUE
 from gpd.params import Params, student_path
@@ -45,7 +46,7 @@ class Outcome:
 
     protocol: dict[str, Any]
     subjects: dict[str, dict[str, Any]]
-    students: dict[str, dict[str, Any]]
+    students: dict[str, Manifest[StudentFacts]]
     training: dict[str, Rows]
     curves: Rows
     clips: list[Clip]
@@ -54,7 +55,7 @@ class Outcome:
     frames_per_second: float
     profiles: dict[str, dict[str, Any]]
     rivals: list[Rival]
-    inputs: dict[str, dict[str, Any]]
+    inputs: dict[str, Identity]
 
     @property
     def lead(self) -> str | None:
@@ -99,7 +100,7 @@ class Outcome:
     @property
     def training_forwards(self) -> dict[str, int]:
         """Stage -> forwards that it and the stages before it took to train."""
-        spent = [sum(manifest["facts"]["forwards"].values()) for manifest in self.students.values()]
+        spent = [sum(manifest.facts.forwards.values()) for manifest in self.students.values()]
         return dict(zip(self.students, itertools.accumulate(spent), strict=True))
 
     def value(self, subject: str, metric: str) -> float | None:
@@ -127,8 +128,8 @@ def load_outcome(params: Params) -> Outcome:
     evaluations = {name: _load_json(name, "evaluation.json") for name in names}
     protocol = _shared_protocol(evaluations)
     profiles = {key: value for name in names for key, value in _load_profiles(name, protocol["hash"]).items()}
-    students = {name: artifacts.load_manifest(Path(student_path(name)), "student") for name in params.distill.stages}
-    samples = {name: artifacts.load_manifest(EVALUATIONS / name / "samples", "samples") for name in names}
+    students = {name: documents.load_manifest(Path(student_path(name)), StudentFacts) for name in params.distill.stages}
+    samples = {name: documents.load_manifest(EVALUATIONS / name / "samples", ClipsFacts) for name in names}
     subjects = {name: entry for value in evaluations.values() for name, entry in value["subjects"].items()}
     return Outcome(
         protocol=protocol,
@@ -136,14 +137,14 @@ def load_outcome(params: Params) -> Outcome:
         students=students,
         training={name: rows for name in students if (rows := _read_csv(Path(student_path(name)) / "training.csv"))},
         curves=[row for name in names for row in _read_csv(EVALUATIONS / name / "curves.csv")],
-        clips=_clips(samples, "clips"),
-        differences=_clips(samples, "differences"),
-        difference_full_levels=next(iter(samples.values()))["facts"]["difference_full_levels"],
-        frames_per_second=next(iter(samples.values()))["params"]["frames_per_second"],
+        clips=_clips({name: found.facts.clips for name, found in samples.items()}),
+        differences=_clips({name: found.facts.differences for name, found in samples.items()}),
+        difference_full_levels=next(iter(samples.values())).facts.difference_full_levels,
+        frames_per_second=next(iter(samples.values())).params["frames_per_second"],
         profiles=profiles,
         rivals=load_rivals(protocol["hash"]),
-        inputs={f"samples of {name}": _named(manifest) for name, manifest in samples.items()}
-        | {name: _named(manifest) for name, manifest in students.items()},
+        inputs={f"samples of {name}": manifest.identity for name, manifest in samples.items()}
+        | {name: manifest.identity for name, manifest in students.items()},
     )
 
 
@@ -165,11 +166,11 @@ def _load_profiles(name: str, protocol: str) -> dict[str, Any]:
     return profiles["subjects"]
 
 
-def _clips(samples: dict[str, dict[str, Any]], kind: str) -> list[Clip]:
+def _clips(shown: dict[str, list[ShownClip]]) -> list[Clip]:
     return [
-        Clip(EVALUATIONS / name / "samples" / clip["file"], clip["subject"], clip["prompt"], clip["seed"])
-        for name, manifest in samples.items()
-        for clip in manifest["facts"][kind]
+        Clip(EVALUATIONS / name / "samples" / clip.file, clip.subject, clip.prompt, clip.seed)
+        for name, clips in shown.items()
+        for clip in clips
     ]
 
 
@@ -191,7 +192,3 @@ def _read_csv(path: Path) -> Rows:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def _named(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {"kind": manifest["kind"], "content": manifest["content"]}

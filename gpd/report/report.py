@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
+from gpd.documents import ReportFacts
 from gpd.evaluation.metrics.catalogue import CATALOGUE
 from gpd.pages.html import document, element, escape, paragraph, section
 from gpd.params import Params
@@ -33,22 +34,17 @@ def run(params: Params) -> None:
         UserError: an evaluation or a student is missing.
     """
     settings = params.report.model_dump()
-    with artifacts.recording_run("report", settings) as record:
+    with documents.recording_run("report", settings) as record:
         outcome = load_outcome(params)
         with artifacts.replacing(OUTPUT) as folder:
             artifacts.write_text(folder / "report.html", make_page(params, outcome))
-            manifest = artifacts.write_manifest(
-                folder,
-                kind="report",
-                inputs=outcome.inputs,
-                params=settings,
-                facts={
-                    "protocol": outcome.protocol["hash"],
-                    "subjects": list(outcome.subjects),
-                    "rivals": [row.variant for row in outcome.rivals],
-                },
+            facts = ReportFacts(
+                protocol=outcome.protocol["hash"],
+                subjects=list(outcome.subjects),
+                rivals=[row.variant for row in outcome.rivals],
             )
-        record["outputs"].append({"path": str(OUTPUT), "kind": "report", "content": manifest["content"]})
+            manifest = documents.write_manifest(folder, facts, inputs=outcome.inputs, params=settings)
+        record.wrote(OUTPUT, manifest)
     print_table(outcome)
     print(f"report: {(OUTPUT / 'report.html').resolve()}")
 

@@ -120,10 +120,10 @@ def make_ledger(outcome: Outcome) -> str:
     """Forwards that training spent, by stage and role; a backward counts as two."""
     rows = []
     for name, manifest in outcome.students.items():
-        spent = manifest["facts"]["forwards"]
+        spent = manifest.facts.forwards
         counts = [f"{spent.get(role, 0):,}" for role in ROLES]
         total = f"{outcome.training_forwards[name]:,}"
-        rows.append([escape(name), f"{manifest['facts']['samples_seen']:,}", *counts, total])
+        rows.append([escape(name), f"{manifest.facts.samples_seen:,}", *counts, total])
     head = ["Stage", "samples seen", *ROLES, "all so far"]
     words = (
         "One forward is one evaluation of the network for one sample. The student's count its backward as two more; "

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.core.sampler import seeded_noise
 from gpd.data.clips import write_mp4
@@ -70,7 +70,7 @@ def find_in_registry(spec: str) -> Path:
 def load_subject(params: Params, folder: Path, encoder: wan.TextEncoder) -> Subject:
     """A student as it was trained to be sampled; the base model with all its steps and guidance."""
     negative = encoder.encode([params.model.negative_prompt])[0]
-    if artifacts.load_manifest(folder)["kind"] != "base":
+    if documents.load_manifest(folder).kind != "base":
         return load_student(params, folder, negative)
     if folder.resolve() != Path(params.model.path).resolve():
         raise UserError(

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.core.schedule import make_grid
+from gpd.documents import StudentFacts
 from gpd.models import wan
 from gpd.params import Params
 from gpd.sampling.subject import Subject, pick_device, student_grid
@@ -52,8 +53,8 @@ def load_student(params: Params, folder: Path, negative: Tensor) -> Subject:
         UserError: there is none, or it was trained on another grid.
     """
     model, device = params.model, pick_device()
-    manifest = artifacts.load_manifest(folder, "student")
-    facts, trained = manifest["facts"], manifest["params"].get("model", {})
+    manifest = documents.load_manifest(folder, StudentFacts)
+    facts, trained = manifest.facts, manifest.params.get("model", {})
     for key in ("grid_steps", "shift"):
         if trained.get(key, getattr(model, key)) != getattr(model, key):
             raise UserError(
@@ -62,9 +63,9 @@ def load_student(params: Params, folder: Path, negative: Tensor) -> Subject:
             )
     network = wan.load_network(folder, merge_padding=model.merge_padding, dtype=model.dtype)
     return Subject(
-        name=facts["stage"],
+        name=facts.stage,
         network=network.to(device),
-        grid=student_grid(model.grid_steps, facts["horizon"], model.shift),
+        grid=student_grid(model.grid_steps, facts.horizon, model.shift),
         shift=model.shift,
         solver="euler",
         guidance_scale=1.0,

@@ -4,7 +4,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from gpd import artifacts
+from gpd import artifacts, documents
+from gpd.documents import BaseFacts
 from gpd.progress import progress_bar
 
 WORK = artifacts.WORK / "tiny"
@@ -16,7 +17,7 @@ def run(out: Path) -> None:
     """Trains (or goes on training) in .work/tiny and writes the finished pipeline with its manifest to `out`."""
     from gpd.tiny import train
 
-    with artifacts.recording_run("tiny", {"out": str(out)}):
+    with documents.recording_run("tiny", {"out": str(out)}):
         vae = train.make_encoder(WORK, _ignore)
         latents = _with_bar("latents", train.NUM_CLIPS, lambda report: train.make_latents(vae, WORK, report))
         train.set_statistics(vae, latents)
@@ -28,10 +29,11 @@ def run(out: Path) -> None:
         )
         with artifacts.replacing(out) as folder:
             train.save(folder, vae, network, GRID_STEPS)
-            facts = {"name": out.name, "repository": None, "revision": None, **measure(folder)}
-            manifest = artifacts.write_manifest(folder, kind="base", inputs={}, params=train.settings(), facts=facts)
-    figures = ", ".join(f"{name} {value:.1%}" for name, value in facts["caption_agreement"].items())
-    print(f"tiny train: {out} is {manifest['content'][:12]}; VAE {facts['vae_psnr']:.1f} dB; captions: {figures}")
+            measured = measure(folder)
+            facts = BaseFacts.model_validate({"name": out.name, "repository": None, "revision": None, **measured})
+            manifest = documents.write_manifest(folder, facts, inputs={}, params=train.settings())
+    figures = ", ".join(f"{name} {value:.1%}" for name, value in measured["caption_agreement"].items())
+    print(f"tiny train: {out} is {manifest.content[:12]}; VAE {measured['vae_psnr']:.1f} dB; captions: {figures}")
 
 
 def _ignore(part: str, iteration: int, total: int, loss: float) -> None:

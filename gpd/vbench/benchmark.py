@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.data.encode import parse_part
 from gpd.params import Params
@@ -130,9 +130,9 @@ def _sample(
     _load_scores(folder / "vbench.json", protocol)
     missing = missing_clips(clips[part::num_parts], folder / "videos")
     if missing:
-        with artifacts.recording_run("vbench", protocol) as record:
+        with documents.recording_run("vbench", protocol) as record:
             subject = sample_clips(params, checkpoint, missing, told, folder / "videos")
-            record |= {"forwards": {"sampling": subject.forwards * len(missing)}, "device": subject.device}
+            record.forwards, record.device = {"sampling": subject.forwards * len(missing)}, subject.device
     still = len(missing_clips(clips, folder / "videos"))
     print(f"vbench: {len(clips) - still} of {len(clips)} clips in {folder}/videos/, {len(missing)} of them new")
     return folder, protocol

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gpd import artifacts
+from gpd import documents
 from gpd.artifacts import UserError
 from gpd.core.sampler import seeded_noise
 from gpd.data.clips import write_mp4
@@ -41,10 +41,10 @@ def read_sampling_prompts(path: Path | None, prompts: list[Prompt]) -> dict[str,
 
 def sampling_protocol(params: Params, folder: Path) -> dict[str, Any]:
     """Everything about the sampling that a score depends on."""
-    model, manifest = params.model, artifacts.load_manifest(folder)
+    model, manifest = params.model, documents.load_manifest(folder)
     return {
-        "checkpoint": manifest["content"],
-        "guidance_scale": params.reference.guidance_scale if manifest["kind"] == "base" else 1.0,
+        "checkpoint": manifest.content,
+        "guidance_scale": params.reference.guidance_scale if manifest.kind == "base" else 1.0,
         "negative_prompt": model.negative_prompt,
         "solver": "euler",
         "shift": model.shift,

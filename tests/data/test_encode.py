@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.core.sampler import sample, seeded_noise
 from gpd.core.schedule import make_grid
@@ -91,10 +91,10 @@ def work_folder() -> Path:
 
 
 def test_manifest_and_counts(work_tree: Path, small_wan: Path) -> None:
-    manifest = artifacts.load_manifest(LATENTS, "latents")
+    manifest = documents.load_manifest(LATENTS, documents.LatentsFacts)
     assert manifest["inputs"] == {
-        "base": artifacts.reference(small_wan),
-        "prompts": artifacts.reference(Path("data/prompts")),
+        "base": documents.identify(small_wan),
+        "prompts": documents.identify(Path("data/prompts")),
     }
     (broken,) = manifest["facts"]["broken_clips"]
     assert broken["file"] == "clips/words.mp4"
@@ -109,7 +109,7 @@ def test_manifest_and_counts(work_tree: Path, small_wan: Path) -> None:
         "num_rollouts": 2,
     }
     assert manifest["facts"]["index"] == {"text": [3, 3, 3, 2], "clips": [2, 1], "evaluation": [1], "rollouts": [2]}
-    assert artifacts.verify(LATENTS) == []
+    assert documents.verify(LATENTS) == []
     assert list(Path(".work/encode").iterdir()) == []
 
 
@@ -293,7 +293,9 @@ def test_latents_of_another_base_model_are_refused(work_tree: Path, small_wan: P
     other = Path("other")
     other.mkdir()
     artifacts.write_text(other / "weights", "others")
-    artifacts.write_manifest(other, kind="base", inputs={}, params={}, facts={})
+    documents.write_manifest(
+        other, documents.BaseFacts(name="other", repository=None, revision=None), inputs={}, params={}
+    )
     with pytest.raises(UserError, match=r"made with the base model [0-9a-f]{12}, model\.path='other' is [0-9a-f]{12}"):
         open_latents(LATENTS, params_of(other))
 
@@ -307,4 +309,4 @@ def test_the_run_record_counts_the_teachers_forwards(work_tree: Path) -> None:
     records = [json.loads(path.read_text()) for path in Path(".work/runs").iterdir()]
     (record,) = [record for record in records if record["stage"] == "encode"]
     assert record["forwards"] == {"teacher": 2 * 8 * 2}
-    assert record["outputs"][0]["content"] == artifacts.load_manifest(LATENTS)["content"]
+    assert record["outputs"][0]["content"] == documents.load_manifest(LATENTS).content

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.data import prepare
 from gpd.params import Params, load_params
@@ -64,9 +64,9 @@ def test_splits_off_the_asked_number_by_hash() -> None:
     prepare.run(params_of(4))
     assert len(texts("evaluation")) == 4
     assert sorted(texts("train") + texts("evaluation")) == sorted(PROMPTS)
-    manifest = artifacts.load_manifest(Path("data/prompts"), "prompts")
+    manifest = documents.load_manifest(Path("data/prompts"), documents.PromptsFacts)
     assert manifest["facts"] == {"num_prompts": 16, "num_evaluation_prompts": 4, "num_clips": 0}
-    assert artifacts.verify(Path("data/prompts")) == []
+    assert documents.verify(Path("data/prompts")) == []
 
 
 def test_the_split_depends_on_texts_and_seed_but_not_on_order() -> None:
@@ -273,9 +273,9 @@ def test_the_same_clip_twice_is_named() -> None:
 def test_a_failure_leaves_the_old_output() -> None:
     write_source()
     prepare.run(params_of())
-    before = artifacts.load_manifest(Path("data/prompts"))
+    before = documents.load_manifest(Path("data/prompts"))
     write_source("one\none\n")
     with pytest.raises(UserError):
         prepare.run(params_of())
-    assert artifacts.load_manifest(Path("data/prompts")) == before
-    assert artifacts.verify(Path("data/prompts")) == []
+    assert documents.load_manifest(Path("data/prompts")) == before
+    assert documents.verify(Path("data/prompts")) == []

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import webdataset
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.data.shards import Latents, Sample, Shard, shard_name, write_shard
 
@@ -105,7 +105,10 @@ def latents_folder(folder: Path) -> Path:
     write_shard(folder / shard_name("clips", 0), some_samples(3))
     write_shard(folder / shard_name("clips", 1), some_samples(1, seed=5))
     index = {"text": [2, 2], "clips": [3, 1], "evaluation": [], "rollouts": []}
-    artifacts.write_manifest(folder, kind="latents", inputs={}, params={}, facts={"index": index})
+    facts = documents.LatentsFacts(
+        num_texts=3, num_clips=4, num_evaluation_clips=0, num_rollouts=0, broken_clips=[], index=index
+    )
+    documents.write_manifest(folder, facts, inputs={}, params={})
     return folder
 
 

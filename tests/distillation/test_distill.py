@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.core.sampler import sample, seeded_noise
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import stack_text
@@ -62,7 +62,7 @@ def student(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_manifest_names_the_shorter_horizons_and_their_file(student: Path) -> None:
-    manifest = artifacts.load_manifest(student, "student")
+    manifest = documents.load_manifest(student, documents.StudentFacts)
     assert (manifest["facts"]["horizon"], manifest["facts"]["horizons"]) == (4, [1, 2])
     assert wan.STEPS_FILE in manifest["files"]
 
@@ -96,7 +96,7 @@ def stalling(params: Params) -> Params:
 
 def test_the_manifest_holds_the_iterations_really_done(workspace: Params) -> None:
     distill.run(stalling(workspace), "k1")
-    facts = artifacts.load_manifest(Path("data/students/k1"))["facts"]
+    facts = documents.load_manifest(Path("data/students/k1"), documents.StudentFacts).facts
     assert 4 <= facts["iterations"] < 40
     assert facts["samples_seen"] == 2 * facts["iterations"]
     rows = csv.DictReader(Path("data/students/k1/training.csv").read_text().splitlines())

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from diffusers import WanPipeline
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.evaluation import evaluate
 from gpd.evaluation.metrics.catalogue import CATALOGUE
@@ -34,7 +34,7 @@ def test_teacher_has_the_reference_and_all_baselines(workspace: Params) -> None:
 def test_student_takes_one_forward_a_step_without_guidance(workspace: Params) -> None:
     entry = load("k4")["subjects"]["k4"]
     assert (entry["solver"], entry["steps"], entry["guidance_scale"], entry["forwards"]) == ("euler", 2, 1.0, 2)
-    assert entry["checkpoint"] == artifacts.load_manifest(Path("data/students/k4"))["content"]
+    assert entry["checkpoint"] == documents.load_manifest(Path("data/students/k4")).content
 
 
 def test_each_metric_has_its_direction_its_count_and_its_spread_over_seeds(workspace: Params) -> None:
@@ -81,8 +81,8 @@ def test_curves_meet_the_score_at_the_end(workspace: Params) -> None:
 
 def test_shown_clips_are_listed_with_their_prompts(workspace: Params) -> None:
     folder = Path("data/evaluations/teacher/samples")
-    assert artifacts.verify(folder) == []
-    clips = artifacts.load_manifest(folder, "samples")["facts"]["clips"]
+    assert documents.verify(folder) == []
+    clips = documents.load_manifest(folder, documents.ClipsFacts).facts.clips
     assert {clip["subject"] for clip in clips} == {"teacher-8", "teacher-2", "teacher-4-unipc"}
     assert len(clips) == 6
     first = next(clip for clip in clips if clip["subject"] == "teacher-8")
@@ -90,7 +90,7 @@ def test_shown_clips_are_listed_with_their_prompts(workspace: Params) -> None:
 
 
 def test_differences_stand_beside_the_shown_clips_of_all_but_the_reference(workspace: Params) -> None:
-    facts = artifacts.load_manifest(Path("data/evaluations/teacher/samples"), "samples")["facts"]
+    facts = documents.load_manifest(Path("data/evaluations/teacher/samples"), documents.ClipsFacts).facts
     of = {name: [(clip["subject"], clip["prompt"]) for clip in facts[name]] for name in ("clips", "differences")}
     assert of["differences"] == [(subject, prompt) for subject, prompt in of["clips"] if subject != "teacher-8"]
     assert {Path(clip["file"]).stem for clip in facts["differences"]} == {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gpd import artifacts
+from gpd import documents
 from gpd.artifacts import UserError
 from gpd.core.sampler import seeded_noise
 from gpd.evaluation import reference
@@ -56,20 +56,23 @@ def test_measures_have_a_row_for_each_sample(workspace: Params) -> None:
 
 
 def test_manifest_counts_forwards(workspace: Params) -> None:
-    manifest = artifacts.load_manifest(Path("data/reference"), "reference")
+    manifest = documents.load_manifest(Path("data/reference"), documents.ReferenceFacts)
     assert manifest["facts"]["forwards"] == (2 * NUM_PROMPTS + 4) * 8 * 2
-    assert artifacts.verify(Path("data/reference")) == []
+    assert documents.verify(Path("data/reference")) == []
 
 
 def test_too_few_prompts_leave_the_old_folder(workspace: Params) -> None:
     many = workspace.reference.model_copy(update={"num_prompts": 99})
     with pytest.raises(UserError, match=r"reference.num_prompts=99, but data/prompts/prompts.jsonl holds 4"):
         reference.run(workspace.model_copy(update={"reference": many}))
-    assert artifacts.verify(Path("data/reference")) == []
+    assert documents.verify(Path("data/reference")) == []
 
 
 def test_diversity_can_be_left_out(workspace: Params) -> None:
     none = workspace.evaluate.model_copy(update={"diversity_prompts": 0})
     reference.run(workspace.model_copy(update={"evaluate": none}))
     assert ReferenceSet(Path("data/reference")).diversity is None
-    assert artifacts.load_manifest(Path("data/reference"))["facts"]["forwards"] == 2 * NUM_PROMPTS * 8 * 2
+    assert (
+        documents.load_manifest(Path("data/reference"), documents.ReferenceFacts).facts.forwards
+        == 2 * NUM_PROMPTS * 8 * 2
+    )

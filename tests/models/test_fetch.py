@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.models import fetch
 from gpd.params import Hub, Params, load_params
@@ -29,7 +29,7 @@ def model(small_wan: Path, tmp_path: Path) -> Path:
 def test_a_local_folder_gets_its_manifest(model: Path, small_wan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fetch.run(params_for(model))
     assert "is complete" in capsys.readouterr().out
-    assert artifacts.load_manifest(model, "base")["content"] == artifacts.load_manifest(small_wan)["content"]
+    assert documents.load_manifest(model, documents.BaseFacts).content == documents.load_manifest(small_wan).content
     fetch.run(params_for(model))
 
 

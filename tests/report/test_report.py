@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gpd import artifacts
+from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.params import Params
 from gpd.report import report
@@ -29,7 +29,7 @@ def test_page_is_whole_and_self_contained(workspace: Params) -> None:
     for _, attributes in page.tags:
         for name in ("src", "href"):
             assert (attributes.get(name) or "data:").startswith("data:")
-    assert artifacts.verify(PAGE.parent) == []
+    assert documents.verify(PAGE.parent) == []
 
 
 def test_lead_rival_and_reference(workspace: Params) -> None:
@@ -75,7 +75,7 @@ def test_a_missing_metric_is_a_dash(workspace: Params) -> None:
 
 def test_prompts_are_escaped(workspace: Params) -> None:
     folder = Path("data/evaluations/teacher/samples")
-    manifest = artifacts.load_manifest(folder)
+    manifest = documents.load_manifest(folder)
     for clip in manifest["facts"]["clips"]:
         clip["prompt"] = "<b>bold</b> & \u202e"
     artifacts.write_json(folder / artifacts.MANIFEST, manifest)

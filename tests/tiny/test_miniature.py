@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gpd import artifacts
+from gpd import documents
 from gpd.core.sampler import sample, seeded_noise
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import stack_text
@@ -18,13 +18,13 @@ GOALS = {"colour": 0.95, "direction": 0.90, "background": 0.90, "shape": 0.75}
 
 
 def test_its_files_are_those_of_its_manifest_and_small() -> None:
-    assert artifacts.verify(FOLDER) == []
-    sizes = [entry["size"] for entry in artifacts.load_manifest(FOLDER, "base")["files"].values()]
+    assert documents.verify(FOLDER) == []
+    sizes = [file.size for file in documents.load_manifest(FOLDER, documents.BaseFacts).files.values()]
     assert sum(sizes) <= 10 * 2**20
 
 
 def test_its_figures_reach_the_goals() -> None:
-    facts = artifacts.load_manifest(FOLDER, "base")["facts"]
+    facts = documents.load_manifest(FOLDER, documents.BaseFacts).facts.model_dump()
     assert facts["vae_psnr"] >= 26
     assert all(facts["caption_agreement"][name] >= goal for name, goal in GOALS.items())
 
