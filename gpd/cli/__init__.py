@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gpd.artifacts import UserError
-from gpd.registry.commands import app as registry_app
+from gpd.cli.registry import app as registry_app
 
 app = typer.Typer(
     name="gpd",
