@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.metrics.measures import Measures, join, measure, measure_pairs, score, score_diversity
 from gpd.tiny.clips import all_scenes, draw
 
@@ -24,7 +24,7 @@ def test_identity_is_one_or_zero() -> None:
         {"trajectory_error": 0, "colour_shift": 0, "ssim": 1}
     )
     for name, value in found.items():
-        if CATALOGUE[name].direction == "one":
+        if METRICS[name].direction == "one":
             assert value == pytest.approx(1), name
 
 
