@@ -1,6 +1,6 @@
 """`gpd compare A B`: any two folders of mp4s, measured as they lie there.
 
-Clips are paired by file name where both folders hold the same names; else only what needs no pairs is measured. One
+Clips are paired by file name if both folders hold the same names; else only what needs no pairs is measured. One
 clip is in memory at a time, or all seeds of one prompt.
 """
 
@@ -114,9 +114,11 @@ def _score(folder: Folder, others: Folder, is_paired: bool) -> dict[str, Score]:
 def why_absent(metric: Metric, folder: Folder, others: Folder) -> str:
     """What a metric needs that the folders do not have."""
     missing = [REASONS[need] for need in metric.measure.needs if need in REASONS]
+    if missing:
+        return missing[0]
     rows, other_rows = metric.rows(folder.rows), metric.rows(others.rows)
-    if missing or rows is None or other_rows is None:
-        return missing[0] if missing else f"nothing of {metric.measure.names} was measured"
+    assert rows is not None, metric.name
+    assert other_rows is not None, metric.name  # frames alone are measured on both sides
     return metric.formula.shortfall(rows, other_rows)
 
 

@@ -61,8 +61,8 @@ class Measure:
         function: from the fields of a `Batch` that are named in `needs` to rows [N] or [N, D]; with several names to a
             tuple of as many.
         names: of the rows.
-        needs: says what kind of measure it is: of frames alone, of latents, with captions, beside the reference.
-        applies: whether all of these captions can be judged. One that cannot, and none is.
+        needs: what kind of measure it is: of frames alone, of latents, with captions, beside the reference.
+        applies: returns whether all of these captions can be judged; if one cannot, the measure is left out.
         of_clips: the same of one prompt's clips [F, H, W, 3], a seed each; only for a measure of `several` latents,
             which folders of clips do not have.
     """

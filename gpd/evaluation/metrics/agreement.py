@@ -24,6 +24,7 @@ MEANINGS = {
     "speed": "Share of clips whose speed is the caption's.",
     "background": "Share of clips whose background is the caption's.",
 }
+HEADLINES = {"colour", "shape"}
 
 METRICS = tuple(
     Metric(
@@ -35,7 +36,7 @@ METRICS = tuple(
         measure=AGREEMENT,
         row=f"agreement_{name}",
         place=80,
-        headline="right shape" if name == "shape" else None,
+        headline=name if name in HEADLINES else None,
     )
     for name in oracle.PROPERTIES
 )

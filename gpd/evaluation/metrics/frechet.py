@@ -1,4 +1,4 @@
-"""Fréchet distance between Gaussians fitted to fixed features of samples. No network is asked.
+"""Fréchet distance between Gaussians fitted to fixed features of samples. No network is needed.
 
 d^2 = |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))
 """

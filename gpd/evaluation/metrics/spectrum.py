@@ -62,7 +62,7 @@ METRICS = (
         measure=Measure(spatial_share, ("spatial_share",)),
         formula=Ratio(),
         place=40,
-        headline="detail, space",
+        headline="detail",
     ),
     Metric(
         name="spectral_time_ratio",
