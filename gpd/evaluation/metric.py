@@ -58,9 +58,9 @@ class Measure:
     """What is taken of each sample, once a batch however many metrics are made from it.
 
     Attributes:
-        function: from the fields of a `Batch` that are named in `needs` to rows [N] or [N, D]; with several names to a
+        function: takes the fields of a `Batch` that `needs` names, returns rows [N] or [N, D]; with several names, a
             tuple of as many.
-        names: of the rows.
+        names: the rows' names; no two measures may use the same.
         needs: what kind of measure it is: of frames alone, of latents, with captions, beside the reference.
         applies: returns whether all of these captions can be judged; if one cannot, the measure is left out.
         of_clips: the same of one prompt's clips [F, H, W, 3], a seed each; only for a measure of `several` latents,
