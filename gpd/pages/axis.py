@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import altair as alt
-
 MOST_VALUES = 8  # the data's own values are the ticks if there are no more
 NUMBER = (
     "abs(datum.value) >= 1e6 ? format(datum.value / 1e6, '.3~r') + 'M' : "
@@ -29,18 +27,18 @@ class Axis:
         low, high, here = (math.log(v) if self.is_log else v for v in (self.low, self.high, value))
         return (here - low) / (high - low) * self.length_px
 
-    def scale(self) -> alt.Scale:
-        """The same for Vega-Lite."""
-        return alt.Scale(type="log" if self.is_log else "linear", domain=[self.low, self.high], nice=False, zero=False)
+    def encode(self, field: str, values: list[float]) -> dict[str, Any]:
+        """A field along this axis for Vega-Lite, its ticks at `values` if they are few, else at round numbers.
 
-    def ticks(self, values: list[float]) -> alt.Axis:
-        """At the data's own values if they are few, else round numbers; a label that would cover another is left out.
-
-        Vega names only some ticks of a logarithmic axis: it gives the others an empty label, which stays empty here.
+        A label that would cover another is left out. Vega names only some ticks of a logarithmic axis: it gives the
+        others an empty label, which stays empty here.
         """
+        kind = "log" if self.is_log else "linear"
+        scale = {"type": kind, "domain": [self.low, self.high], "nice": False, "zero": False}
         own: dict[str, Any] = {"values": sorted(set(values))} if 0 < len(set(values)) <= MOST_VALUES else {}
         text = NUMBER if own else f"datum.label == '' ? '' : {NUMBER}"
-        return alt.Axis(title=self.title, labelExpr=text, labelOverlap="greedy", labelFlush=False, aria=False, **own)
+        axis = {"title": self.title, "labelExpr": text, "labelOverlap": "greedy", "labelFlush": False, "aria": False}
+        return {"field": field, "type": "quantitative", "scale": scale, "axis": axis | own}
 
 
 def make_axis(title: str, values: list[float], length_px: float, *, is_log: bool, from_zero: bool = False) -> Axis:

@@ -1,20 +1,29 @@
 """Lines and points with bars of spread, drawn by Vega-Lite."""
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-import altair as alt
 from markupsafe import Markup
 
 from gpd.pages.axis import Axis, figure_words, make_axis, reach
-from gpd.pages.drawing import FONT_PX, draw
+from gpd.pages.drawing import FONT_PX, Spec, draw, make_layer, make_points
 from gpd.pages.html import render
 from gpd.pages.labels import GAP_PX, choose_sides
 from gpd.pages.palette import Look, make_look
 
 WIDTH, HEIGHT = 460, 250  # px of the frame, without the axes' letters
 MOST_DOTS = 20  # a longer line is drawn without
-DOT_AREA = 64
+PAINT = {"field": "paint", "type": "nominal", "scale": None}
+LINE = {"type": "line", "strokeWidth": 2.2, "strokeJoin": "round"}
+LINE_LOOK = {
+    "color": PAINT,
+    "detail": {"field": "series", "type": "nominal"},
+    "order": {"field": "order", "type": "quantitative"},
+    "strokeDash": {"field": "dash", "type": "nominal", "scale": None},
+}
+RULE = {"type": "rule", "color": "var(--soft)", "strokeDash": [5, 4]}
+NAME = {"type": "text", "fontSize": FONT_PX - 1, "fontWeight": 600}
 SIDES: dict[str, dict[str, Any]] = {
     "above": {"align": "center", "baseline": "bottom", "dy": -GAP_PX},
     "right": {"align": "left", "baseline": "middle", "dx": GAP_PX + 1},
@@ -78,14 +87,17 @@ def line_chart(
     x = make_axis(x_label, [datum["x"] for datum in data], WIDTH, is_log=log_x)
     heights = [datum[end] for datum in data for end in ("low", "high")] + ([] if rule is None else [rule])
     y = make_axis(y_label, heights, HEIGHT, is_log=log_y, from_zero=not log_y)
-    base = _base(x, y, data)
+    joined = [some for entry, some in zip(series, shown, strict=True) if entry.is_line and len(some) > 1]
+    dotted = [some for entry, some in zip(series, shown, strict=True) if entry.has_dots and len(some) <= MOST_DOTS]
+    places = {"x": x.encode("x", [datum["x"] for datum in data]), "y": y.encode("y", [])}
+    bar = places | {"y": y.encode("low", []), "y2": {"field": "high"}}
     layers = [
-        *_rules(rule, base, y),
-        *_lines([some for entry, some in zip(series, shown, strict=True) if entry.is_line and len(some) > 1], base),
-        *_dots([some for entry, some in zip(series, shown, strict=True) if entry.has_dots], base),
-        *_names(data, base, x, y),
+        make_layer([] if rule is None else [{"y": rule}], RULE, {"y": places["y"]}),
+        make_layer(list(chain(*joined)), LINE, places | LINE_LOOK),
+        *make_points(list(chain(*dotted)), bar, places),
+        *_names(data, places, x, y),
     ]
-    drawing = draw(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT), title)
+    drawing = draw(layers, title, width=WIDTH, height=HEIGHT)
     return render("gpd.pages", "chart.html", title=title, note=note, drawing=drawing, series=series)
 
 
@@ -112,49 +124,12 @@ def _data(series: Series, place: int, log_x: bool, log_y: bool) -> list[Datum]:
     ]
 
 
-def _base(x: Axis, y: Axis, data: list[Datum]) -> alt.Chart:
-    return alt.Chart().encode(
-        x=alt.X("x:Q", scale=x.scale(), axis=x.ticks([datum["x"] for datum in data])),
-        y=alt.Y("y:Q", scale=y.scale(), axis=y.ticks([])),
-        color=alt.Color("paint:N", scale=None),
-        detail="series:N",
-    )
-
-
-def _with(base: alt.Chart, data: list[Datum]) -> alt.Chart:
-    return base.properties(data=alt.Data(values=data))
-
-
-def _rules(rule: float | None, base: alt.Chart, y: Axis) -> list[alt.Chart]:
-    if rule is None:
-        return []
-    chart = alt.Chart(alt.Data(values=[{"y": rule}])).encode(y=alt.Y("y:Q", scale=y.scale(), axis=y.ticks([])))
-    return [chart.mark_rule(color="var(--soft)", strokeDash=[5, 4], aria=False)]
-
-
-def _lines(shown: list[list[Datum]], base: alt.Chart) -> list[alt.Chart]:
-    data = [datum for some in shown for datum in some]
-    dash = alt.StrokeDash("dash:N", scale=None)
-    line = base.mark_line(strokeWidth=2.2, strokeJoin="round", aria=False).encode(order="order:Q", strokeDash=dash)
-    return [_with(line, data)] if data else []
-
-
-def _dots(shown: list[list[Datum]], base: alt.Chart) -> list[alt.Chart]:
-    """Points of the series that have few, their bars of spread below them."""
-    data = [datum for some in shown if len(some) <= MOST_DOTS for datum in some]
-    barred = [datum for datum in data if datum["has_bar"]]
-    bar = base.mark_rule(strokeWidth=2, opacity=0.75, aria=False).encode(y="low:Q", y2="high:Q")
-    dot = base.mark_point(filled=True, size=DOT_AREA, opacity=1, stroke="var(--card)", strokeWidth=1.5)
-    dot = dot.encode(shape=alt.Shape("shape:N", scale=None), description="words:N")
-    return [_with(layer, some) for layer, some in ((bar, barred), (dot, data)) if some]
-
-
-def _names(data: list[Datum], base: alt.Chart, x: Axis, y: Axis) -> list[alt.Chart]:
-    places = [(x.place(datum["x"]), HEIGHT - y.place(datum["y"]), datum["name"]) for datum in data]
-    sides = choose_sides(places, WIDTH, HEIGHT)
-    layers = []
-    for side, how in SIDES.items():
-        chosen = [datum for datum, found in zip(data, sides, strict=True) if found == side]
-        text = base.mark_text(fontSize=FONT_PX - 1, fontWeight=600, aria=False, **how).encode(text="name:N")
-        layers += [_with(text, chosen)] if chosen else []
-    return layers
+def _names(data: list[Datum], places: Spec, x: Axis, y: Axis) -> list[Spec]:
+    """A layer for each side of a point on which labels stand."""
+    labels = [(x.place(datum["x"]), HEIGHT - y.place(datum["y"]), datum["name"]) for datum in data]
+    sides = choose_sides(labels, WIDTH, HEIGHT)
+    encoding = places | {"color": PAINT, "text": {"field": "name", "type": "nominal"}}
+    return [
+        make_layer([datum for datum, found in zip(data, sides, strict=True) if found == side], NAME | how, encoding)
+        for side, how in SIDES.items()
+    ]

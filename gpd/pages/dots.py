@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-import altair as alt
 from markupsafe import Markup
 
 from gpd.pages.axis import figure_words, make_axis, reach
-from gpd.pages.chart import DOT_AREA
-from gpd.pages.drawing import draw
+from gpd.pages.drawing import draw, make_points
 from gpd.pages.html import render
 from gpd.pages.palette import make_look
 
-WIDTH, ROW_PX, MOST_NAME_PX = 310, 26, 250
+WIDTH, ROW_PX, MOST_NAME_PX = 310, 26, 300
 
 
 @dataclass(frozen=True)
@@ -31,16 +29,10 @@ def dot_chart(title: str, x_label: str, rows: list[Row], *, is_log: bool = False
     if not data:
         return Markup()
     axis = make_axis(x_label, [datum[end] for datum in data for end in ("low", "high")], WIDTH, is_log=is_log)
-    names = alt.Axis(title=None, labelLimit=MOST_NAME_PX, grid=False, aria=False)
-    base = alt.Chart(alt.Data(values=data)).encode(
-        x=alt.X("value:Q", scale=axis.scale(), axis=axis.ticks([])),
-        y=alt.Y("name:N", sort=None, axis=names),
-        color=alt.Color("paint:N", scale=None),
-    )
-    bar = base.mark_rule(strokeWidth=2, opacity=0.75, aria=False).encode(x="low:Q", x2="high:Q")
-    dot = base.mark_point(filled=True, size=DOT_AREA, opacity=1, stroke="var(--card)", strokeWidth=1.5)
-    dot = dot.encode(shape=alt.Shape("shape:N", scale=None), description="words:N")
-    drawing = draw(alt.layer(bar, dot).properties(width=WIDTH, height=alt.Step(ROW_PX)), title)
+    names = {"title": None, "labelLimit": MOST_NAME_PX, "grid": False, "aria": False}
+    places = {"x": axis.encode("value", []), "y": {"field": "name", "type": "nominal", "sort": None, "axis": names}}
+    bar = places | {"x": axis.encode("low", []), "x2": {"field": "high"}}
+    drawing = draw(make_points(data, bar, places), title, width=WIDTH, height={"step": ROW_PX})
     return render("gpd.pages", "chart.html", title=title, note="", drawing=drawing, series=[])
 
 
@@ -48,4 +40,4 @@ def _datum(row: Row, is_log: bool) -> dict[str, Any]:
     look, (low, high) = make_look(row.colour), reach(row.value, row.spread, is_log=is_log)
     words = figure_words(row.name, row.value, spread=row.spread)
     values = {"name": row.name, "value": row.value, "low": low, "high": high, "words": words}
-    return values | {"paint": look.paint, "shape": look.shape}
+    return values | {"paint": look.paint, "shape": look.shape, "has_bar": row.spread is not None}
