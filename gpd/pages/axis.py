@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_VALUES = 8  # the data's own values are the ticks if there are no more
+TICK_PX = 55  # about, from one tick to the next
 NUMBER = (
     "abs(datum.value) >= 1e6 ? format(datum.value / 1e6, '.3~r') + 'M' : "
     "abs(datum.value) >= 1e4 ? format(datum.value / 1e3, '.3~r') + 'k' : "
@@ -28,17 +29,22 @@ class Axis:
         return (here - low) / (high - low) * self.length_px
 
     def encode(self, field: str, values: list[float]) -> dict[str, Any]:
-        """A field along this axis for Vega-Lite, its ticks at `values` if they are few, else at round numbers.
+        """A field along this axis for Vega-Lite, its ticks at `values` if they are few whole numbers, else round ones.
 
-        A label that would cover another is left out. Vega names only some ticks of a logarithmic axis: it gives the
-        others an empty label, which stays empty here.
+        A label that would cover another is left out.
         """
         kind = "log" if self.is_log else "linear"
         scale = {"type": kind, "domain": [self.low, self.high], "nice": False, "zero": False}
-        own: dict[str, Any] = {"values": sorted(set(values))} if 0 < len(set(values)) <= MOST_VALUES else {}
-        text = NUMBER if own else f"datum.label == '' ? '' : {NUMBER}"
-        axis = {"title": self.title, "labelExpr": text, "labelOverlap": "greedy", "labelFlush": False, "aria": False}
-        return {"field": field, "type": "quantitative", "scale": scale, "axis": axis | own}
+        axis = {"title": self.title, "labelOverlap": "greedy", "labelFlush": False, "aria": False}
+        return {"field": field, "type": "quantitative", "scale": scale, "axis": axis | self._ticks(set(values))}
+
+    def _ticks(self, values: set[float]) -> dict[str, Any]:
+        if 0 < len(values) <= MOST_VALUES and all(float(value).is_integer() for value in values):
+            return {"values": sorted(values), "labelExpr": NUMBER}
+        # Over decades Vega names some of the ticks and gives the others an empty label, which stays empty.
+        is_long = self.is_log and self.high > 10 * self.low
+        text = f"datum.label == '' ? '' : {NUMBER}" if is_long else NUMBER
+        return {"tickCount": round(self.length_px / TICK_PX), "labelExpr": text}
 
 
 def make_axis(title: str, values: list[float], length_px: float, *, is_log: bool, from_zero: bool = False) -> Axis:

@@ -10,7 +10,7 @@ from gpd.pages.drawing import draw, make_points
 from gpd.pages.html import render
 from gpd.pages.palette import make_look
 
-WIDTH, ROW_PX, MOST_NAME_PX = 310, 26, 300
+WIDTH, ROW_PX, MOST_NAME_PX = 280, 26, 300
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,12 @@ def dot_chart(title: str, x_label: str, rows: list[Row], *, is_log: bool = False
     if not data:
         return Markup()
     axis = make_axis(x_label, [datum[end] for datum in data for end in ("low", "high")], WIDTH, is_log=is_log)
+    order = list(dict.fromkeys(datum["name"] for datum in data))
     names = {"title": None, "labelLimit": MOST_NAME_PX, "grid": False, "aria": False}
-    places = {"x": axis.encode("value", []), "y": {"field": "name", "type": "nominal", "sort": None, "axis": names}}
+    places = {
+        "x": axis.encode("value", []),
+        "y": {"field": "name", "type": "nominal", "scale": {"domain": order}, "axis": names},
+    }
     bar = places | {"x": axis.encode("low", []), "x2": {"field": "high"}}
     drawing = draw(make_points(data, bar, places), title, width=WIDTH, height={"step": ROW_PX})
     return render("gpd.pages", "chart.html", title=title, note="", drawing=drawing, series=[])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 INK = -1  # the colour of text, for what the others are measured against
 GOLDEN_ANGLE = 137.508  # degrees: however many hues are taken in turn, each new one falls into the widest gaps
 FIRST_HUE = 252.0  # blue
-PER_STYLE = 8  # neighbouring hues come close after as many
+PER_STYLE = 5  # hues that are easily told apart
 
 Style = tuple[list[int], str, str, str]
 STYLES: tuple[Style, ...] = (
