@@ -31,20 +31,26 @@ class Axis:
     def encode(self, field: str, values: list[float]) -> dict[str, Any]:
         """A field along this axis for Vega-Lite, its ticks at `values` if they are few whole numbers, else round ones.
 
-        A label that would cover another is left out.
+        Vega leaves out a label that would cover another.
         """
         kind = "log" if self.is_log else "linear"
         scale = {"type": kind, "domain": [self.low, self.high], "nice": False, "zero": False}
-        axis = {"title": self.title, "labelOverlap": "greedy", "labelFlush": False, "aria": False}
+        axis = {"title": self.title, "labelExpr": NUMBER, "labelFlush": False, "aria": False}
         return {"field": field, "type": "quantitative", "scale": scale, "axis": axis | self._ticks(set(values))}
 
     def _ticks(self, values: set[float]) -> dict[str, Any]:
         if 0 < len(values) <= MOST_VALUES and all(float(value).is_integer() for value in values):
-            return {"values": sorted(values), "labelExpr": NUMBER}
-        # Over decades Vega names some of the ticks and gives the others an empty label, which stays empty.
-        is_long = self.is_log and self.high > 10 * self.low
-        text = f"datum.label == '' ? '' : {NUMBER}" if is_long else NUMBER
-        return {"tickCount": round(self.length_px / TICK_PX), "labelExpr": text}
+            return {"values": sorted(values)}
+        if self.is_log and self.high > 10 * self.low:
+            return {"values": self._decades()}
+        return {"tickCount": round(self.length_px / TICK_PX)}
+
+    def _decades(self) -> list[float]:
+        """1, 2, 5, 10, 20 and so on, over many decades powers of ten alone: Vega would mark each digit."""
+        first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
+        digits = (1, 2, 5) if last - first <= 3 else (1,)
+        numbers = [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
+        return [number for number in numbers if self.low <= number <= self.high]
 
 
 def make_axis(title: str, values: list[float], length_px: float, *, is_log: bool, from_zero: bool = False) -> Axis:
