@@ -81,22 +81,13 @@ def line_chart(
         note: a sentence below the title.
     """
     shown = [_data(entry, place, log_x, log_y) for place, entry in enumerate(series)]
-    data = [datum for some in shown for datum in some]
+    data = list(chain(*shown))
     if not data:
         return Markup()
     x = make_axis(x_label, [datum["x"] for datum in data], WIDTH, is_log=log_x)
     heights = [datum[end] for datum in data for end in ("low", "high")] + ([] if rule is None else [rule])
     y = make_axis(y_label, heights, HEIGHT, is_log=log_y, from_zero=not log_y)
-    joined = [some for entry, some in zip(series, shown, strict=True) if entry.is_line and len(some) > 1]
-    dotted = [some for entry, some in zip(series, shown, strict=True) if entry.has_dots and len(some) <= MOST_DOTS]
-    places = {"x": x.encode("x", [datum["x"] for datum in data]), "y": y.encode("y", [])}
-    bar = places | {"y": y.encode("low", []), "y2": {"field": "high"}}
-    layers = [
-        make_layer([] if rule is None else [{"y": rule}], RULE, {"y": places["y"]}),
-        make_layer(list(chain(*joined)), LINE, places | LINE_LOOK),
-        *make_points(list(chain(*dotted)), bar, places),
-        *_names(data, places, x, y),
-    ]
+    layers = [*_rules(rule, y), *_layers(series, shown, x, y)]
     drawing = draw(layers, title, width=WIDTH, height=HEIGHT)
     return render("gpd.pages", "chart.html", title=title, note=note, drawing=drawing, series=series)
 
@@ -122,6 +113,21 @@ def _data(series: Series, place: int, log_x: bool, log_y: bool) -> list[Datum]:
         for order, ((x, y), label, spread) in enumerate(rows)
         if (x > 0 or not log_x) and (y > 0 or not log_y)
     ]
+
+
+def _rules(rule: float | None, y: Axis) -> list[Spec]:
+    return [] if rule is None else [make_layer([{"y": rule}], RULE, {"y": y.encode("y", [])})]
+
+
+def _layers(series: list[Series], shown: list[list[Datum]], x: Axis, y: Axis) -> list[Spec]:
+    """Lines, bars, dots and names, the later above the earlier."""
+    data = list(chain(*shown))
+    joined = [some for entry, some in zip(series, shown, strict=True) if entry.is_line and len(some) > 1]
+    dotted = [some for entry, some in zip(series, shown, strict=True) if entry.has_dots and len(some) <= MOST_DOTS]
+    places = {"x": x.encode("x", [datum["x"] for datum in data]), "y": y.encode("y", [])}
+    bar = places | {"y": y.encode("low", []), "y2": {"field": "high"}}
+    lines = make_layer(list(chain(*joined)), LINE, places | LINE_LOOK)
+    return [lines, *make_points(list(chain(*dotted)), bar, places), *_names(data, places, x, y)]
 
 
 def _names(data: list[Datum], places: Spec, x: Axis, y: Axis) -> list[Spec]:
