@@ -10,7 +10,8 @@ from gpd.pages.drawing import draw, make_points
 from gpd.pages.html import render
 from gpd.pages.palette import make_look
 
-WIDTH, ROW_PX, MOST_NAME_PX = 280, 26, 300
+WIDTH, ROW_PX = 280, 26
+CHAR_PX, MOST_NAME_PX = 8.0, 300
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,14 @@ def dot_chart(title: str, x_label: str, rows: list[Row], *, is_log: bool = False
         return Markup()
     axis = make_axis(x_label, [datum[end] for datum in data for end in ("low", "high")], WIDTH, is_log=is_log)
     order = list(dict.fromkeys(datum["name"] for datum in data))
+    left_px = min(MOST_NAME_PX, CHAR_PX * max(map(len, order))) + 10
     names = {"title": None, "labelLimit": MOST_NAME_PX, "grid": False, "aria": False}
     places = {
         "x": axis.encode("value", []),
         "y": {"field": "name", "type": "nominal", "scale": {"domain": order}, "axis": names},
     }
     bar = places | {"x": axis.encode("low", []), "x2": {"field": "high"}}
-    drawing = draw(make_points(data, bar, places), title, width=WIDTH, height={"step": ROW_PX})
+    drawing = draw(make_points(data, bar, places), title, width=WIDTH, height=ROW_PX * len(order), left_px=left_px)
     return render("gpd.pages", "chart.html", title=title, note="", drawing=drawing, series=[])
 
 

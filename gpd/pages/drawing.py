@@ -21,7 +21,14 @@ AXIS = {
     "ticks": False,
     "labelPadding": 6,
 }
-CONFIG = {"font": "Roboto", "axis": AXIS, "view": {"stroke": None}}  # a font that vl_convert carries: equal everywhere
+# Room of a fixed size instead of what the letters take: fonts differ between machines, the page's bytes must not.
+RIGHT_PX, TOP_PX, BOTTOM_PX, LABELS_PX = 16, 10, 50, 52
+CONFIG = {
+    "axis": AXIS,
+    "axisX": {"minExtent": 24, "maxExtent": 24},
+    "axisY": {"minExtent": LABELS_PX, "maxExtent": LABELS_PX},
+    "view": {"stroke": None},
+}
 
 Spec = dict[str, Any]
 Data = list[dict[str, Any]]
@@ -50,7 +57,7 @@ def make_points(data: Data, bar: Spec, place: Spec) -> list[Spec]:
     ]
 
 
-def draw(layers: list[Spec], title: str, **size: Any) -> Markup:
+def draw(layers: list[Spec], title: str, *, left_px: float = LABELS_PX + 26, **size: Any) -> Markup:
     """The layers' SVG, as wide as its place in the page. Equal ones give equal bytes.
 
     Each point's description becomes what is shown when it is pointed at. There are no ids in it, so that several
@@ -58,10 +65,12 @@ def draw(layers: list[Spec], title: str, **size: Any) -> Markup:
 
     Args:
         title: what a screen reader says of the whole.
+        left_px: room for the letters left of the frame.
         size: width and height of the frame, px.
     """
     spec = {"layer": [layer for layer in layers if layer["data"]["values"]], "background": None, "config": CONFIG}
-    svg: str = vl_convert.vegalite_to_svg(spec | size)
+    room = {"left": left_px, "right": RIGHT_PX, "top": TOP_PX, "bottom": BOTTOM_PX}
+    svg: str = vl_convert.vegalite_to_svg(spec | size | {"autosize": "none", "padding": room})
     label = Markup("{}").format(title)
     svg = re.sub(r'<svg .*?(viewBox="[^"]*")>', lambda found: f'<svg {found[1]} role="img" aria-label="{label}">', svg)
     svg = re.sub(r'(<path aria-label="([^"]*)" role="graphics-symbol"[^>]*)/>', r"\1><title>\2</title></path>", svg)
