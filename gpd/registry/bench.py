@@ -155,11 +155,11 @@ def _ask(path: Path, num_checkpoints: int) -> Iterator[Figure]:
         yield _timed("best", 50.0, lambda: registry.best(session=session, **question))
         narrow = {**question, "where": {"seed": "4", "batch": "4"}}
         yield _timed("best, where two params hold", 50.0, lambda: registry.best(session=session, **narrow))
-        chain = registry.lineage(session=session, content=last)
+        chain = registry.lineage(session=session, key=last)
         assert len(chain.nodes) == CHAIN + 1
-        yield _timed(f"lineage, {CHAIN} deep", 20.0, lambda: registry.lineage(session=session, content=last))
+        yield _timed(f"lineage, {CHAIN} deep", 20.0, lambda: registry.lineage(session=session, key=last))
         yield _timed("find by 12 digits", None, lambda: registry.find_artifact(key=last[:12], session=session))
-        yield _timed("show", None, lambda: registry.show(session=session, content=last))
+        yield _timed("show", None, lambda: registry.show(session=session, key=last))
         yield _timed("list of 50", None, lambda: registry.list_checkpoints(session=session))
 
 

@@ -1,4 +1,4 @@
-"""From what a person types to an artifact: an alias, an abbreviated hash, a name such as k8, best:6."""
+"""From what a person types to an artifact: an alias, an abbreviated hash, a name such as k8."""
 
 import difflib
 import re
@@ -111,7 +111,7 @@ def locate(*, artifact: Artifact, session: Session, workspace: Path = Path()) ->
     if path is not None:
         return FoundCheckpoint(artifact.content, artifact.name, path)
     label = f"{artifact.content[:SHORT]} ({artifact.name or artifact.kind})"
-    places = _locations(artifact.content, session)
+    places = locations_of(artifact.content, session)
     if not places:
         raise UserError(f"{label}: known only by its hash; its files were never seen by `gpd registry sync`")
     place = places[0]
@@ -124,12 +124,13 @@ def locate(*, artifact: Artifact, session: Session, workspace: Path = Path()) ->
     )
 
 
-def _locations(content: str, session: Session) -> list[Location]:
+def locations_of(content: str, session: Session) -> list[Location]:
+    """Where the files of an artifact were seen."""
     return list(session.exec(select(Location).where(Location.content == content).order_by(Location.path)))
 
 
 def _path_here(content: str, session: Session, workspace: Path) -> Path | None:
-    paths = (workspace / place.path for place in _locations(content, session))
+    paths = (workspace / place.path for place in locations_of(content, session))
     return next((path for path in paths if content_at(path) == content), None)
 
 

@@ -30,15 +30,9 @@ class SyncResult:
     num_problems: int = 0
     problems: list[str] = field(default_factory=list)
 
-    def add_problem(self, problem: str) -> None:
-        """Counts a problem and keeps its line, up to a limit."""
-        self.num_problems += 1
-        if len(self.problems) < PROBLEMS_KEPT:
-            self.problems.append(problem)
-
 
 def sync(*, workspace: Path = Path(), url: str | None = None) -> SyncResult:
-    """Records the manifests, evaluations, runs and dvc.lock of a workspace; makes the database where there is none.
+    """Records the manifests, evaluations, runs and dvc.lock of a workspace; makes the database if there is none.
 
     Each document is recorded whole or not at all; one that cannot be used is a problem in the result and stops no
     other. Memory does not depend on the number of documents.
@@ -66,11 +60,10 @@ def _record_all(engine: Engine, documents: Iterator[Document]) -> SyncResult:
 
 
 def _record_batch(engine: Engine, batch: list[Document], result: SyncResult) -> None:
-    for document in batch:
-        if document.problem:
-            result.add_problem(document.problem)
-    whole = [document.rows for document in batch if document.rows]
+    problems = [document.problem for document in batch if document.problem]
     with writing(engine) as connection:
-        news = [record(connection, rows) for rows in whole]
+        news = [record(connection, document.rows) for document in batch if document.rows]
     result.num_new += sum(news)
     result.num_known += len(news) - sum(news)
+    result.num_problems += len(problems)
+    result.problems += problems[: PROBLEMS_KEPT - len(result.problems)]

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from gpd.artifacts import UserError
 from gpd.cli import app
-from gpd.registry.terminal import printable, size
+from gpd.registry.printing import printable, size
 from tests.registry.conftest import content_of, make_student
 
 K8 = Path("data/students/k8")
