@@ -30,20 +30,49 @@ COLUMNS: dict[str, tuple[Any, type]] = {  # of `where`, besides the keys of para
 
 @dataclass(frozen=True)
 class Measured:
-    """A checkpoint with one score. `paths` are where it was seen, relative to a workspace."""
+    """A checkpoint with one score. `value` is a number, or the text nan, inf or -inf."""
 
     content: str
     name: str | None
-    role: str | None
     subject: str
-    value: float
+    metric: str
+    value: float | str
     spread: float | None
     num_samples: int
+    protocol: str
     steps: int
     solver: str
     guidance_scale: float
     forwards: int | None
+    is_complete: bool
+    source: str = field(metadata=JSON_ONLY)
+    direction: str = field(metadata=JSON_ONLY)
+
+    @property
+    def setting(self) -> str:
+        """How the checkpoint was sampled, in short."""
+        return f"{self.steps} steps {self.solver} w={self.guidance_scale:g}"
+
+
+@dataclass(frozen=True)
+class Winner(Measured):
+    """With where it was seen, relative to a workspace."""
+
+    role: str | None
     paths: list[str]
+
+
+def current_scores() -> Any:
+    """Scores that no later evaluation has replaced, each with its evaluation and artifact."""
+    joined = select(Evaluation, Score, Artifact).join(Score, and_(col(Score.evaluation) == col(Evaluation.id)))
+    joined = joined.join(Artifact, col(Artifact.content) == col(Evaluation.checkpoint))
+    return joined.where(col(Evaluation.is_current) == true())
+
+
+def make_measured(evaluation: Evaluation, score: Score, artifact: Artifact) -> Measured:
+    """A row of the answer from a row of `current_scores`."""
+    value = score.not_finite if score.value is None else score.value
+    return make_row(Measured, score, evaluation, artifact, value=value)
 
 
 @dataclass(frozen=True)
@@ -58,7 +87,7 @@ class Best:
     is_tie: bool
     num_incomplete: int
     num_not_finite: int
-    winners: list[Measured]
+    winners: list[Winner]
 
 
 @dataclass(frozen=True)
@@ -101,26 +130,25 @@ def best(
         raise UserError(_why_nothing(question, chosen.hash, session))
     tied = best_statement(question, chosen.hash, direction).where(col(Score.value).in_(values))
     rows = session.exec(tied.order_by(col(Evaluation.checkpoint)).limit(TIES_NAMED)).all()
-    winners = list({row[0].checkpoint: _measured(*row, session=session) for row in rows}.values())
+    winners = list({row[0].checkpoint: _winner(*row, session=session) for row in rows}.values())
     excluded, is_tie = _excluded(question, chosen.hash, session), len(winners) > 1
     return Best(metric, direction, steps, chosen.hash, chosen.fields, is_tie, *excluded, winners)
 
 
 def best_statement(question: Question, protocol: str, direction: str) -> Any:
     """Those that may win, unordered. The index of Score begins with exactly the columns compared here."""
-    statement = (
-        select(Evaluation, Score, Artifact, Checkpoint)
-        .join(Score, and_(col(Score.evaluation) == col(Evaluation.id)))
-        .join(Artifact, col(Artifact.content) == col(Evaluation.checkpoint))
-        .join(Checkpoint, col(Checkpoint.content) == col(Evaluation.checkpoint), isouter=True)
-    )
-    return statement.where(
-        question.scores(protocol),
-        col(Score.direction) == direction,
-        col(Score.value).is_not(None),
-        col(Evaluation.is_complete) == true(),
-        col(Evaluation.is_current) == true(),
-        *_restrictions(question),
+    role = col(Checkpoint.content) == col(Evaluation.checkpoint)
+    return (
+        current_scores()
+        .add_columns(Checkpoint)
+        .join(Checkpoint, role, isouter=True)
+        .where(
+            question.scores(protocol),
+            col(Score.direction) == direction,
+            col(Score.value).is_not(None),
+            col(Evaluation.is_complete) == true(),
+            *_restrictions(question),
+        )
     )
 
 
@@ -140,12 +168,11 @@ def _best_values(question: Question, protocol: str, direction: str, session: Ses
     return [one for one in found if abs(one - 1.0) == least]
 
 
-def _measured(
+def _winner(
     evaluation: Evaluation, score: Score, artifact: Artifact, checkpoint: Checkpoint | None, *, session: Session
-) -> Measured:
+) -> Winner:
     paths = [place.path for place in locations_of(artifact.content, session)]
-    role = checkpoint.role if checkpoint else None
-    return make_row(Measured, score, evaluation, artifact, role=role, paths=paths)
+    return make_row(Winner, score, evaluation, artifact, role=checkpoint.role if checkpoint else None, paths=paths)
 
 
 # --- restrictions

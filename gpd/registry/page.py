@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+from dataclasses import asdict
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -13,9 +14,10 @@ from sqlmodel import Session, col, select
 from gpd.artifacts import MANIFEST, UserError
 from gpd.documents import ClipsFacts, load_manifest
 from gpd.registry import tables as t
+from gpd.registry.best import Measured
 from gpd.registry.finding import SHORT
-from gpd.registry.graph import draw
-from gpd.registry.questions import Listed, ShownScore, list_checkpoints, params_of, relatives, scores
+from gpd.registry.graph import arrange
+from gpd.registry.questions import Listed, list_checkpoints, params_of, relatives, scores
 
 MOST_CHECKPOINTS = 500
 CLIPS_EACH = 4
@@ -34,10 +36,12 @@ def render_page(*, session: Session, workspace: Path = Path()) -> str:
         "clips": _all_clips(measured, workspace),
         "note": f"the first {MOST_CHECKPOINTS} checkpoints; there are more in the registry" if is_cut else "",
     }
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    edges = _edges(listed, session)
+    places = arrange({row.content: row.name or row.role for row in listed}, edges)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.policies["json.dumps_kwargs"] = {"default": _plain}
     template = environment.from_string((resources.files("gpd.registry") / "page.html").read_text(encoding="utf-8"))
-    return template.render(data=data, drawing=draw(listed, _edges(listed, session)))
+    return template.render(data=data, places=places, edges=edges)
 
 
 def _plain(value: datetime) -> str:
@@ -48,19 +52,15 @@ def _checkpoint(row: Listed, session: Session) -> dict[str, Any]:
     remarks = session.exec(select(t.Remark).where(t.Remark.content == row.content).order_by(col(t.Remark.made_at)))
     parents = relatives(row.content, session, upwards=True)
     return {
-        "content": row.content,
+        **asdict(row),
         "name": row.name or row.role,
-        "role": row.role,
-        "forwards": row.forwards,
-        "aliases": row.aliases,
-        "paths": row.paths,
         "params": params_of(row.content, session),
-        "parents": [[one.relation, f"{one.name or one.kind} {one.content[:SHORT]}"] for one in parents],
+        "parents": [[one["relation"], f"{one['name'] or one['kind']} {one['content'][:SHORT]}"] for one in parents],
         "remarks": [{"at": found.made_at, "by": found.made_by, "text": found.text} for found in remarks],
     }
 
 
-def _rows(listed: Listed, found: list[ShownScore]) -> list[dict[str, Any]]:
+def _rows(listed: Listed, found: list[Measured]) -> list[dict[str, Any]]:
     """One row for each way in which the checkpoint was sampled and measured."""
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for score in found:
@@ -70,7 +70,7 @@ def _rows(listed: Listed, found: list[ShownScore]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _row(listed: Listed, score: ShownScore) -> dict[str, Any]:
+def _row(listed: Listed, score: Measured) -> dict[str, Any]:
     keys = ("protocol", "subject", "setting", "steps", "forwards")
     said = {key: getattr(score, key) for key in keys}
     return {"content": listed.content, **said, "complete": score.is_complete, "scores": {}}
@@ -81,9 +81,9 @@ def _edges(listed: list[Listed], session: Session) -> list[tuple[str, str]]:
     shown = {row.content for row in listed}
     edges = []
     for row in listed:
-        parents = [one for one in relatives(row.content, session, upwards=True) if one.content in shown]
+        parents = [one for one in relatives(row.content, session, upwards=True) if one["content"] in shown]
         for relation in ("previous", "teacher"):
-            if found := [(one.content, row.content) for one in parents if one.relation == relation]:
+            if found := [(one["content"], row.content) for one in parents if one["relation"] == relation]:
                 edges += found
                 break
     return edges
@@ -92,7 +92,7 @@ def _edges(listed: list[Listed], session: Session) -> list[tuple[str, str]]:
 # --- clips
 
 
-def _all_clips(measured: dict[str, list[ShownScore]], workspace: Path) -> dict[str, list[dict[str, str]]]:
+def _all_clips(measured: dict[str, list[Measured]], workspace: Path) -> dict[str, list[dict[str, str]]]:
     subjects = sorted({(content, score.source, score.subject) for content in measured for score in measured[content]})
     budget = MOST_CLIPS_BYTES
     shown: dict[str, list[dict[str, str]]] = {}

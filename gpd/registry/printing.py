@@ -80,8 +80,6 @@ def cell(name: str, value: Any) -> Any:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    if is_dataclass(value):
-        return " ".join(str(_short(item)) for item in shown_fields(value).values() if item is not None)
     return value
 
 

@@ -10,12 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import and_, true
 from sqlmodel import Session, col, select
 
 from gpd.artifacts import UserError, hash_json
 from gpd.registry import tables as t
-from gpd.registry.best import best
+from gpd.registry.best import Measured, best, current_scores, make_measured
 from gpd.registry.finding import (
     CHECKPOINT_KINDS,
     SHORT,
@@ -27,30 +26,6 @@ from gpd.registry.finding import (
 )
 from gpd.registry.lineage import lineage
 from gpd.registry.rows import JSON_ONLY, make_row
-
-
-@dataclass(frozen=True)
-class ShownScore:
-    """One metric of one evaluation. `value` is a number, or the text nan, inf or -inf."""
-
-    metric: str
-    value: float | str
-    spread: float | None
-    num_samples: int
-    protocol: str
-    steps: int
-    solver: str
-    guidance_scale: float
-    is_complete: bool
-    subject: str = field(metadata=JSON_ONLY)
-    direction: str = field(metadata=JSON_ONLY)
-    forwards: int | None = field(metadata=JSON_ONLY)
-    source: str = field(metadata=JSON_ONLY)
-
-    @property
-    def setting(self) -> str:
-        """How the checkpoint was sampled, in short."""
-        return f"{self.steps} steps {self.solver} w={self.guidance_scale:g}"
 
 
 @dataclass(frozen=True)
@@ -81,34 +56,6 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an artifact was seen."""
-
-    path: str
-    dvc_md5: str | None
-
-
-@dataclass(frozen=True)
-class Base:
-    """The base model of a checkpoint; repository and revision of a published one."""
-
-    name: str | None
-    content: str
-    repository: str | None
-    revision: str | None
-
-
-@dataclass(frozen=True)
-class Relative:
-    """A parent or a child of an artifact."""
-
-    relation: str
-    content: str
-    name: str | None
-    kind: str
-
-
-@dataclass(frozen=True)
 class Shown:
     """All that is recorded of one artifact.
 
@@ -124,12 +71,12 @@ class Shown:
     size_bytes: int | None
     num_files: int | None
     aliases: list[str]
-    base: Base | None
+    base: dict[str, Any] | None
     total_forwards: int
-    locations: list[Place]
-    parents: list[Relative]
-    children: list[Relative]
-    scores: list[ShownScore]
+    locations: list[dict[str, Any]]
+    parents: list[dict[str, Any]]
+    children: list[dict[str, Any]]
+    scores: list[Measured]
     params: dict[str, str]
     events: list[Event]
     checkpoint: dict[str, Any] | None = field(metadata=JSON_ONLY)
@@ -166,18 +113,14 @@ def list_checkpoints(
     family = (col(t.Checkpoint.role), col(t.Checkpoint.base), col(t.Checkpoint.horizon))
     ordered = statement.order_by(*family, col(t.Artifact.name), col(t.Checkpoint.content))
     rows = session.exec(ordered.limit(limit + 1)).all()
-    return [_listed(*row, session=session) for row in rows[:limit]], len(rows) > limit
+    owners = current_aliases(session=session)
+    return [_listed(*row, owners, session) for row in rows[:limit]], len(rows) > limit
 
 
-def _listed(checkpoint: t.Checkpoint, artifact: t.Artifact, *, session: Session) -> Listed:
-    aliases = aliases_of(checkpoint.content, session)
+def _listed(checkpoint: t.Checkpoint, artifact: t.Artifact, owners: dict[str, str], session: Session) -> Listed:
+    aliases = [alias for alias, owner in owners.items() if owner == checkpoint.content]
     paths = [place.path for place in locations_of(checkpoint.content, session)]
     return make_row(Listed, checkpoint, artifact, aliases=aliases, paths=paths)
-
-
-def aliases_of(content: str, session: Session) -> list[str]:
-    """The aliases that an artifact has now."""
-    return [alias for alias, owner in current_aliases(session=session).items() if owner == content]
 
 
 # --- where are the files of one?
@@ -217,8 +160,8 @@ def show(*, session: Session, key: str) -> Shown:
         base=_base(checkpoint, session),
         facts=artifact.facts or {},
         params=params_of(content, session),
-        locations=[make_row(Place, place) for place in locations_of(content, session)],
-        aliases=aliases_of(content, session),
+        locations=[place.model_dump(exclude={"content"}) for place in locations_of(content, session)],
+        aliases=[alias for alias, owner in current_aliases(session=session).items() if owner == content],
         parents=relatives(content, session, upwards=True),
         children=relatives(content, session, upwards=False),
         scores=scores(session=session, content=content),
@@ -227,14 +170,14 @@ def show(*, session: Session, key: str) -> Shown:
     )
 
 
-def _base(checkpoint: t.Checkpoint | None, session: Session) -> Base | None:
+def _base(checkpoint: t.Checkpoint | None, session: Session) -> dict[str, Any] | None:
     if checkpoint is None or checkpoint.base is None:
         return None
     of_base = select(t.Artifact.name, t.Checkpoint.repository, t.Checkpoint.revision).join(
         t.Checkpoint, col(t.Checkpoint.content) == col(t.Artifact.content), isouter=True
     )
     name, repository, revision = session.exec(of_base.where(t.Artifact.content == checkpoint.base)).one()
-    return Base(name, checkpoint.base, repository, revision)
+    return {"content": checkpoint.base, "name": name, "repository": repository, "revision": revision}
 
 
 def params_of(content: str, session: Session) -> dict[str, str]:
@@ -243,29 +186,27 @@ def params_of(content: str, session: Session) -> dict[str, str]:
     return {row.key: row.value for row in rows}
 
 
-def relatives(content: str, session: Session, *, upwards: bool) -> list[Relative]:
-    """Parents (or children), at most 1,000."""
+def relatives(content: str, session: Session, *, upwards: bool) -> list[dict[str, Any]]:
+    """Parents (or children), at most 1,000: relation, content, name and kind of each."""
     here, there = (t.Lineage.child, t.Lineage.parent) if upwards else (t.Lineage.parent, t.Lineage.child)
     joined = select(t.Lineage, t.Artifact).join(t.Artifact, col(t.Artifact.content) == col(there))
     rows = session.exec(joined.where(here == content).order_by(t.Lineage.relation, t.Artifact.content).limit(1000))
     return [
-        make_row(Relative, edge, other, kind=edge.parent_kind if upwards and other.kind == t.UNKNOWN else other.kind)
+        {
+            "relation": edge.relation,
+            "content": other.content,
+            "name": other.name,
+            "kind": edge.parent_kind if upwards and other.kind == t.UNKNOWN else other.kind,
+        }
         for edge, other in rows
     ]
 
 
-def scores(*, session: Session, content: str) -> list[ShownScore]:
+def scores(*, session: Session, content: str) -> list[Measured]:
     """Every current score of a checkpoint (by its full hash), by protocol, steps and metric."""
-    statement = (
-        select(t.Evaluation, t.Score)
-        .join(t.Score, and_(col(t.Score.evaluation) == col(t.Evaluation.id)))
-        .where(t.Evaluation.checkpoint == content, col(t.Evaluation.is_current) == true())
-        .order_by(t.Evaluation.protocol, col(t.Evaluation.steps), t.Evaluation.subject, t.Score.metric)
-    )
-    return [
-        make_row(ShownScore, score, evaluation, value=score.not_finite if score.value is None else score.value)
-        for evaluation, score in session.exec(statement)
-    ]
+    of_it = current_scores().where(t.Evaluation.checkpoint == content)
+    order = (t.Evaluation.protocol, col(t.Evaluation.steps), t.Evaluation.subject, t.Score.metric)
+    return [make_measured(*row) for row in session.exec(of_it.order_by(*order))]
 
 
 # --- what happened?
@@ -319,7 +260,7 @@ def compare(*, session: Session, a: str, b: str) -> Comparison:
         other.content,
         metrics=_metrics(one, other),
         params=_beside(one.params, other.params),
-        data=_beside(*({parent.relation: parent.content for parent in shown.parents} for shown in (one, other))),
+        data=_beside(*({parent["relation"]: parent["content"] for parent in shown.parents} for shown in (one, other))),
         code=_beside(_code(one), _code(other)),
     )
 
@@ -338,7 +279,7 @@ def _metrics(one: Shown, other: Shown) -> dict[str, tuple[Any, Any]]:
     return rows
 
 
-def _metric_rows(protocol: str, found: list[ShownScore], is_single: bool) -> dict[str, Any]:
+def _metric_rows(protocol: str, found: list[Measured], is_single: bool) -> dict[str, Any]:
     if not is_single:
         return {f"{protocol} {score.setting} {score.metric}": score.value for score in found}
     sampler = {f"{protocol} sampled with": found[0].setting}

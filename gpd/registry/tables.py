@@ -23,8 +23,6 @@ from gpd.registry.columns import BigCount, Count, Hash, Int, Name, Path_, Record
 
 DIRECTIONS = ("lower", "higher", "one")
 UNKNOWN = "unknown"  # kind of an artifact that others refer to and that was never seen itself
-
-
 M = TypeVar("M", bound=Record)
 
 
@@ -45,7 +43,6 @@ def checked(model: type[M], /, **values: Any) -> M:
 class Artifact(Record, table=True):
     """A folder with a manifest. `manifest_hash` is null while it is known only because others refer to it."""
 
-    __tablename__ = "artifact"
     __table_args__ = (CheckConstraint("length(content) = 64", name="content_is_hash"),)
 
     content: Hash = Field(primary_key=True)
@@ -62,7 +59,6 @@ class Artifact(Record, table=True):
 class Checkpoint(Record, table=True):
     """A model. `base` is the base model it comes from (itself for one); `forwards` are those of its own stage."""
 
-    __tablename__ = "checkpoint"
     __table_args__ = (
         CheckConstraint("role IN ('base', 'student')", name="role_is_known"),
         Index(None, "role", "base", "horizon"),
@@ -86,7 +82,6 @@ class Checkpoint(Record, table=True):
 class Location(Record, table=True):
     """A path below a workspace where this content was seen; checked again whenever it is used."""
 
-    __tablename__ = "location"
     __table_args__ = (Index(None, "path"),)
 
     content: Hash = Field(primary_key=True, foreign_key="artifact.content")
@@ -97,8 +92,6 @@ class Location(Record, table=True):
 class Param(Record, table=True):
     """One setting of an artifact: dotted key, value as text (numbers as Python writes a float, lists as JSON)."""
 
-    __tablename__ = "param"
-
     content: Hash = Field(primary_key=True, foreign_key="artifact.content")
     key: Name = Field(primary_key=True)
     value: Text
@@ -107,7 +100,6 @@ class Param(Record, table=True):
 class Lineage(Record, table=True):
     """An edge: `parent` went into `child` as its `relation` (teacher, previous, latents, prompts, ...)."""
 
-    __tablename__ = "lineage"
     __table_args__ = (Index(None, "parent"),)
 
     child: Hash = Field(primary_key=True, foreign_key="artifact.content")
@@ -118,8 +110,6 @@ class Lineage(Record, table=True):
 
 class Protocol(Record, table=True):
     """What must be equal for two scores to be comparable. `fields` holds all of it, the columns what is often read."""
-
-    __tablename__ = "protocol"
 
     hash: Hash = Field(primary_key=True)
     prompts: Name | None = None
@@ -142,7 +132,6 @@ class Evaluation(Record, table=True):
     checkpoint, sampler and protocol has taken its place.
     """
 
-    __tablename__ = "evaluation"
     __table_args__ = (
         UniqueConstraint("id", "protocol", "steps"),
         Index(None, "checkpoint", "protocol"),
@@ -168,7 +157,6 @@ class Score(Record, table=True):
     `protocol` and `steps` repeat the evaluation's (a foreign key holds them equal), so that one index answers `best`.
     """
 
-    __tablename__ = "score"
     __table_args__ = (
         ForeignKeyConstraint(
             ["evaluation", "protocol", "steps"], ["evaluation.id", "evaluation.protocol", "evaluation.steps"]
@@ -191,8 +179,6 @@ class Score(Record, table=True):
 
 class Run(Record, table=True):
     """One execution of a command, failed ones too."""
-
-    __tablename__ = "run"
 
     id: Name = Field(primary_key=True)
     stage: Name
@@ -225,7 +211,6 @@ class RunOutput(Record, table=True):
 class Promotion(Record, table=True):
     """An alias was given to a checkpoint, or taken back (null). The latest of an alias is what it means now."""
 
-    __tablename__ = "promotion"
     __table_args__ = (Index(None, "alias", "made_at", "id"),)
 
     id: Hash = Field(primary_key=True)
@@ -239,8 +224,6 @@ class Promotion(Record, table=True):
 class Remark(Record, table=True):
     """What a person wants remembered about an artifact."""
 
-    __tablename__ = "remark"
-
     id: Hash = Field(primary_key=True)
     content: Hash = Field(foreign_key="artifact.content", index=True)
     made_at: AwareDatetime = Field(sa_type=UtcDateTime)
@@ -248,17 +231,6 @@ class Remark(Record, table=True):
     text: Text = Field(min_length=1)
 
 
-MODELS: tuple[type[Record], ...] = (  # a row refers only to rows before it
-    Artifact,
-    Checkpoint,
-    Location,
-    Param,
-    Lineage,
-    Protocol,
-    Evaluation,
-    Score,
-    Run,
-    RunOutput,
-    Promotion,
-    Remark,
-)
+# a row refers only to rows of tables before its own
+MODELS: tuple[type[Record], ...] = (Artifact, Checkpoint, Location, Param, Lineage, Protocol, Evaluation, Score, Run)
+MODELS += (RunOutput, Promotion, Remark)
