@@ -111,22 +111,16 @@ def manifest_rows(path: Path, workspace: Path, lock: "DvcLock") -> Iterator[Reco
 
 
 def _checkpoint(manifest: Manifest[Any]) -> Iterator[t.Checkpoint]:
-    content, facts = manifest.content, manifest.facts
-    if isinstance(facts, BaseFacts):
-        published = facts.model_dump(include={"repository", "revision"})
-        yield t.checked(t.Checkpoint, content=content, role="base", base=content, **published)
-    elif isinstance(facts, StudentFacts):
-        teacher, forwards = manifest.inputs.get("teacher"), facts.forwards
-        keys = {"stage", "horizon", "grid_steps", "sampling_steps", "iterations", "samples_seen"}
-        yield t.checked(
-            t.Checkpoint,
-            content=content,
-            role="student",
-            base=teacher.content if teacher else None,
-            forwards=sum(forwards.values()),
-            forwards_by_role=forwards,
-            **facts.model_dump(include=keys),
-        )
+    facts, base, costs = manifest.facts, manifest.inputs.get("teacher"), {}
+    if isinstance(facts, StudentFacts):
+        costs = {"forwards": sum(facts.forwards.values()), "forwards_by_role": facts.forwards}
+    elif isinstance(facts, BaseFacts):
+        base = manifest.identity
+    else:
+        return
+    told = facts.model_dump(include=t.Checkpoint.model_fields.keys() - {"content", "base", "role", *costs})
+    place = {"content": manifest.content, "role": manifest.kind, "base": base.content if base else None}
+    yield t.checked(t.Checkpoint, **place, **told, **costs)
 
 
 def _is_whole(folder: Path, files: dict[str, File]) -> bool:

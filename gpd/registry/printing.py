@@ -31,7 +31,7 @@ def print_answer(answer: Any, as_json: bool, *lines: str) -> None:
     elif isinstance(answer, Lineage):
         write(*lineage_tree(answer))
     elif isinstance(answer, list):
-        write(rows_table(answer) if answer else "nothing is recorded")
+        write(rows_table(answer, {}) if answer else "nothing is recorded")
     else:
         write(*facts_tables(answer))
 
@@ -80,53 +80,53 @@ def cell(name: str, value: Any) -> Any:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return value
-
-
-def _short(value: Any) -> Any:
     is_hash = isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
     return value[:SHORT] if is_hash else value
 
 
 def make_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
-    """A table without lines, hashes abbreviated, columns of numbers to the right."""
+    """A table without lines; columns of numbers stand right."""
     lines = [list(row) for row in rows]
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for number, column in enumerate(columns):
-        is_number = any(isinstance(line[number], int | float) for line in lines)
+        is_number = bool(column) and any(isinstance(line[number], int | float) for line in lines)
         table.add_column(column.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
     for line in lines:
-        table.add_row(*(printable(_short(value)) for value in line))
+        table.add_row(*map(printable, line))
     return table
 
 
-def rows_table(rows: list[Any]) -> Table:
-    """Rows of one kind; a column for each field that some row fills."""
-    values = [{name: cell(name, value) for name, value in shown_fields(row).items()} for row in rows]
-    columns = [name for name in values[0] if any(row[name] not in (None, "") for row in values)]
-    return make_table(columns, ([row[name] for name in columns] for row in values))
+def rows_table(rows: list[Any], around: dict[str, Any]) -> Table:
+    """Rows of one kind; a column for each field that is filled and does not repeat a field of the answer around."""
+    values = [shown_fields(row) for row in rows]
+    columns = [name for name in values[0] if any(row[name] not in (None, "", [], around.get(name)) for row in values)]
+    return make_table(columns, ([cell(name, row[name]) for name in columns] for row in values))
 
 
 def facts_tables(answer: Any) -> list[Any]:
     """The plain fields of one answer, then a table for each field that holds several rows or settings."""
-    values = shown_fields(answer)
-    parts = {name: value for name, value in values.items() if _is_part(value)}
-    facts = [(name.replace("_", " "), cell(name, value)) for name, value in values.items() if name not in parts]
-    tables: list[Any] = [f"{name:16} {value}" for name, value in facts if value not in (None, "")]
+    fields = {name: value for name, value in shown_fields(answer).items() if value not in (None, "", [], {})}
+    parts = {name: value for name, value in fields.items() if _is_part(value)}
+    facts = {name: value for name, value in fields.items() if name not in parts}
+    tables: list[Any] = [_settings(facts)]
     for name, part in parts.items():
-        tables += ["", f"{name.replace('_', ' ')}:", rows_table(part) if isinstance(part, list) else _settings(part)]
+        table = rows_table(part, fields) if isinstance(part, list) else _settings(part)
+        tables += ["", f"{name.replace('_', ' ')}:", table]
     return tables
 
 
 def _is_part(value: Any) -> bool:
-    return bool(value) and (isinstance(value, dict) or (isinstance(value, list) and not isinstance(value[0], str)))
+    return isinstance(value, dict) or (isinstance(value, list) and not isinstance(value[0], str))
 
 
 def _settings(part: dict[str, Any]) -> Table:
     """Keys and values; of pairs of values, with a star if they differ."""
     if not all(isinstance(value, tuple) for value in part.values()):
-        return make_table(("", ""), part.items())
-    rows = ((key, "" if one == other else "*", one, other) for key, (one, other) in part.items())
+        whole = {key: value if isinstance(value, str) else cell(key, value) for key, value in part.items()}
+        return make_table(
+            ("", ""), ((key.replace("_", " "), value) for key, value in whole.items() if value is not None)
+        )
+    rows = ((key, "" if one == other else "*", cell(key, one), cell(key, other)) for key, (one, other) in part.items())
     return make_table(("", "", "a", "b"), rows)
 
 

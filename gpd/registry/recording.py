@@ -44,11 +44,9 @@ def record(connection: Connection, rows: Mapping[type[Record], Rows]) -> bool:
     _name_parents(connection, rows)
     if t.Artifact in rows:
         return _record_manifest(connection, rows)
-    if t.Evaluation in rows:
-        return _record_evaluations(connection, rows)
-    is_new = bool(insert_missing(connection, t.Run, rows.get(t.Run, [])))
-    insert_missing(connection, t.RunOutput, rows.get(t.RunOutput, []))
-    return is_new
+    added = {model: insert_missing(connection, model, rows[model]) for model in t.MODELS if model in rows}
+    make_current(connection, rows.get(t.Evaluation, []))
+    return any(added.get(model) for model in (t.Evaluation, t.Run))
 
 
 def _name_parents(connection: Connection, rows: Mapping[type[Record], Rows]) -> None:
@@ -82,17 +80,8 @@ def _record_locations(connection: Connection, locations: Rows) -> None:
     insert_or_replace(connection, t.Location, [row for row in locations if row["dvc_md5"] is not None])
 
 
-def _record_evaluations(connection: Connection, rows: Mapping[type[Record], Rows]) -> bool:
-    """New results of the same checkpoint, sampler and protocol take the place of the old, which are kept."""
-    insert_missing(connection, t.Protocol, rows.get(t.Protocol, []))
-    num_new = insert_missing(connection, t.Evaluation, rows[t.Evaluation])
-    insert_missing(connection, t.Score, rows.get(t.Score, []))
-    make_current(connection, rows[t.Evaluation])
-    return num_new > 0
-
-
 def make_current(connection: Connection, evaluations: Rows) -> None:
-    """Marks these evaluations as the current ones of their checkpoint, sampler and protocol, and no others."""
+    """New results of a checkpoint, sampler and protocol take the place of the old ones, which are kept."""
     table = t.table_of(t.Evaluation)
     is_same_setting = [table.c[name] == bindparam(f"the_{name}") for name in SAME_SETTING]
     retire = update(table).where(*is_same_setting, table.c.id != bindparam("the_id"), table.c.is_current)

@@ -1,13 +1,10 @@
 """What the files of a workspace say, recorded: idempotent, and safe beside other syncs."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress, TextColumn
 from sqlalchemy import Engine
 
 from gpd.params import PARAMS_FILE, load_params
@@ -50,12 +47,8 @@ def sync(*, workspace: Path = Path(), url: str | None = None) -> SyncResult:
 
 def _record_all(engine: Engine, documents: Iterator[Document]) -> SyncResult:
     result = SyncResult(shown(engine.url))
-    columns = (TextColumn("sync: {task.completed:.0f} documents"),)
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task("sync", total=None)
-        while batch := list(islice(documents, DOCUMENTS_AT_ONCE)):
-            _record_batch(engine, batch, result)
-            progress.advance(task, len(batch))
+    while batch := list(islice(documents, DOCUMENTS_AT_ONCE)):
+        _record_batch(engine, batch, result)
     return result
 
 

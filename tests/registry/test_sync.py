@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gpd.artifacts import UserError, write_json
+from gpd.documents import KINDS
 from gpd.registry import best, find_artifact, history, lineage, open_registry, scores, show, sync
 from tests.registry.conftest import (
     content_of,
@@ -32,6 +33,19 @@ def test_a_second_sync_changes_nothing(workspace: Path, empty_url: str) -> None:
     second = sync(url=empty_url)
     assert (second.num_new, second.num_known, second.problems) == (0, NUM_DOCUMENTS, [])
     assert export(empty_url) == before
+
+
+def test_whatever_a_stage_writes_below_data_is_recorded(workspace: Path, made_sqlite: Path) -> None:
+    shutil.copy(made_sqlite, "registry.db")
+    for kind in KINDS:
+        make_folder(workspace / "data/new" / kind, kind=kind)
+    for path in ("data/single", "data/a/b/deep", "data/.single.1.partial", "data/too/deep/to/look"):
+        make_folder(workspace / path, kind="prompts")
+    result = sync()
+    assert (result.num_new, result.problems) == (NUM_DOCUMENTS + len(KINDS) + 2, [])
+    with open_registry() as session:
+        found = [find_artifact(key=content_of(workspace / "data/new" / kind), session=session) for kind in KINDS]
+        assert [artifact.kind for artifact in found] == list(KINDS)
 
 
 def test_both_databases_hold_the_same(workspace: Path, synced: str) -> None:
@@ -230,7 +244,7 @@ METRIC = "subjects/k4/metrics/trajectory_error"
     [
         (MANIFEST, _break({"format": 2}), "format 2 is newer than this gpd reads (1); update gpd"),
         (MANIFEST, _break({"content": "0" * 64}), "content 000000000000 is not the hash of the files listed"),
-        (MANIFEST, _break({"inputs/teacher/content": "short"}), "parent='short'"),
+        (MANIFEST, _break({"inputs/teacher/content": "short"}), "='short'"),
         (MANIFEST, _break({"facts/horizon": -1}), "horizon=-1"),
         (MANIFEST, _break({"facts/horizon": 10**30}), "horizon=1000000000"),
         (MANIFEST, _break({"facts/forwards": {"teacher": "many"}}), "facts.forwards.teacher='many'"),
