@@ -118,9 +118,9 @@ def _checkpoint(manifest: Manifest[Any]) -> Iterator[t.Checkpoint]:
         base = manifest.identity
     else:
         return
-    told = facts.model_dump(include=t.Checkpoint.model_fields.keys() - {"content", "base", "role", *costs})
+    known = facts.model_dump(include=t.Checkpoint.model_fields.keys() - {"content", "base", "role", *costs})
     place = {"content": manifest.content, "role": manifest.kind, "base": base.content if base else None}
-    yield t.checked(t.Checkpoint, **place, **told, **costs)
+    yield t.checked(t.Checkpoint, **place, **known, **costs)
 
 
 def _is_whole(folder: Path, files: dict[str, File]) -> bool:

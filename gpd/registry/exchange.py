@@ -76,7 +76,7 @@ def _check_header(numbered: tuple[int, str], name: str) -> None:
     if header.get("format") != FORMAT:
         raise UserError(f"{name}:1: not an export of the registry (format {header.get('format')!r}, this gpd reads 1)")
     if header.get("revision") not in REVISIONS:
-        raise UserError(f"{name}:1: revision {header.get('revision')!r} is newer than this gpd knows ({HEAD})")
+        raise UserError(f"{name}:1: revision {header.get('revision')!r} is newer than this gpd reads ({HEAD})")
 
 
 def _load(line: str, where: str) -> dict[str, Any]:
@@ -120,6 +120,6 @@ def _has_current(connection: Connection, row: dict[str, Any]) -> bool:
 
 def _known_here_by_name_only(connection: Connection, rows: Rows) -> Rows:
     table = t.table_of(t.Artifact)
-    told = {row["content"]: row for row in rows if row["manifest_hash"] is not None}
-    stubs = select(table.c.content).where(table.c.content.in_(list(told)), table.c.manifest_hash.is_(None))
-    return [told[content] for content in connection.execute(stubs).scalars()]
+    whole = {row["content"]: row for row in rows if row["manifest_hash"] is not None}
+    stubs = select(table.c.content).where(table.c.content.in_(list(whole)), table.c.manifest_hash.is_(None))
+    return [whole[content] for content in connection.execute(stubs).scalars()]

@@ -49,7 +49,7 @@ def find_artifact(
         UserError: nothing, or more than one, is meant.
     """
     key = clean_text(key)
-    content = alias_content(alias=key, session=session)
+    content = current_aliases(session=session).get(key)
     if content is not None:
         matches = list(session.exec(select(Artifact).where(Artifact.content == content)))
     else:
@@ -94,13 +94,6 @@ def current_aliases(*, session: Session) -> dict[str, str]:
     return {alias: content for alias, content in sorted(latest.items()) if content is not None}
 
 
-def alias_content(*, alias: str, session: Session) -> str | None:
-    """The hash that an alias means now; None where there is no such alias or it was withdrawn."""
-    latest = select(Promotion).where(Promotion.alias == alias)
-    found = session.exec(latest.order_by(col(Promotion.made_at).desc(), col(Promotion.id).desc()).limit(1)).first()
-    return found.content if found else None
-
-
 def locate(*, artifact: Artifact, session: Session, workspace: Path = Path()) -> FoundCheckpoint:
     """Where the files of an artifact are in this workspace.
 
@@ -135,7 +128,7 @@ def _path_here(content: str, session: Session, workspace: Path) -> Path | None:
 
 
 def content_at(folder: Path) -> str | None:
-    """The content hash that the manifest of a folder states; None where there is no readable one."""
+    """The content hash that the manifest of a folder states; None if it is missing or unusable."""
     try:
         return load_manifest(folder).content
     except (UserError, OSError):

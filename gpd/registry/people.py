@@ -10,7 +10,7 @@ from sqlmodel import Session, select
 
 from gpd.artifacts import UserError, hash_json
 from gpd.registry.columns import clean_text
-from gpd.registry.finding import CHECKPOINT_KINDS, alias_content, current_aliases, find_artifact, near
+from gpd.registry.finding import CHECKPOINT_KINDS, current_aliases, find_artifact, near
 from gpd.registry.tables import Artifact, Promotion, Remark, checked
 
 M = TypeVar("M", Promotion, Remark)
@@ -35,8 +35,9 @@ def withdraw(*, session: Session, alias: str, because: str, by: str | None = Non
         UserError: nobody has the alias, or no reason is given.
     """
     _check_reason(because)
-    if alias_content(alias=alias, session=session) is None:
-        raise UserError(f"alias {alias!r}: no checkpoint has it{near(alias, current_aliases(session=session))}")
+    aliases = current_aliases(session=session)
+    if alias not in aliases:
+        raise UserError(f"alias {alias!r}: no checkpoint has it{near(alias, aliases)}")
     return _add(Promotion, session, by, alias=alias, content=None, because=because)
 
 

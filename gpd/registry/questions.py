@@ -217,7 +217,7 @@ def history(*, session: Session, key: str | None = None, limit: int = 200) -> li
     if key is None:
         return _events(session, None, limit)
     of_alias = select(t.Promotion).where(t.Promotion.alias == key).order_by(col(t.Promotion.made_at).desc())
-    events = [_told_promotion(promotion) for promotion in session.exec(of_alias.limit(limit))]
+    events = [_promotion_event(promotion) for promotion in session.exec(of_alias.limit(limit))]
     return events[::-1] or _events(session, find_artifact(key=key, session=session).content, limit)
 
 
@@ -230,20 +230,20 @@ def _events(session: Session, content: str | None, limit: int) -> list[Event]:
         promotions = promotions.where(col(t.Promotion.alias).in_(held))  # also when it passed on to another
         remarks = remarks.where(t.Remark.content == content)
         runs = runs.where(col(t.Run.id).in_(select(t.RunOutput.run).where(t.RunOutput.content == content)))
-    events = [_told_promotion(row) for row in session.exec(promotions)]
+    events = [_promotion_event(row) for row in session.exec(promotions)]
     events += [Event(row.made_at, "remark", row.made_by, row.content, row.text, {}) for row in session.exec(remarks)]
-    events += [_told_run(row, content) for row in session.exec(runs)]
+    events += [_run_event(row, content) for row in session.exec(runs)]
     return sorted(events, key=lambda event: event.at)[-limit:]
 
 
-def _told_promotion(promotion: t.Promotion) -> Event:
+def _promotion_event(promotion: t.Promotion) -> Event:
     what = f"-> {promotion.content[:SHORT]}" if promotion.content else "withdrawn"
     details = {"alias": promotion.alias, "because": promotion.because}
     text = f"{promotion.alias} {what}: {promotion.because}"
     return Event(promotion.made_at, "promotion", promotion.made_by, promotion.content, text, details)
 
 
-def _told_run(run: t.Run, content: str | None) -> Event:
+def _run_event(run: t.Run, content: str | None) -> Event:
     outcome = "finished" if run.exit_code == 0 else f"failed ({run.error})"
     keys = {"id", "stage", "git_commit", "git_is_dirty", "device", "device_seconds", "exit_code", "flow_run_id"}
     return Event(run.started, "run", run.host, content, f"{run.stage} {outcome}", run.model_dump(include=keys))

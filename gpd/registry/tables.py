@@ -231,6 +231,4 @@ class Remark(Record, table=True):
     text: Text = Field(min_length=1)
 
 
-# a row refers only to rows of tables before its own
-MODELS: tuple[type[Record], ...] = (Artifact, Checkpoint, Location, Param, Lineage, Protocol, Evaluation, Score, Run)
-MODELS += (RunOutput, Promotion, Remark)
+MODELS = tuple(Record.__subclasses__())  # in the order of this page: a row refers only to rows of tables above its own

@@ -175,14 +175,16 @@ def make_folder(
 
 
 def make_facts(kind: str, **told: Any) -> Facts:
-    """Facts of a kind; what is not told is empty."""
+    """Facts of a kind; what is not told is as good as empty."""
     fields = KINDS[kind].model_fields
     empty = {name: empty_of(field.annotation) for name, field in fields.items()}
     return KINDS[kind].model_validate(empty | told)
 
 
 def empty_of(annotation: Any) -> Any:
-    """The least value of a type of JSON: "", 0, [], {}, null, or an object of such."""
+    """A value of a type of JSON: "-", 0, [], {}, null, or an object of such."""
+    if annotation is str:
+        return "-"
     if get_origin(annotation) is UnionType:
         return None
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
