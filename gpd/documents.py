@@ -521,6 +521,10 @@ def parse(kind: type[D], raw: dict[str, Any], path: Path) -> D:
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        mistake = error.errors()[0]
-        key = ".".join(str(part) for part in mistake["loc"])
-        raise UserError(f"{path}: {key}={mistake['input']!r:.80}: {mistake['msg']}") from None
+        raise UserError(f"{path}: {first_mistake(error)}") from None
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Key, value and reason, in one line."""
+    mistake = error.errors()[0]
+    return f"{'.'.join(map(str, mistake['loc']))}={mistake['input']!r:.80}: {mistake['msg']}"

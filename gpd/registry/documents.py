@@ -12,7 +12,17 @@ from pydantic import BeforeValidator, ConfigDict, ValidationError
 
 from gpd import documents
 from gpd.artifacts import MANIFEST, WORK, UserError, hash_files, hash_json
-from gpd.documents import BaseFacts, File, Manifest, RunRecord, StudentFacts, load_json, parse, parse_manifest
+from gpd.documents import (
+    BaseFacts,
+    File,
+    Manifest,
+    RunRecord,
+    StudentFacts,
+    first_mistake,
+    load_json,
+    parse,
+    parse_manifest,
+)
 from gpd.registry import tables as t
 from gpd.registry.columns import Record, clean_text
 from gpd.registry.engine import mask_passwords
@@ -61,8 +71,7 @@ def _read(path: Path, workspace: Path, read: Callable[[Path], Iterator[Record]])
     except UserError as error:
         document.problem = str(error)
     except ValidationError as error:
-        mistake = error.errors()[0]
-        document.problem = f"{path}: {mistake['loc'][0]}={mistake['input']!r:.80}: {mistake['msg']}"
+        document.problem = f"{path}: {first_mistake(error)}"
     except (ValueError, OverflowError, RecursionError, OSError) as error:
         document.problem = f"{path}: cannot be used ({type(error).__name__}: {error})"
     if document.problem:

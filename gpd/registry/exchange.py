@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, select
 
 from gpd.artifacts import UserError
+from gpd.documents import first_mistake
 from gpd.registry import tables as t
 from gpd.registry.columns import Record
 from gpd.registry.recording import SAME_SETTING, Rows, insert_missing, insert_or_replace
@@ -97,9 +98,7 @@ def _parse(line: str, where: str) -> tuple[type[Record], dict[str, Any]]:
     try:
         return model, model.model_validate(value.get("row")).model_dump()
     except ValidationError as error:
-        mistake = error.errors()[0]
-        key = ".".join(str(part) for part in mistake["loc"])
-        raise UserError(f"{where}: {key}={mistake['input']!r:.60}: {mistake['msg']}; nothing was imported") from None
+        raise UserError(f"{where}: {first_mistake(error)}; nothing was imported") from None
 
 
 def _add(connection: Connection, model: type[Record], rows: Rows) -> int:

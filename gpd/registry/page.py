@@ -31,7 +31,7 @@ def render_page(*, session: Session, workspace: Path = Path()) -> str:
     measured = {row.content: scores(session=session, content=row.content) for row in listed}
     data = {
         "checkpoints": [_checkpoint(row, session) for row in listed],
-        "rows": [row for one in listed for row in _rows(one, measured[one.content])],
+        "rows": [row for content, found in measured.items() for row in _rows(content, found)],
         "protocols": {row.hash: row.fields for row in session.exec(select(t.Protocol).order_by(t.Protocol.hash))},
         "clips": _all_clips(measured, workspace),
         "note": f"the first {MOST_CHECKPOINTS} checkpoints; there are more in the registry" if is_cut else "",
@@ -60,20 +60,15 @@ def _checkpoint(row: Listed, session: Session) -> dict[str, Any]:
     }
 
 
-def _rows(listed: Listed, found: list[Measured]) -> list[dict[str, Any]]:
+def _rows(content: str, found: list[Measured]) -> list[dict[str, Any]]:
     """One row for each way in which the checkpoint was sampled and measured."""
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for score in found:
-        key = (score.protocol, score.subject, score.setting)
-        row = rows.setdefault(key, _row(listed, score))
+        said = {key: getattr(score, key) for key in ("protocol", "subject", "setting", "steps", "forwards")}
+        new = {"content": content, **said, "complete": score.is_complete, "scores": {}}
+        row = rows.setdefault((score.protocol, score.subject, score.setting), new)
         row["scores"][score.metric] = [score.value, score.spread, score.direction, score.num_samples]
     return list(rows.values())
-
-
-def _row(listed: Listed, score: Measured) -> dict[str, Any]:
-    keys = ("protocol", "subject", "setting", "steps", "forwards")
-    said = {key: getattr(score, key) for key in keys}
-    return {"content": listed.content, **said, "complete": score.is_complete, "scores": {}}
 
 
 def _edges(listed: list[Listed], session: Session) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from sqlmodel import Session, select
 
 from gpd.artifacts import UserError, hash_json
+from gpd.documents import first_mistake
 from gpd.registry.columns import clean_text
 from gpd.registry.finding import CHECKPOINT_KINDS, current_aliases, find_artifact, near
 from gpd.registry.tables import Artifact, Promotion, Remark, checked
@@ -73,8 +74,7 @@ def _add(model: type[M], session: Session, by: str | None, **values: Any) -> M:
     try:
         row = checked(model, **signed, made_at=made_at, id=key)
     except ValidationError as error:
-        mistake = error.errors()[0]
-        raise UserError(f"{mistake['loc'][0]}={mistake['input']!r:.60}: {mistake['msg']}") from None
+        raise UserError(first_mistake(error)) from None
     session.add(row)
     session.flush()
     return row
