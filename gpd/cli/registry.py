@@ -83,7 +83,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Checkpoints, with their aliases."""
-    from gpd.registry import list_checkpoints
+    from gpd.registry.questions import list_checkpoints
 
     with _open(url) as session:
         found, is_cut = list_checkpoints(session=session, role=role, steps=steps, limit=limit)
@@ -95,7 +95,7 @@ def list_(
 @app.command()
 def show(key: Key, url: Url = None, as_json: Json = False) -> None:
     """Everything about one checkpoint or data artefact."""
-    from gpd.registry import show
+    from gpd.registry.questions import show
 
     with _open(url) as session:
         _print(show(session=session, key=key), as_json)
@@ -119,7 +119,7 @@ def lineage(
 @app.command()
 def compare(a: Key, b: Key, url: Url = None, as_json: Json = False) -> None:
     """Metrics, params, data and code of two, side by side; a star if they differ."""
-    from gpd.registry import compare
+    from gpd.registry.questions import compare
 
     with _open(url) as session:
         _print(compare(session=session, a=a, b=b), as_json)
@@ -133,7 +133,7 @@ def history(
     as_json: Json = False,
 ) -> None:
     """Runs, promotions and remarks in the order of time; of an alias, who had it when and why."""
-    from gpd.registry import history
+    from gpd.registry.questions import history
 
     with _open(url) as session:
         _print(history(session=session, key=key, limit=limit), as_json)
@@ -146,7 +146,7 @@ def resolve(
     as_json: Json = False,
 ) -> None:
     """The hash and the folder of a checkpoint, if its files are here."""
-    from gpd.registry import find_checkpoint
+    from gpd.registry.questions import find_checkpoint
 
     with _open(url) as session:
         found = find_checkpoint(spec, session=session)

@@ -31,7 +31,7 @@ def print_answer(answer: Any, as_json: bool, *lines: str) -> None:
     elif isinstance(answer, Lineage):
         write(*lineage_tree(answer))
     elif isinstance(answer, list):
-        write(rows_table(answer, {}) if answer else "nothing is recorded")
+        write(rows_table(answer, {}) if answer else "none")
     else:
         write(*facts_tables(answer))
 

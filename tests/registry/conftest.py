@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import yaml
@@ -187,6 +187,8 @@ def empty_of(annotation: Any) -> Any:
         return "-"
     if get_origin(annotation) is UnionType:
         return None
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)[0]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {name: empty_of(field.annotation) for name, field in annotation.model_fields.items()}
     return (get_origin(annotation) or annotation)()
