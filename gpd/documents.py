@@ -226,9 +226,18 @@ def load_manifest(folder: Path, expected: type[Facts] | None = None) -> Manifest
     """
     path = Path(folder) / MANIFEST
     raw = load_json(path, f"the DVC stage that writes {folder} has not finished")
-    kind = raw.get("kind")
-    if expected is not None and kind != expected.kind:
-        raise UserError(f"{path}: kind is {kind!r}, expected {expected.kind!r}")
+    if expected is not None and raw.get("kind") != expected.kind:
+        raise UserError(f"{path}: kind is {raw.get('kind')!r}, expected {expected.kind!r}")
+    return parse_manifest(raw, path)
+
+
+def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest[Any]:
+    """A checked manifest of any kind.
+
+    Raises:
+        UserError: naming file, key and value of the first mistake.
+    """
+    kind = str(raw.get("kind"))
     if kind not in KINDS:
         raise UserError(f"{path}: kind is {kind!r}; there are {', '.join(KINDS)}")
     facts: Any = KINDS[kind]
@@ -512,6 +521,10 @@ def parse(kind: type[D], raw: dict[str, Any], path: Path) -> D:
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        mistake = error.errors()[0]
-        key = ".".join(str(part) for part in mistake["loc"])
-        raise UserError(f"{path}: {key}={mistake['input']!r:.80}: {mistake['msg']}") from None
+        raise UserError(f"{path}: {first_mistake(error)}") from None
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Key, value and reason, in one line."""
+    mistake = error.errors()[0]
+    return f"{'.'.join(map(str, mistake['loc']))}={mistake['input']!r:.80}: {mistake['msg']}"

@@ -1,16 +1,13 @@
-"""`gpd registry ...`: questions to the registry."""
+"""`gpd registry ...`: a command for each question of `gpd.registry`."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import is_dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gpd.artifacts import UserError
+from gpd.artifacts import UserError, write_text
 
 app = typer.Typer(help="Checkpoints, where they came from and how good they are.", no_args_is_help=True)
 
@@ -20,6 +17,7 @@ Url = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Key = Annotated[str, typer.Argument(help="alias, abbreviated hash, or name such as k8")]
+KeyOrAll = Annotated[str | None, typer.Argument(help="alias, hash or name; without it, everything")]
 By = Annotated[str | None, typer.Option("--by", help="who decides; else your user name")]
 Because = Annotated[str, typer.Option("--because", help="why; the history keeps it")]
 
@@ -37,8 +35,8 @@ def sync(url: Url = None, as_json: Json = False) -> None:
     result = sync(url=url)
     for problem in result.problems:
         typer.echo(f"gpd: {problem}", err=True)
-    words = f"{result.num_new} new, {result.num_known} known, {result.num_problems} unusable"
-    _print(result, as_json, lambda terminal: [f"registry: {words} ({result.url})"])
+    counts = f"{result.num_new} new, {result.num_known} known, {result.num_problems} unusable"
+    _print(result, as_json, f"registry: {counts} ({result.url})")
     if result.num_problems:
         raise typer.Exit(1)
 
@@ -52,15 +50,15 @@ def upgrade(url: Url = None, as_json: Json = False) -> None:
     must_exist(parsed)
     with writing(make_engine(parsed)) as connection:
         before, after = upgrade(connection, shown(parsed))
-    words = f"is of revision {after}" if before == after else f"was raised from revision {before} to {after}"
-    _print({"before": before, "after": after}, as_json, lambda terminal: [f"registry: {shown(parsed)} {words}"])
+    done = f"is of revision {after}" if before == after else f"was raised from revision {before} to {after}"
+    _print({"before": before, "after": after}, as_json, f"registry: {shown(parsed)} {done}")
 
 
 @app.command()
 def best(
     steps: Annotated[int, typer.Option(min=1, help="sampling steps")],
     metric: Annotated[str, typer.Option(help="name of a metric")] = "trajectory_error",
-    protocol: Annotated[str | None, typer.Option(help="abbreviated hash; needed where there are several")] = None,
+    protocol: Annotated[str | None, typer.Option(help="abbreviated hash; needed if there are several")] = None,
     where: Annotated[list[str] | None, typer.Option(help="key=value of its params or sampler; repeatable")] = None,
     role: Annotated[str, typer.Option(help="student, base or any")] = "student",
     url: Url = None,
@@ -71,10 +69,9 @@ def best(
 
     if role not in ("student", "base", "any"):
         raise UserError(f"--role {role}: must be student, base or any")
-    with _session(url) as session:
-        question: dict[str, Any] = {"steps": steps, "metric": metric, "protocol": protocol, "role": role}
-        found = best(session=session, where=_pairs(where or []), **question)
-        _print(found, as_json, lambda terminal: terminal.best_table(found))
+    question: Any = {"steps": steps, "metric": metric, "protocol": protocol, "role": role}
+    with _open(url) as session:
+        _print(best(session=session, where=_pairs(where or []), **question), as_json)
 
 
 @app.command("list")
@@ -86,21 +83,22 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Checkpoints, with their aliases."""
-    from gpd.registry import list_checkpoints
+    from gpd.registry.questions import list_checkpoints
 
-    with _session(url) as session:
+    with _open(url) as session:
         found, is_cut = list_checkpoints(session=session, role=role, steps=steps, limit=limit)
-        _print(found, as_json, lambda terminal: terminal.list_table(found, is_cut))
+        _print(found, as_json)
+    if is_cut:
+        typer.echo("gpd: there are more: --limit", err=True)
 
 
 @app.command()
 def show(key: Key, url: Url = None, as_json: Json = False) -> None:
     """Everything about one checkpoint or data artefact."""
-    from gpd.registry import find_artifact, show
+    from gpd.registry.questions import show
 
-    with _session(url) as session:
-        found = show(session=session, content=find_artifact(key=key, session=session).content)
-        _print(found, as_json, lambda terminal: terminal.show_tables(found))
+    with _open(url) as session:
+        _print(show(session=session, key=key), as_json)
 
 
 @app.command()
@@ -112,41 +110,47 @@ def lineage(
     as_json: Json = False,
 ) -> None:
     """What it descends from, up to the teacher and the data, as a tree."""
-    from gpd.registry import find_artifact, lineage
+    from gpd.registry import lineage
 
-    with _session(url) as session:
-        content = find_artifact(key=key, session=session).content
-        found = lineage(session=session, content=content, direction="down" if down else "up", most_edges=limit)
-        _print(found, as_json, lambda terminal: terminal.lineage_tree(found))
+    with _open(url) as session:
+        _print(lineage(session=session, key=key, direction="down" if down else "up", most_edges=limit), as_json)
 
 
 @app.command()
 def compare(a: Key, b: Key, url: Url = None, as_json: Json = False) -> None:
-    """Metrics, params, data and code of two, side by side; a star where they differ."""
-    from gpd.registry import compare, find_artifact
+    """Metrics, params, data and code of two, side by side; a star if they differ."""
+    from gpd.registry.questions import compare
 
-    with _session(url) as session:
-        one, other = (find_artifact(key=key, session=session).content for key in (a, b))
-        found = compare(session=session, a=one, b=other)
-        _print(found, as_json, lambda terminal: terminal.compare_tables(found))
+    with _open(url) as session:
+        _print(compare(session=session, a=a, b=b), as_json)
 
 
 @app.command()
 def history(
-    key: Annotated[str | None, typer.Argument(help="alias, hash or name; without it, everything")] = None,
+    key: KeyOrAll = None,
     limit: Annotated[int, typer.Option(min=1, help="how many of the latest events")] = 200,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
     """Runs, promotions and remarks in the order of time; of an alias, who had it when and why."""
-    from gpd.registry import find_artifact, history
+    from gpd.registry.questions import history
 
-    with _session(url) as session:
-        events = history(session=session, alias=key, limit=limit) if key else history(session=session, limit=limit)
-        if key and not events:
-            content = find_artifact(key=key, session=session).content
-            events = history(session=session, content=content, limit=limit)
-        _print(events, as_json, lambda terminal: [terminal.history_table(events)])
+    with _open(url) as session:
+        _print(history(session=session, key=key, limit=limit), as_json)
+
+
+@app.command()
+def resolve(
+    spec: Annotated[str, typer.Argument(help="alias, best:STEPS, best:STEPS:METRIC, abbreviated hash or name")],
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """The hash and the folder of a checkpoint, if its files are here."""
+    from gpd.registry.questions import find_checkpoint
+
+    with _open(url) as session:
+        found = find_checkpoint(spec, session=session)
+        _print(found, as_json, f"{found.content} {found.path}")
 
 
 @app.command()
@@ -159,13 +163,11 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Give an alias to a checkpoint."""
-    from gpd.registry import find_artifact, promote
-    from gpd.registry.finding import CHECKPOINT_KINDS
+    from gpd.registry import promote
 
-    with _session(url, writes=True) as session:
-        artifact = find_artifact(key=key, session=session, kinds=CHECKPOINT_KINDS)
-        row = promote(session=session, content=artifact.content, alias=alias, because=because, by=by).model_dump()
-    _print(row, as_json, lambda terminal: [f"registry: {alias} is now {row['content'][:12]}"])
+    with _open(url, writes=True) as session:
+        row = promote(session=session, key=key, alias=alias, because=because, by=by).model_dump()
+    _print(row, as_json, f"registry: {alias} is now {row['content'][:12]}")
 
 
 @app.command()
@@ -173,56 +175,36 @@ def withdraw(alias: str, because: Because, by: By = None, url: Url = None, as_js
     """Take an alias back without giving it to another."""
     from gpd.registry import withdraw
 
-    with _session(url, writes=True) as session:
+    with _open(url, writes=True) as session:
         row = withdraw(session=session, alias=alias, because=because, by=by).model_dump()
-    _print(row, as_json, lambda terminal: [f"registry: nobody is {alias} now"])
-
-
-@app.command()
-def resolve(
-    spec: Annotated[str, typer.Argument(help="alias, best:STEPS, best:STEPS:METRIC, abbreviated hash or name")],
-    url: Url = None,
-    as_json: Json = False,
-) -> None:
-    """The hash and the folder of a checkpoint, if its files are here."""
-    from gpd.registry import find_checkpoint
-
-    with _session(url) as session:
-        found = find_checkpoint(spec, session=session)
-        _print(found, as_json, lambda terminal: [f"{found.content} {found.path}"])
+    _print(row, as_json, f"registry: nobody is {alias} now")
 
 
 @app.command()
 def remark(key: Key, text: str, by: By = None, url: Url = None, as_json: Json = False) -> None:
     """Keep a remark on a checkpoint or data artefact."""
-    from gpd.registry import find_artifact, remark
+    from gpd.registry import remark
 
-    with _session(url, writes=True) as session:
-        content = find_artifact(key=key, session=session).content
-        row = remark(session=session, content=content, text=text, by=by).model_dump()
-    _print(row, as_json, lambda terminal: [f"registry: remark on {content[:12]} kept"])
+    with _open(url, writes=True) as session:
+        row = remark(session=session, key=key, text=text, by=by).model_dump()
+    _print(row, as_json, f"registry: remark on {row['content'][:12]} kept")
 
 
 @app.command()
-def verify(
-    key: Annotated[str | None, typer.Argument(help="alias, hash or name; without it, everything")] = None,
-    url: Url = None,
-    as_json: Json = False,
-) -> None:
-    """Hash the files again; exit status 1 where they are not what they were."""
-    from gpd.registry import find_artifact, verify
+def verify(key: KeyOrAll = None, url: Url = None, as_json: Json = False) -> None:
+    """Hash the files again; exit status 1 if they are not what they were."""
+    from gpd.registry import verify
 
-    with _session(url) as session:
-        content = find_artifact(key=key, session=session).content if key else None
-        found = []
-        for one in verify(session=session, content=content):
+    found = []
+    with _open(url) as session:
+        for one in verify(session=session, key=key):  # the next one may take minutes to read
             found.append(one)
             if not as_json:
-                _print(one, False, lambda terminal, one=one: terminal.verify_lines(one))
+                _print(one, False, f"{one.state:8} {one.content[:12]} {one.path}", *one.wrong)
     if as_json:
-        _print(found, True, lambda terminal: [])
-    is_intact = any(one.state == "intact" for one in found) if key else True
-    if any(one.state == "damaged" for one in found) or not is_intact:
+        _print(found, True)
+    states = {one.state for one in found}
+    if "damaged" in states or (key and "intact" not in states):
         raise typer.Exit(1)
 
 
@@ -232,22 +214,16 @@ def export(
     url: Url = None,
 ) -> None:
     """The whole registry as JSON lines."""
-    from gpd.registry import export_lines
+    from gpd.registry import export_lines, write_lines
 
-    with _session(url) as session:
+    with _open(url) as session:
         lines = export_lines(session.connection())
         if out is None:
             for line in lines:
                 typer.echo(line)
-            return
-        partial = out.with_name(f".{out.name}.partial")
-        try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.writelines(f"{line}\n" for line in lines)
-            partial.replace(out)
-        finally:
-            partial.unlink(missing_ok=True)
-    typer.echo(f"registry: exported to {out}")
+        else:
+            write_lines(out, lines)
+            typer.echo(f"registry: exported to {out}")
 
 
 @app.command("import")
@@ -259,8 +235,8 @@ def import_(file: Annotated[Path, typer.Argument(help="an export")], url: Url = 
     with file.open(encoding="utf-8", errors="replace") as lines, writing(make_engine(parsed)) as connection:
         create_or_check(connection, shown(parsed))
         num_new, num_read = import_lines(connection, lines, str(file))
-    words = f"registry: {num_new} of {num_read} rows were new ({shown(parsed)})"
-    _print({"new": num_new, "read": num_read}, as_json, lambda terminal: [words])
+    done = f"registry: {num_new} of {num_read} rows were new ({shown(parsed)})"
+    _print({"new": num_new, "read": num_read}, as_json, done)
 
 
 @app.command()
@@ -269,20 +245,25 @@ def html(
     url: Url = None,
 ) -> None:
     """One self-contained page: the graph from teacher to students, their metrics, and clips."""
-    from gpd.artifacts import write_text
     from gpd.registry import render_page
 
-    with _session(url) as session:
+    with _open(url) as session:
         write_text(out, render_page(session=session))
     typer.echo(f"registry: {out}")
 
 
 @contextmanager
-def _session(url: str | None, *, writes: bool = False) -> Iterator[Any]:
+def _open(url: str | None, *, writes: bool = False) -> Iterator[Any]:
     from gpd.registry import open_registry
 
     with open_registry(url, writes=writes) as session:
         yield session
+
+
+def _print(answer: Any, as_json: bool, *lines: str) -> None:
+    from gpd.registry import print_answer
+
+    print_answer(answer, as_json, *lines)
 
 
 def _pairs(where: list[str]) -> dict[str, str]:
@@ -293,18 +274,3 @@ def _pairs(where: list[str]) -> dict[str, str]:
             raise UserError(f"--where {item}: expected key=value")
         pairs[key] = value
     return pairs
-
-
-def _print(found: Any, as_json: bool, make_lines: Any) -> None:
-    if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=2, default=_plain))
-        return
-    from gpd.registry import terminal
-
-    terminal.write(*make_lines(terminal))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return {key: getattr(value, key) for key in value.__dataclass_fields__} if is_dataclass(value) else str(value)

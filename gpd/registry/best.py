@@ -1,21 +1,22 @@
 """The best checkpoint by a metric: under one protocol, among finished measurements, ties named, never a silent none."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, true
+from sqlalchemy import ColumnElement, and_, exists, false, func, or_, true
 from sqlmodel import Session, col, select
 
 from gpd.artifacts import UserError
 from gpd.registry.columns import clean_text
 from gpd.registry.documents import comparable
-from gpd.registry.finding import SHORT, near
-from gpd.registry.tables import DIRECTIONS, Artifact, Checkpoint, Evaluation, Location, Param, Protocol, Score
+from gpd.registry.finding import SHORT, locations_of, near
+from gpd.registry.rows import JSON_ONLY, make_row
+from gpd.registry.tables import DIRECTIONS, Artifact, Checkpoint, Evaluation, Param, Protocol, Score
 
 Role = Literal["student", "base", "any"]
 TIES_NAMED = 20
-COLUMNS: dict[str, tuple[Any, type]] = {  # what --where knows besides the keys of params
+COLUMNS: dict[str, tuple[Any, type]] = {  # of `where`, besides the keys of params
     "stage": (Checkpoint.stage, str),
     "horizon": (Checkpoint.horizon, int),
     "sampling_steps": (Checkpoint.sampling_steps, int),
@@ -29,20 +30,49 @@ COLUMNS: dict[str, tuple[Any, type]] = {  # what --where knows besides the keys 
 
 @dataclass(frozen=True)
 class Measured:
-    """A checkpoint with one score. `paths` are where it was seen, relative to a workspace."""
+    """A checkpoint with one score. `value` is a number, or the text nan, inf or -inf."""
 
     content: str
     name: str | None
-    role: str | None
     subject: str
-    value: float
+    metric: str
+    value: float | str
     spread: float | None
     num_samples: int
+    protocol: str
     steps: int
     solver: str
     guidance_scale: float
     forwards: int | None
+    is_complete: bool
+    source: str = field(metadata=JSON_ONLY)
+    direction: str = field(metadata=JSON_ONLY)
+
+    @property
+    def setting(self) -> str:
+        """How the checkpoint was sampled, in short."""
+        return f"{self.steps} steps {self.solver} w={self.guidance_scale:g}"
+
+
+@dataclass(frozen=True)
+class Winner(Measured):
+    """With where it was seen, relative to a workspace."""
+
+    role: str | None
     paths: list[str]
+
+
+def current_scores() -> Any:
+    """Scores that no later evaluation has replaced, each with its evaluation and artifact."""
+    joined = select(Evaluation, Score, Artifact).join(Score, and_(col(Score.evaluation) == col(Evaluation.id)))
+    joined = joined.join(Artifact, col(Artifact.content) == col(Evaluation.checkpoint))
+    return joined.where(col(Evaluation.is_current) == true())
+
+
+def make_measured(evaluation: Evaluation, score: Score, artifact: Artifact) -> Measured:
+    """A row of the answer from a row of `current_scores`."""
+    value = score.not_finite if score.value is None else score.value
+    return make_row(Measured, score, evaluation, artifact, value=value)
 
 
 @dataclass(frozen=True)
@@ -53,18 +83,25 @@ class Best:
     direction: str
     steps: int
     protocol: str
-    protocol_fields: dict[str, Any]
-    winners: list[Measured]
+    protocol_fields: dict[str, Any] = field(metadata=JSON_ONLY)
+    is_tie: bool
     num_incomplete: int
     num_not_finite: int
+    winners: list[Winner]
 
 
 @dataclass(frozen=True)
-class _Question:
+class Question:
+    """What `best` was asked."""
+
     steps: int
     metric: str
-    role: Role
-    where: Mapping[str, str]
+    role: Role = "student"
+    where: Mapping[str, str] = field(default_factory=dict)
+
+    def scores(self, protocol: Any) -> ColumnElement[bool]:
+        """All scores by the metric at the number of steps under a protocol."""
+        return and_(col(Score.metric) == self.metric, col(Score.protocol) == protocol, col(Score.steps) == self.steps)
 
 
 def best(
@@ -84,7 +121,7 @@ def best(
     Raises:
         UserError: nothing matches (with what there is instead), several protocols do, or a key is unknown.
     """
-    question = _Question(steps, clean_text(metric), role, clean_text(dict(where or {})))
+    question = Question(steps, clean_text(metric), role, clean_text(dict(where or {})))
     _check_where(question, session)
     chosen = _choose_protocol(question, protocol, session)
     direction = _direction(question, chosen.hash, session)
@@ -93,50 +130,55 @@ def best(
         raise UserError(_why_nothing(question, chosen.hash, session))
     tied = best_statement(question, chosen.hash, direction).where(col(Score.value).in_(values))
     rows = session.exec(tied.order_by(col(Evaluation.checkpoint)).limit(TIES_NAMED)).all()
-    winners = {row[0].checkpoint: _measured(*row, session=session) for row in rows}
-    incomplete, not_finite = _excluded(question, chosen.hash, session)
-    return Best(metric, direction, steps, chosen.hash, chosen.fields, list(winners.values()), incomplete, not_finite)
+    winners = list({row[0].checkpoint: _winner(*row, session=session) for row in rows}.values())
+    excluded, is_tie = _excluded(question, chosen.hash, session), len(winners) > 1
+    return Best(metric, direction, steps, chosen.hash, chosen.fields, is_tie, *excluded, winners)
 
 
-def best_statement(question: _Question, protocol: str, direction: str) -> Any:
+def best_statement(question: Question, protocol: str, direction: str) -> Any:
     """Those that may win, unordered. The index of Score begins with exactly the columns compared here."""
-    statement = (
-        select(Evaluation, Score, Artifact, Checkpoint)
-        .join(Score, and_(col(Score.evaluation) == col(Evaluation.id)))
-        .join(Artifact, col(Artifact.content) == col(Evaluation.checkpoint))
-        .join(Checkpoint, col(Checkpoint.content) == col(Evaluation.checkpoint), isouter=True)
-    )
-    return statement.where(
-        col(Score.metric) == question.metric,
-        col(Score.protocol) == protocol,
-        col(Score.steps) == question.steps,
-        col(Score.direction) == direction,
-        col(Score.value).is_not(None),
-        col(Evaluation.is_complete) == true(),
-        col(Evaluation.is_current) == true(),
-        *_restrictions(question),
+    role = col(Checkpoint.content) == col(Evaluation.checkpoint)
+    return (
+        current_scores()
+        .add_columns(Checkpoint)
+        .join(Checkpoint, role, isouter=True)
+        .where(
+            question.scores(protocol),
+            col(Score.direction) == direction,
+            col(Score.value).is_not(None),
+            col(Evaluation.is_complete) == true(),
+            *_restrictions(question),
+        )
     )
 
 
-def _best_values(question: _Question, protocol: str, direction: str, session: Session) -> list[float]:
-    """The winning value; two of them where one above and one below 1 are equally near to it."""
+def _best_values(question: Question, protocol: str, direction: str, session: Session) -> list[float]:
+    """The winning value; two of them if one above and one below 1 are equally near to it."""
     statement, value = best_statement(question, protocol, direction).limit(1), col(Score.value)
-
-    def first(ordered: Any) -> list[float]:
-        row = session.exec(ordered).first()
-        return [] if row is None else [row[1].value]
-
-    if direction == "lower":
-        return first(statement.order_by(value.asc()))
-    if direction == "higher":
-        return first(statement.order_by(value.desc()))
-    both = first(statement.where(value >= 1.0).order_by(value.asc()))
-    both += first(statement.where(value < 1.0).order_by(value.desc()))
-    least = min((abs(found - 1.0) for found in both), default=0.0)
-    return [found for found in both if abs(found - 1.0) == least]
+    ordered = {
+        "lower": [statement.order_by(value.asc())],
+        "higher": [statement.order_by(value.desc())],
+        "one": [
+            statement.where(value >= 1.0).order_by(value.asc()),
+            statement.where(value < 1.0).order_by(value.desc()),
+        ],
+    }[direction]
+    found = [row[1].value for row in (session.exec(one).first() for one in ordered) if row]
+    least = min((abs(one - 1.0) for one in found), default=0.0)
+    return [one for one in found if abs(one - 1.0) == least]
 
 
-def _restrictions(question: _Question) -> list[ColumnElement[bool]]:
+def _winner(
+    evaluation: Evaluation, score: Score, artifact: Artifact, checkpoint: Checkpoint | None, *, session: Session
+) -> Winner:
+    paths = [place.path for place in locations_of(artifact.content, session)]
+    return make_row(Winner, score, evaluation, artifact, role=checkpoint.role if checkpoint else None, paths=paths)
+
+
+# --- restrictions
+
+
+def _restrictions(question: Question) -> list[ColumnElement[bool]]:
     is_base = or_(
         func.coalesce(Checkpoint.role, "student") == "base",
         exists().where(col(Protocol.hash) == col(Evaluation.protocol), col(Protocol.teacher) == Evaluation.checkpoint),
@@ -149,9 +191,8 @@ def _equals(key: str, value: str) -> ColumnElement[bool]:
     if key in COLUMNS:
         column, kind = COLUMNS[key]
         return and_(column == _typed(key, value, kind))
-    wanted = comparable(_number_or_text(value))
     owner = col(Param.content) == col(Evaluation.checkpoint)
-    return exists().where(owner, col(Param.key) == key, col(Param.value) == wanted)
+    return exists().where(owner, col(Param.key) == key, col(Param.value) == _stored(value))
 
 
 def _typed(key: str, value: str, kind: type) -> Any:
@@ -161,18 +202,21 @@ def _typed(key: str, value: str, kind: type) -> Any:
         raise UserError(f"--where {key}={value}: {key} is a number") from None
 
 
-def _number_or_text(value: str) -> Any:
+def _stored(value: str) -> str:
     try:
-        return float(value)
+        return comparable(float(value))
     except ValueError:
         return value
 
 
-def _check_where(question: _Question, session: Session) -> None:
+def _check_where(question: Question, session: Session) -> None:
     for key in question.where:
         if key not in COLUMNS and session.exec(select(Param.key).where(Param.key == key).limit(1)).first() is None:
             known = [*COLUMNS, *session.exec(select(Param.key).distinct().limit(1000)).all()]
             raise UserError(f"--where {key}: no checkpoint has this key{near(key, known)}")
+
+
+# --- one protocol, one direction
 
 
 def find_protocol(*, key: str, session: Session) -> Protocol:
@@ -192,14 +236,10 @@ def find_protocol(*, key: str, session: Session) -> Protocol:
     raise UserError(f"protocol {key!r}: not in the registry{near(key, known)}")
 
 
-def _choose_protocol(question: _Question, key: str | None, session: Session) -> Protocol:
+def _choose_protocol(question: Question, key: str | None, session: Session) -> Protocol:
     if key is not None:
         return find_protocol(key=key, session=session)
-    measured = exists().where(
-        col(Score.metric) == question.metric,
-        col(Score.protocol) == col(Protocol.hash),
-        col(Score.steps) == question.steps,
-    )
+    measured = exists().where(question.scores(col(Protocol.hash)))
     protocols = list(session.exec(select(Protocol).where(measured).order_by(Protocol.hash)))
     if len(protocols) > 1:
         protocols = [found for found in protocols if _has_candidate(question, found.hash, session)] or protocols
@@ -210,12 +250,12 @@ def _choose_protocol(question: _Question, key: str | None, session: Session) -> 
     return protocols[0]
 
 
-def _has_candidate(question: _Question, protocol: str, session: Session) -> bool:
+def _has_candidate(question: Question, protocol: str, session: Session) -> bool:
     statements = (best_statement(question, protocol, direction).limit(1) for direction in DIRECTIONS)
     return any(session.exec(statement).first() is not None for statement in statements)
 
 
-def _several(question: _Question, protocols: list[Protocol]) -> str:
+def _several(question: Question, protocols: list[Protocol]) -> str:
     keys = sorted({key for found in protocols for key in found.fields})
     differing = [key for key in keys if len({comparable(found.fields.get(key)) for found in protocols}) > 1]
     lines = [
@@ -228,8 +268,9 @@ def _several(question: _Question, protocols: list[Protocol]) -> str:
     )
 
 
-def _direction(question: _Question, protocol: str, session: Session) -> str:
-    found = [direction for direction in DIRECTIONS if _is_measured(question, protocol, direction, session)]
+def _direction(question: Question, protocol: str, session: Session) -> str:
+    of_all = select(Score.direction).where(question.scores(protocol)).limit(1)
+    found = [one for one in DIRECTIONS if session.exec(of_all.where(Score.direction == one)).first()]
     if not found:
         raise UserError(_why_nothing(question, protocol, session))
     if len(found) > 1:
@@ -240,38 +281,10 @@ def _direction(question: _Question, protocol: str, session: Session) -> str:
     return found[0]
 
 
-def _is_measured(question: _Question, protocol: str, direction: str, session: Session) -> bool:
-    statement = select(Score.metric).where(
-        Score.metric == question.metric,
-        Score.protocol == protocol,
-        Score.steps == question.steps,
-        Score.direction == direction,
-    )
-    return session.exec(statement.limit(1)).first() is not None
+# --- what could not win, and why
 
 
-def _measured(
-    evaluation: Evaluation, score: Score, artifact: Artifact, checkpoint: Checkpoint | None, *, session: Session
-) -> Measured:
-    paths = session.exec(select(Location.path).where(Location.content == artifact.content).order_by(Location.path))
-    assert score.value is not None  # the statement asks for it
-    return Measured(
-        content=artifact.content,
-        name=artifact.name,
-        role=checkpoint.role if checkpoint else None,
-        subject=evaluation.subject,
-        value=score.value,
-        spread=score.spread,
-        num_samples=score.num_samples,
-        steps=evaluation.steps,
-        solver=evaluation.solver,
-        guidance_scale=evaluation.guidance_scale,
-        forwards=evaluation.forwards,
-        paths=list(paths),
-    )
-
-
-def _excluded(question: _Question, protocol: str, session: Session) -> tuple[int, int]:
+def _excluded(question: Question, protocol: str, session: Session) -> tuple[int, int]:
     """How many current evaluations could not win: incomplete ones, and values that are not finite numbers."""
     of_metric = and_(col(Score.evaluation) == col(Evaluation.id), col(Score.metric) == question.metric)
     current = select(func.count()).select_from(Evaluation).join(Score, of_metric)
@@ -282,8 +295,7 @@ def _excluded(question: _Question, protocol: str, session: Session) -> tuple[int
         col(Evaluation.is_complete) == false(),
     )
     not_finite = current.where(
-        col(Score.protocol) == protocol,
-        col(Score.steps) == question.steps,
+        question.scores(protocol),
         col(Score.direction).in_(DIRECTIONS),  # all there are: lets the index reach the value
         col(Score.value).is_(None),
         col(Evaluation.is_complete) == true(),
@@ -291,15 +303,14 @@ def _excluded(question: _Question, protocol: str, session: Session) -> tuple[int
     return session.exec(incomplete).one(), session.exec(not_finite).one()
 
 
-def _why_nothing(question: _Question, protocol: str | None, session: Session) -> str:
+def _why_nothing(question: Question, protocol: str | None, session: Session) -> str:
     """One line: what was asked for that does not exist, and what there is instead."""
-    measured: Select[Any] = select(Score.steps).where(Score.metric == question.metric).distinct()
-    if session.exec(measured.limit(1)).first() is None:  # type: ignore[call-overload]
-        return f"metric {question.metric!r}: nothing was measured by it{near(question.metric, _metrics(session))}"
+    measured = select(Score.steps).where(Score.metric == question.metric).distinct()
+    if session.exec(measured.limit(1)).first() is None:
+        metrics = session.exec(select(Score.metric).distinct()).all()
+        return f"metric {question.metric!r}: nothing was measured by it{near(question.metric, metrics)}"
     under = f" under protocol {protocol[:SHORT]}" if protocol else ""
-    if protocol:
-        measured = measured.where(col(Score.protocol) == protocol)
-    steps = sorted(session.exec(measured).all())  # type: ignore[call-overload]
+    steps = sorted(session.exec(measured.where(Score.protocol == protocol) if protocol else measured).all())
     if question.steps not in steps:
         there = ", ".join(map(str, steps)) or "none"
         return f"nothing was measured by {question.metric} with {question.steps} steps{under}; steps measured: {there}"
@@ -310,7 +321,3 @@ def _why_nothing(question: _Question, protocol: str | None, session: Session) ->
         f"no {question.steps}-step checkpoint can win by {question.metric}{under}: {incomplete} incomplete, "
         f"{not_finite} not a finite number, the others do not match {asked}"
     )
-
-
-def _metrics(session: Session) -> list[str]:
-    return list(session.exec(select(Score.metric).distinct()).all())

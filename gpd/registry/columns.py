@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Interval
 from pydantic import BeforeValidator, ConfigDict, StringConstraints
@@ -30,8 +30,6 @@ Int = Annotated[int, Interval(ge=-(2**31), le=2**31 - 1)]
 Count = Annotated[int, Interval(ge=0, le=2**31 - 1)]
 BigCount = Annotated[int, Interval(ge=0, le=2**63 - 1)]
 
-CHECKED: Any = ConfigDict(extra="forbid")  # of what is recorded: a field that no table has is a mistake
-
 
 class UtcDateTime(TypeDecorator[datetime]):
     """Aware datetimes in UTC. SQLite forgets the zone, so it is put back; naive ones are refused."""
@@ -57,6 +55,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Record(SQLModel):
     """Parent of every table. Constraints have names, so that a migration can change them on any database."""
 
+    model_config: ClassVar[Any] = ConfigDict(extra="forbid")  # a value that no column has is a mistake
     metadata = MetaData(
         naming_convention={
             "pk": "pk_%(table_name)s",

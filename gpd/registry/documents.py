@@ -2,37 +2,42 @@
 
 import json
 import math
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import ValidationError
-from sqlmodel import SQLModel
+from pydantic import BeforeValidator, ConfigDict, ValidationError
 
-from gpd import artifacts
-from gpd.artifacts import UserError, hash_files, hash_json
-from gpd.documents import FORMAT
+from gpd import documents
+from gpd.artifacts import MANIFEST, WORK, UserError, hash_files, hash_json
+from gpd.documents import (
+    BaseFacts,
+    File,
+    Manifest,
+    RunRecord,
+    StudentFacts,
+    first_mistake,
+    load_json,
+    parse,
+    parse_manifest,
+)
 from gpd.registry import tables as t
-from gpd.registry.columns import clean_text
+from gpd.registry.columns import Record, clean_text
 from gpd.registry.engine import mask_passwords
 
-Rows = list[dict[str, Any]]
+Rows = dict[type[Record], list[dict[str, Any]]]
+OUTPUTS = tuple(f"data/{'*/' * depth}{MANIFEST}" for depth in (1, 2, 3))  # whatever stage wrote them
 
 
 @dataclass
 class Document:
-    """What one file says: rows by table class, or the problem with it in one line."""
+    """What one file says: rows by table, or the problem with it in one line."""
 
     path: str
-    rows: dict[type[SQLModel], Rows] = field(default_factory=dict)
+    rows: Rows = field(default_factory=dict)
     problem: str | None = None
-
-    def add(self, model: type[SQLModel], create: type[SQLModel], **values: Any) -> None:
-        """Appends a checked row."""
-        self.rows.setdefault(model, []).append(create.model_validate(values).model_dump())
 
 
 def read_workspace(workspace: Path, model_path: str) -> Iterator[Document]:
@@ -40,53 +45,35 @@ def read_workspace(workspace: Path, model_path: str) -> Iterator[Document]:
 
     Only one document is in memory at a time. A file that cannot be used becomes a Document with a problem.
     """
-    dvc = _read_dvc_lock(workspace / "dvc.lock")
-    if dvc.problem:
-        yield dvc
-    for folder in _artifact_folders(workspace, model_path):
-        yield _read(folder / artifacts.MANIFEST, workspace, lambda path, doc: _manifest(path, doc, workspace, dvc))
-    for path in _listed(workspace / "data" / "evaluations", "evaluation.json"):
-        yield _read(path, workspace, _evaluation)
-    for path in _listed(workspace / artifacts.WORK / "runs"):
-        if path.suffix == ".json":
-            yield _read(path, workspace, _run)
+    lock = read_dvc_lock(workspace / "dvc.lock")
+    if lock.problem:
+        yield lock
+    outputs = [workspace / model_path / MANIFEST, *_listed(workspace, *OUTPUTS)]
+    for path in dict.fromkeys(path for path in outputs if path.is_file()):
+        yield _read(path, workspace, lambda path: manifest_rows(path, workspace, lock))
+    for path in _listed(workspace, "data/evaluations/*/evaluation.json"):
+        yield _read(path, workspace, lambda path: evaluation_rows(path, workspace))
+    for path in _listed(workspace, f"{WORK}/runs/*.json"):
+        yield _read(path, workspace, run_rows)
 
 
-def _artifact_folders(workspace: Path, model_path: str) -> Iterator[Path]:
-    single = (
-        workspace / model_path,
-        *(workspace / "data" / name for name in ("prompts", "latents", "reference", "report")),
-    )
-    yield from (folder for folder in single if (folder / artifacts.MANIFEST).is_file())
-    for path in _listed(workspace / "data" / "students", artifacts.MANIFEST):
-        yield path.parent
-    for path in _listed(workspace / "data" / "evaluations", f"samples/{artifacts.MANIFEST}"):
-        yield path.parent
+def _listed(workspace: Path, *patterns: str) -> list[Path]:
+    """The files of these patterns, sorted; what begins with a dot is still being written."""
+    found = sorted(path for pattern in patterns for path in workspace.glob(pattern))
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(workspace).parts[1:])]
 
 
-def _listed(folder: Path, name: str | None = None) -> Iterator[Path]:
-    """The files `folder/*/name` (or `folder/*`) that exist, sorted. Hidden ones are still being written."""
-    names = (
-        sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")) if folder.is_dir() else []
-    )
-    paths = (folder / entry / name if name else folder / entry for entry in names)
-    return (path for path in paths if path.is_file())
-
-
-def _read(path: Path, workspace: Path, parse: Any) -> Document:
+def _read(path: Path, workspace: Path, read: Callable[[Path], Iterator[Record]]) -> Document:
     document = Document(_relative(path, workspace))
     try:
-        parse(path, document)
+        for row in read(path):
+            document.rows.setdefault(type(row), []).append(row.model_dump())
     except UserError as error:
         document.problem = str(error)
     except ValidationError as error:
-        mistake = error.errors()[0]
-        key = ".".join(str(part) for part in mistake["loc"])
-        document.problem = f"{document.path}: {key}={mistake['input']!r:.80}: {mistake['msg']}"
-    except (KeyError, TypeError, AttributeError, OverflowError, ValueError, RecursionError) as error:
-        document.problem = f"{document.path}: not of the expected form ({type(error).__name__}: {error})"
-    except OSError as error:
-        document.problem = f"{document.path}: {error.strerror}"
+        document.problem = f"{path}: {first_mistake(error)}"
+    except (ValueError, OverflowError, RecursionError, OSError) as error:
+        document.problem = f"{path}: cannot be used ({type(error).__name__}: {error})"
     if document.problem:
         document.rows.clear()
     return document
@@ -96,72 +83,59 @@ def _relative(path: Path, workspace: Path) -> str:
     return (path.relative_to(workspace) if path.is_relative_to(workspace) else path).as_posix()
 
 
-def _load_json(path: Path) -> Any:
-    try:
-        value = clean_text(json.loads(path.read_bytes()))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error})") from None
-    if not isinstance(value, dict) or not isinstance(value.get("format"), int):
-        raise UserError(f"{path}: key 'format' is missing")
-    if value["format"] > FORMAT:
-        raise UserError(f"{path}: format {value['format']} is newer than this gpd reads ({FORMAT}); update gpd")
-    return value
+def _load(path: Path) -> dict[str, Any]:
+    return dict(clean_text(load_json(path, "whatever wrote it has to run again")))
 
 
 # --- manifests
 
 
-def _manifest(path: Path, document: Document, workspace: Path, dvc: "DvcLock") -> None:
-    manifest, folder = _load_json(path), path.parent
-    content, files, facts = manifest["content"], manifest["files"], manifest["facts"]
-    if content != hash_files(files):
-        raise UserError(f"{document.path}: content {content[:12]} is not the hash of the files listed")
-    document.add(
+def manifest_rows(path: Path, workspace: Path, lock: "DvcLock") -> Iterator[Record]:
+    """An artifact with its settings, parents and, if its files are all there, its place."""
+    raw = _load(path)
+    manifest = parse_manifest(raw, path)
+    content, facts, folder = manifest.content, manifest.facts, path.parent
+    if content != hash_files(raw["files"]):
+        raise UserError(f"{path}: content {content[:12]} is not the hash of the files listed")
+    yield t.checked(
         t.Artifact,
-        t.ArtifactCreate,
         content=content,
-        kind=manifest["kind"],
-        name=facts.get("name") or facts.get("stage") or manifest["kind"],
-        format=manifest["format"],
-        size_bytes=sum(entry["size"] for entry in files.values()),
-        num_files=len(files),
-        params=manifest["params"],
-        facts=facts,
-        manifest_hash=hash_json(manifest),
+        kind=manifest.kind,
+        name=getattr(facts, "name", None) or getattr(facts, "stage", None) or manifest.kind,
+        format=manifest.format,
+        size_bytes=sum(file.size for file in manifest.files.values()),
+        num_files=len(manifest.files),
+        params=manifest.params,
+        facts=raw["facts"],
+        manifest_hash=hash_json(raw),
     )
-    if manifest["kind"] in ("base", "student"):
-        _checkpoint(document, manifest)
-    for key, value in flatten(manifest["params"]).items():
-        document.add(t.Param, t.ParamCreate, content=content, key=key, value=value)
-    for relation, parent in manifest["inputs"].items():
-        edge = {"relation": relation, "parent": parent["content"], "parent_kind": parent["kind"]}
-        document.add(t.Lineage, t.LineageCreate, child=content, **edge)
-    if _is_whole(folder, files):
+    yield from _checkpoint(manifest)
+    for key, value in flatten(manifest.params).items():
+        yield t.checked(t.Param, content=content, key=key, value=value)
+    for relation, parent in manifest.inputs.items():
+        yield t.checked(t.Lineage, child=content, relation=relation, parent=parent.content, parent_kind=parent.kind)
+    if _is_whole(folder, manifest.files):
         where = _relative(folder, workspace)
-        md5 = dvc.md5_of(where, folder, files)
-        document.add(t.Location, t.LocationCreate, content=content, path=where, dvc_md5=md5)
+        yield t.checked(t.Location, content=content, path=where, dvc_md5=lock.md5_of(where, folder, manifest.files))
 
 
-def _checkpoint(document: Document, manifest: dict[str, Any]) -> None:
-    facts, forwards = manifest["facts"], manifest["facts"].get("forwards")
-    is_base = manifest["kind"] == "base"
-    document.add(
-        t.Checkpoint,
-        t.CheckpointCreate,
-        content=manifest["content"],
-        role=manifest["kind"],
-        base=manifest["content"] if is_base else manifest["inputs"].get("teacher", {}).get("content"),
-        forwards=None if forwards is None else sum(forwards.values()),
-        forwards_by_role=forwards,
-        **{key: facts.get(key) for key in ("stage", "horizon", "grid_steps", "sampling_steps", "iterations")},
-        **{key: facts.get(key) for key in ("samples_seen", "repository", "revision")},
-    )
+def _checkpoint(manifest: Manifest[Any]) -> Iterator[t.Checkpoint]:
+    facts, base, costs = manifest.facts, manifest.inputs.get("teacher"), {}
+    if isinstance(facts, StudentFacts):
+        costs = {"forwards": sum(facts.forwards.values()), "forwards_by_role": facts.forwards}
+    elif isinstance(facts, BaseFacts):
+        base = manifest.identity
+    else:
+        return
+    known = facts.model_dump(include=t.Checkpoint.model_fields.keys() - {"content", "base", "role", *costs})
+    place = {"content": manifest.content, "role": manifest.kind, "base": base.content if base else None}
+    yield t.checked(t.Checkpoint, **place, **known, **costs)
 
 
-def _is_whole(folder: Path, files: dict[str, dict[str, Any]]) -> bool:
+def _is_whole(folder: Path, files: dict[str, File]) -> bool:
     """Whether every file is there in its size; the bytes are checked by `verify`."""
     try:
-        return all((folder / name).stat().st_size == entry["size"] for name, entry in files.items())
+        return all((folder / name).stat().st_size == file.size for name, file in files.items())
     except OSError:
         return False
 
@@ -186,92 +160,96 @@ def comparable(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-# --- evaluations
+# --- evaluations: as `gpd evaluate` writes them, but for values that are no finite numbers, which are kept as such
 
 
-def _evaluation(path: Path, document: Document) -> None:
-    report = _load_json(path)
-    protocol = dict(report["protocol"])
-    claimed = protocol.pop("hash")
-    if claimed != hash_json(protocol):
-        raise UserError(f"{document.path}: protocol.hash={claimed!r:.20} is not the hash of the protocol beside it")
-    known = {key: protocol[key] for key in t.ProtocolBase.model_fields if key in protocol and key != "fields"}
-    document.add(t.Protocol, t.ProtocolCreate, hash=claimed, fields=protocol, **known)
-    num_samples = protocol["num_prompts"] * len(protocol["seeds"])
-    for name, subject in report["subjects"].items():
-        _subject(document, claimed, num_samples, name, subject)
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("not a number")
+    return math.nan if value is None else value
 
 
-def _subject(document: Document, protocol: str, num_samples: int, name: str, subject: dict[str, Any]) -> None:
-    settings = {key: subject[key] for key in ("checkpoint", "solver", "steps", "guidance_scale")}
-    scores = {metric: _score(document.path, name, metric, found) for metric, found in subject["metrics"].items()}
-    source = Path(document.path).parent.as_posix()
-    key = hash_json({"protocol": protocol, "subject": name, "source": source, "scores": scores, **settings})
-    document.add(
+class ReadScore(documents.Score):
+    """A score whose value may be nan, inf or -inf, also as text; null counts as nan."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
+    value: Annotated[float, BeforeValidator(_number)]
+
+
+class ReadSubject(documents.SubjectScores):
+    """A subject with such scores."""
+
+    metrics: dict[str, ReadScore]  # type: ignore[assignment]  # dict is invariant
+
+
+class ReadEvaluation(documents.Evaluation):
+    """An evaluation of such subjects."""
+
+    subjects: dict[str, ReadSubject]  # type: ignore[assignment]
+
+
+def evaluation_rows(path: Path, workspace: Path) -> Iterator[Record]:
+    """A protocol, and each subject with its scores."""
+    raw = _load(path)
+    evaluation = parse(ReadEvaluation, raw, path)
+    fields = {key: value for key, value in raw["protocol"].items() if key != "hash"}
+    if evaluation.protocol.hash != hash_json(fields):
+        claimed = evaluation.protocol.hash
+        raise UserError(f"{path}: protocol.hash={claimed!r:.20} is not the hash of the protocol beside it")
+    columns = {key: value for key, value in fields.items() if key in t.Protocol.model_fields}
+    yield t.checked(t.Protocol, hash=evaluation.protocol.hash, fields=fields, **columns)
+    source = _relative(path.parent, workspace)
+    for name, subject in evaluation.subjects.items():
+        yield from _subject_rows(evaluation.protocol, source, name, subject)
+
+
+def _subject_rows(protocol: documents.Protocol, source: str, name: str, subject: ReadSubject) -> Iterator[Record]:
+    settings = subject.model_dump(include={"checkpoint", "solver", "steps", "guidance_scale"})
+    scores = {metric: _score_values(score) for metric, score in subject.metrics.items()}
+    key = hash_json({"protocol": protocol.hash, "subject": name, "source": source, "scores": scores, **settings})
+    num_samples = protocol.num_prompts * len(protocol.seeds)
+    yield t.checked(
         t.Evaluation,
-        t.EvaluationCreate,
         id=key,
-        protocol=protocol,
+        protocol=protocol.hash,
         subject=name,
-        forwards=subject.get("forwards"),
+        forwards=subject.forwards,
         source=source,
-        is_complete=any(score["num_samples"] >= num_samples for score in scores.values()),
+        is_complete=any(score.num_samples >= num_samples for score in subject.metrics.values()),
         **settings,
     )
-    place = {"evaluation": key, "protocol": protocol, "steps": subject["steps"]}
-    for metric, score in scores.items():
-        document.add(t.Score, t.ScoreCreate, metric=metric, **place, **score)
+    for metric, values in scores.items():
+        place = {"evaluation": key, "metric": metric, "protocol": protocol.hash, "steps": subject.steps}
+        yield t.checked(t.Score, **place, **values)
 
 
-def _score(path: str, subject: str, metric: str, found: dict[str, Any]) -> dict[str, Any]:
-    where = f"{path}: subjects.{subject}.metrics.{metric}"
-    if found["direction"] not in t.DIRECTIONS:
-        raise UserError(f"{where}.direction={found['direction']!r}: must be one of {', '.join(t.DIRECTIONS)}")
-    value, not_finite = _finite(f"{where}.value", found["value"])
-    spread, _ = _finite(f"{where}.spread", found.get("spread"))
+def _score_values(score: ReadScore) -> dict[str, Any]:
+    is_finite, has_spread = math.isfinite(score.value), score.spread is not None and math.isfinite(score.spread)
     return {
-        "direction": found["direction"],
-        "value": value,
-        "not_finite": not_finite,
-        "num_samples": found["num_samples"],
-        "spread": spread,
+        "direction": score.direction,
+        "value": score.value if is_finite else None,
+        "not_finite": None if is_finite else str(score.value),  # nan, inf or -inf
+        "num_samples": score.num_samples,
+        "spread": score.spread if has_spread else None,
     }
-
-
-def _finite(where: str, value: Any) -> tuple[float | None, str | None]:
-    """A number and nothing, or nothing and what it was instead: nan, inf or -inf (null counts as nan)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str | None):
-        raise UserError(f"{where}={value!r}: not a number")
-    try:
-        number = math.nan if value is None else float(value)
-    except (ValueError, OverflowError):
-        raise UserError(f"{where}={value!r:.60}: not a number") from None
-    if math.isfinite(number):
-        return number, None
-    return None, "nan" if math.isnan(number) else "inf" if number > 0 else "-inf"
 
 
 # --- runs
 
 
-def _run(path: Path, document: Document) -> None:
-    record = _load_json(path)
-    git, error = record.get("git") or {}, record.get("error")
-    same = ("id", "stage", "params_hash", "host", "device", "started", "ended", "exit_code", "forwards")
-    document.add(
+def run_rows(path: Path) -> Iterator[Record]:
+    """An execution and what it wrote; passwords in its command and its error are masked."""
+    record = parse(RunRecord, _load(path), path)
+    yield t.checked(
         t.Run,
-        t.RunCreate,
-        command=[mask_passwords(str(word)) for word in record["command"]],
-        error=None if error is None else mask_passwords(error),
-        git_commit=git.get("commit"),
-        git_is_dirty=git.get("is_dirty"),
-        device_seconds=record.get("device_seconds"),
-        flow_run_id=record.get("flow_run_id"),
-        **{key: record.get(key) for key in same},
+        **record.model_dump(exclude={"format", "git", "outputs", "command", "error"}),
+        git_commit=record.git.commit,
+        git_is_dirty=record.git.is_dirty,
+        command=[mask_passwords(word) for word in record.command],
+        error=None if record.error is None else mask_passwords(record.error),
     )
-    for output in record["outputs"]:
-        named = {key: output[key] for key in ("path", "kind", "content")}
-        document.add(t.RunOutput, t.RunOutputCreate, run=record["id"], **named)
+    for output in record.outputs:
+        yield t.checked(t.RunOutput, run=record.id, **output.model_dump())
 
 
 # --- dvc.lock
@@ -283,17 +261,16 @@ class DvcLock(Document):
 
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def md5_of(self, path: str, folder: Path, files: dict[str, dict[str, Any]]) -> str | None:
-        """The MD5 by which DVC keeps this folder; None where dvc.lock means other content (by number and size)."""
-        output = self.outputs.get(path)
-        if output is None:
-            return None
-        size = sum(entry["size"] for entry in files.values()) + (folder / artifacts.MANIFEST).stat().st_size
+    def md5_of(self, path: str, folder: Path, files: dict[str, File]) -> str | None:
+        """The MD5 by which DVC keeps this folder; None if dvc.lock means other content (by number and size)."""
+        output = self.outputs.get(path, {})
+        size = sum(file.size for file in files.values()) + (folder / MANIFEST).stat().st_size
         is_same = output.get("nfiles") == len(files) + 1 and output.get("size") == size
         return output.get("md5") if is_same else None
 
 
-def _read_dvc_lock(path: Path) -> DvcLock:
+def read_dvc_lock(path: Path) -> DvcLock:
+    """An empty one if there is no file; one with a problem if it is unusable."""
     lock = DvcLock(path.name)
     try:
         stages = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages", {})

@@ -3,21 +3,23 @@
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
+from pathlib import Path
 from typing import Any, TextIO
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, select
-from sqlmodel import SQLModel
 
 from gpd.artifacts import UserError
+from gpd.documents import first_mistake
 from gpd.registry import tables as t
+from gpd.registry.columns import Record
 from gpd.registry.recording import SAME_SETTING, Rows, insert_missing, insert_or_replace
 from gpd.registry.schema import HEAD, REVISIONS
 
 FORMAT = 1
 ROWS_AT_ONCE = 500
-BY_NAME = {t.table_of(model).name: (model, create) for model, create in t.MODELS}
+BY_NAME = {t.table_of(model).name: model for model in t.MODELS}
 
 
 def export_lines(connection: Connection) -> Iterator[str]:
@@ -26,7 +28,7 @@ def export_lines(connection: Connection) -> Iterator[str]:
     A row refers only to rows before it. Two registries that say the same export the same bytes.
     """
     yield json.dumps({"format": FORMAT, "revision": HEAD})
-    for model, _ in t.MODELS:
+    for model in t.MODELS:
         table = t.table_of(model)
         rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(
             select(table).order_by(*table.primary_key.columns)
@@ -38,6 +40,17 @@ def export_lines(connection: Connection) -> Iterator[str]:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def write_lines(out: Path, lines: Iterable[str]) -> None:
+    """A file that is there whole or not at all."""
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def import_lines(connection: Connection, lines: TextIO, name: str) -> tuple[int, int]:
@@ -53,9 +66,9 @@ def import_lines(connection: Connection, lines: TextIO, name: str) -> tuple[int,
     num_new = num_read = 0
     parsed = (_parse(line, f"{name}:{number}") for number, line in numbered)
     while batch := list(islice(parsed, ROWS_AT_ONCE)):
-        for model, rows in _runs_of_one_table(batch):
-            num_new += _add(connection, model, rows)
-            num_read += len(rows)
+        num_read += len(batch)
+        for model, rows in groupby(batch, key=lambda line: line[0]):
+            num_new += _add(connection, model, [row for _, row in rows])
     return num_new, num_read
 
 
@@ -64,7 +77,7 @@ def _check_header(numbered: tuple[int, str], name: str) -> None:
     if header.get("format") != FORMAT:
         raise UserError(f"{name}:1: not an export of the registry (format {header.get('format')!r}, this gpd reads 1)")
     if header.get("revision") not in REVISIONS:
-        raise UserError(f"{name}:1: revision {header.get('revision')!r} is newer than this gpd knows ({HEAD})")
+        raise UserError(f"{name}:1: revision {header.get('revision')!r} is newer than this gpd reads ({HEAD})")
 
 
 def _load(line: str, where: str) -> dict[str, Any]:
@@ -77,33 +90,18 @@ def _load(line: str, where: str) -> dict[str, Any]:
     return value
 
 
-def _parse(line: str, where: str) -> tuple[type[SQLModel], dict[str, Any]]:
+def _parse(line: str, where: str) -> tuple[type[Record], dict[str, Any]]:
     value = _load(line, where)
     if value.get("table") not in BY_NAME:
         raise UserError(f"{where}: table {value.get('table')!r} is unknown; nothing was imported")
-    model, create = BY_NAME[value["table"]]
+    model = BY_NAME[value["table"]]
     try:
-        return model, create.model_validate(value.get("row")).model_dump()
+        return model, model.model_validate(value.get("row")).model_dump()
     except ValidationError as error:
-        mistake = error.errors()[0]
-        key = ".".join(str(part) for part in mistake["loc"])
-        raise UserError(f"{where}: {key}={mistake['input']!r:.60}: {mistake['msg']}; nothing was imported") from None
+        raise UserError(f"{where}: {first_mistake(error)}; nothing was imported") from None
 
 
-def _runs_of_one_table(batch: Iterable[tuple[type[SQLModel], dict[str, Any]]]) -> Iterator[tuple[type[SQLModel], Rows]]:
-    current: type[SQLModel] | None = None
-    rows: Rows = []
-    for model, row in batch:
-        if current is not None and model is not current:
-            yield current, rows
-            rows = []
-        current = model
-        rows.append(row)
-    if current is not None:
-        yield current, rows
-
-
-def _add(connection: Connection, model: type[SQLModel], rows: Rows) -> int:
+def _add(connection: Connection, model: type[Record], rows: Rows) -> int:
     if model is t.Evaluation:
         rows = [{**row, "is_current": row["is_current"] and not _has_current(connection, row)} for row in rows]
     num_new = insert_missing(connection, model, rows)
@@ -121,6 +119,6 @@ def _has_current(connection: Connection, row: dict[str, Any]) -> bool:
 
 def _known_here_by_name_only(connection: Connection, rows: Rows) -> Rows:
     table = t.table_of(t.Artifact)
-    told = {row["content"]: row for row in rows if row["manifest_hash"] is not None}
-    stubs = select(table.c.content).where(table.c.content.in_(list(told)), table.c.manifest_hash.is_(None))
-    return [told[content] for content in connection.execute(stubs).scalars()]
+    whole = {row["content"]: row for row in rows if row["manifest_hash"] is not None}
+    stubs = select(table.c.content).where(table.c.content.in_(list(whole)), table.c.manifest_hash.is_(None))
+    return [whole[content] for content in connection.execute(stubs).scalars()]

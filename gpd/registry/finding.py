@@ -1,4 +1,4 @@
-"""From what a person types to an artifact: an alias, an abbreviated hash, a name such as k8, best:6."""
+"""From what a person types to an artifact: an alias, an abbreviated hash, a name such as k8."""
 
 import difflib
 import re
@@ -49,7 +49,7 @@ def find_artifact(
         UserError: nothing, or more than one, is meant.
     """
     key = clean_text(key)
-    content = alias_content(alias=key, session=session)
+    content = current_aliases(session=session).get(key)
     if content is not None:
         matches = list(session.exec(select(Artifact).where(Artifact.content == content)))
     else:
@@ -94,13 +94,6 @@ def current_aliases(*, session: Session) -> dict[str, str]:
     return {alias: content for alias, content in sorted(latest.items()) if content is not None}
 
 
-def alias_content(*, alias: str, session: Session) -> str | None:
-    """The hash that an alias means now; None where there is no such alias or it was withdrawn."""
-    latest = select(Promotion).where(Promotion.alias == alias)
-    found = session.exec(latest.order_by(col(Promotion.made_at).desc(), col(Promotion.id).desc()).limit(1)).first()
-    return found.content if found else None
-
-
 def locate(*, artifact: Artifact, session: Session, workspace: Path = Path()) -> FoundCheckpoint:
     """Where the files of an artifact are in this workspace.
 
@@ -111,7 +104,7 @@ def locate(*, artifact: Artifact, session: Session, workspace: Path = Path()) ->
     if path is not None:
         return FoundCheckpoint(artifact.content, artifact.name, path)
     label = f"{artifact.content[:SHORT]} ({artifact.name or artifact.kind})"
-    places = _locations(artifact.content, session)
+    places = locations_of(artifact.content, session)
     if not places:
         raise UserError(f"{label}: known only by its hash; its files were never seen by `gpd registry sync`")
     place = places[0]
@@ -124,17 +117,18 @@ def locate(*, artifact: Artifact, session: Session, workspace: Path = Path()) ->
     )
 
 
-def _locations(content: str, session: Session) -> list[Location]:
+def locations_of(content: str, session: Session) -> list[Location]:
+    """Where the files of an artifact were seen."""
     return list(session.exec(select(Location).where(Location.content == content).order_by(Location.path)))
 
 
 def _path_here(content: str, session: Session, workspace: Path) -> Path | None:
-    paths = (workspace / place.path for place in _locations(content, session))
+    paths = (workspace / place.path for place in locations_of(content, session))
     return next((path for path in paths if content_at(path) == content), None)
 
 
 def content_at(folder: Path) -> str | None:
-    """The content hash that the manifest of a folder states; None where there is no readable one."""
+    """The content hash that the manifest of a folder states; None if it is missing or unusable."""
     try:
         return load_manifest(folder).content
     except (UserError, OSError):

@@ -1,12 +1,14 @@
 """What an artifact descends from, and what descends from it: one recursive query."""
 
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
 from sqlalchemy import Select, select
 from sqlmodel import Session
 
 from gpd.registry import tables as t
+from gpd.registry.finding import find_artifact
 
 Direction = Literal["up", "down"]
 MOST_EDGES = 5000
@@ -15,7 +17,7 @@ ORDER = ("previous", "teacher")  # of the relations below one artifact; the othe
 
 @dataclass(frozen=True)
 class Node:
-    """An artifact in a lineage. `is_known` is false where it was never seen, only referred to."""
+    """An artifact in a lineage. `is_known` is false if it was never seen, only referred to."""
 
     content: str
     kind: str
@@ -38,8 +40,10 @@ class Edge:
 class Lineage:
     """Everything reachable from `root`: up to teacher and data, or down to descendants.
 
-    `forwards` is what all its checkpoints cost together, each counted once; `is_cut` says that there is more than was
-    asked for; `has_cycle` that the manifests contradict each other.
+    Attributes:
+        forwards: of all its checkpoints together, each counted once.
+        is_cut: there are more edges than were asked for.
+        has_cycle: the manifests contradict each other.
     """
 
     root: str
@@ -51,8 +55,9 @@ class Lineage:
     has_cycle: bool
 
 
-def lineage(*, session: Session, content: str, direction: Direction = "up", most_edges: int = MOST_EDGES) -> Lineage:
-    """The lineage of an artifact by its full content hash. Ends also where the recorded lineage runs in a circle."""
+def lineage(*, session: Session, key: str, direction: Direction = "up", most_edges: int = MOST_EDGES) -> Lineage:
+    """The lineage of an artifact (alias, hash or name). Ends also if the recorded lineage runs in a circle."""
+    content = find_artifact(key=key, session=session).content
     found = session.connection().execute(lineage_statement(content, direction, most_edges + 1)).all()
     edges = sorted({Edge(*row) for row in found[:most_edges]}, key=_rank)
     contents = {content, *(edge.child for edge in edges), *(edge.parent for edge in edges)}
@@ -82,29 +87,20 @@ def _nodes(contents: set[str], session: Session) -> dict[str, Node]:
     joined = artifact.outerjoin(checkpoint, checkpoint.c.content == artifact.c.content)
     statement = select(*columns, checkpoint.c.forwards, checkpoint.c.sampling_steps).select_from(joined)
     nodes = {}
-    for some in _chunks(sorted(contents), 500):
-        for row in session.connection().execute(statement.where(artifact.c.content.in_(some))):
-            nodes[row[0]] = Node(row[0], row[1], row[2], row[3] is not None, row[4], row[5])
+    ordered = sorted(contents)
+    for start in range(0, len(ordered), 500):  # databases limit the number of values in a statement
+        some = artifact.c.content.in_(ordered[start : start + 500])
+        for content, kind, name, manifest_hash, *numbers in session.connection().execute(statement.where(some)):
+            nodes[content] = Node(content, kind, name, manifest_hash is not None, *numbers)
     return nodes
 
 
-def _chunks(values: list[str], size: int) -> list[list[str]]:
-    return [values[start : start + size] for start in range(0, len(values), size)]
-
-
 def _has_cycle(edges: list[Edge]) -> bool:
-    """Takes away what has no children left, again and again; a circle is what remains."""
-    parents: dict[str, set[str]] = {}
-    num_children: dict[str, int] = {}
-    for child, parent in {(edge.child, edge.parent) for edge in edges}:
-        parents.setdefault(child, set()).add(parent)
-        num_children[parent] = num_children.get(parent, 0) + 1
-        num_children.setdefault(child, 0)
-    free, num_taken = [content for content, number in num_children.items() if number == 0], 0
-    while free:
-        num_taken += 1
-        for parent in parents.get(free.pop(), ()):
-            num_children[parent] -= 1
-            if num_children[parent] == 0:
-                free.append(parent)
-    return num_taken < len(num_children)
+    graph: TopologicalSorter[str] = TopologicalSorter()
+    for edge in edges:
+        graph.add(edge.child, edge.parent)
+    try:
+        graph.prepare()
+    except CycleError:
+        return True
+    return False

@@ -2,93 +2,55 @@
 
 import getpass
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, select
 
 from gpd.artifacts import UserError, hash_json
+from gpd.documents import first_mistake
 from gpd.registry.columns import clean_text
-from gpd.registry.finding import SHORT, alias_content, current_aliases, near
-from gpd.registry.tables import Artifact, Promotion, PromotionCreate, Remark, RemarkCreate, Run, RunOutput
+from gpd.registry.finding import CHECKPOINT_KINDS, current_aliases, find_artifact, near
+from gpd.registry.tables import Artifact, Promotion, Remark, checked
+
+M = TypeVar("M", Promotion, Remark)
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to an artifact: it was made by a run, promoted, demoted or remarked on."""
-
-    at: datetime
-    what: str
-    who: str | None
-    content: str | None
-    text: str
-    details: dict[str, Any]
-
-
-def promote(*, session: Session, content: str, alias: str, because: str, by: str | None = None) -> Promotion:
-    """Gives an alias to a checkpoint (by its full hash) and takes it from the one that had it.
+def promote(*, session: Session, key: str, alias: str, because: str, by: str | None = None) -> Promotion:
+    """Gives an alias to a checkpoint and takes it from the one that had it.
 
     Raises:
         UserError: the alias could be taken for a hash or a name, or no reason is given.
     """
     _check_alias(alias, session)
-    return _add_promotion(session, alias, content, because, by)
+    _check_reason(because)
+    content = find_artifact(key=key, session=session, kinds=CHECKPOINT_KINDS).content
+    return _add(Promotion, session, by, alias=alias, content=content, because=because)
 
 
 def withdraw(*, session: Session, alias: str, because: str, by: str | None = None) -> Promotion:
     """Takes an alias back from the checkpoint that has it.
 
     Raises:
-        UserError: nobody has the alias.
+        UserError: nobody has the alias, or no reason is given.
     """
-    if alias_content(alias=alias, session=session) is None:
-        raise UserError(f"alias {alias!r}: no checkpoint has it{near(alias, current_aliases(session=session))}")
-    return _add_promotion(session, alias, None, because, by)
+    _check_reason(because)
+    aliases = current_aliases(session=session)
+    if alias not in aliases:
+        raise UserError(f"alias {alias!r}: no checkpoint has it{near(alias, aliases)}")
+    return _add(Promotion, session, by, alias=alias, content=None, because=because)
 
 
-def resolve(*, session: Session, alias: str) -> str:
-    """The full hash of the checkpoint that has an alias now.
-
-    Raises:
-        UserError: none has it.
-    """
-    content = alias_content(alias=alias, session=session)
-    if content is None:
-        raise UserError(f"alias {alias!r}: no checkpoint has it{near(alias, current_aliases(session=session))}")
-    return content
-
-
-def remark(*, session: Session, content: str, text: str, by: str | None = None) -> Remark:
-    """Keeps a remark on an artifact (by its full hash).
+def remark(*, session: Session, key: str, text: str, by: str | None = None) -> Remark:
+    """Keeps a remark on an artifact.
 
     Raises:
         UserError: the remark is empty.
     """
     if not text.strip():
         raise UserError("a remark cannot be empty")
-    row = _signed({"content": content, "text": text}, by)
-    added = Remark(**_checked(RemarkCreate, row))
-    session.add(added)
-    session.flush()
-    return added
-
-
-def history(*, session: Session, content: str | None = None, alias: str | None = None, limit: int = 200) -> list[Event]:
-    """The last `limit` things that happened, oldest first: to one artifact, to one alias, or to everything."""
-    events = [_told(promotion) for promotion in _promotions(session, content, alias, limit)]
-    if alias is None:
-        events += _remarks(session, content, limit) + _runs(session, content, limit)
-    return sorted(events, key=lambda event: event.at)[-limit:]
-
-
-def whoami() -> str:
-    """The name of the person at the keyboard."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container without a name for the user's number
-        return "unknown"
+    return _add(Remark, session, by, content=find_artifact(key=key, session=session).content, text=text)
 
 
 def _check_alias(alias: str, session: Session) -> None:
@@ -100,65 +62,27 @@ def _check_alias(alias: str, session: Session) -> None:
         raise UserError(f"alias {alias!r}: an artifact has this name")
 
 
-def _add_promotion(session: Session, alias: str, content: str | None, because: str, by: str | None) -> Promotion:
+def _check_reason(because: str) -> None:
     if not because.strip():
         raise UserError("--because: say why; the history keeps it")
-    row = _signed({"alias": alias, "content": content, "because": because}, by)
-    added = Promotion(**_checked(PromotionCreate, row))
-    session.add(added)
-    session.flush()
-    return added
 
 
-def _signed(row: dict[str, Any], by: str | None) -> dict[str, Any]:
-    made_at, signed = datetime.now(UTC), {key: clean_text(value) for key, value in row.items()}
-    signed["made_by"] = clean_text(by or whoami())
-    return {**signed, "made_at": made_at, "id": hash_json({**signed, "made_at": made_at.isoformat()})}
-
-
-def _checked(create: type[SQLModel], row: dict[str, Any]) -> dict[str, Any]:
+def _add(model: type[M], session: Session, by: str | None, **values: Any) -> M:
+    """Signed with a name and the time, which the row's id hashes too."""
+    made_at, signed = datetime.now(UTC), clean_text({**values, "made_by": by or whoami()})
+    key = hash_json({**signed, "made_at": made_at.isoformat()})
     try:
-        return create.model_validate(row).model_dump()
+        row = checked(model, **signed, made_at=made_at, id=key)
     except ValidationError as error:
-        mistake = error.errors()[0]
-        raise UserError(f"{mistake['loc'][0]}={mistake['input']!r:.60}: {mistake['msg']}") from None
+        raise UserError(first_mistake(error)) from None
+    session.add(row)
+    session.flush()
+    return row
 
 
-def _promotions(session: Session, content: str | None, alias: str | None, limit: int) -> list[Promotion]:
-    statement = select(Promotion).order_by(col(Promotion.made_at).desc()).limit(limit)
-    if content is not None:
-        held = select(Promotion.alias).where(Promotion.content == content)
-        statement = statement.where(col(Promotion.alias).in_(held))  # also when it passed on to another
-    if alias is not None:
-        statement = statement.where(Promotion.alias == alias)
-    return list(session.exec(statement))
-
-
-def _told(promotion: Promotion) -> Event:
-    verb = f"{promotion.alias} ->" if promotion.content else f"{promotion.alias} withdrawn"
-    target = promotion.content[:SHORT] if promotion.content else ""
-    text = f"{verb} {target}".strip() + f": {promotion.because}"
-    details = {"alias": promotion.alias, "because": promotion.because}
-    return Event(promotion.made_at, "promotion", promotion.made_by, promotion.content, text, details)
-
-
-def _remarks(session: Session, content: str | None, limit: int) -> list[Event]:
-    statement = select(Remark).order_by(col(Remark.made_at).desc()).limit(limit)
-    if content is not None:
-        statement = statement.where(Remark.content == content)
-    return [Event(row.made_at, "remark", row.made_by, row.content, row.text, {}) for row in session.exec(statement)]
-
-
-def _runs(session: Session, content: str | None, limit: int) -> list[Event]:
-    statement = select(Run).order_by(col(Run.started).desc()).limit(limit)
-    if content is not None:
-        made_it = select(RunOutput.run).where(RunOutput.content == content)
-        statement = statement.where(col(Run.id).in_(made_it))
-    return [_told_run(run, content) for run in session.exec(statement)]
-
-
-def _told_run(run: Run, content: str | None) -> Event:
-    outcome = "finished" if run.exit_code == 0 else f"failed ({run.error})"
-    keys = ("id", "stage", "git_commit", "git_is_dirty", "device", "device_seconds", "exit_code", "flow_run_id")
-    details = {key: getattr(run, key) for key in keys}
-    return Event(run.started, "run", run.host, content, f"{run.stage} {outcome}", details)
+def whoami() -> str:
+    """The name of the person at the keyboard."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a name for the user's number
+        return "unknown"

@@ -8,15 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import SQLModel
 
 from gpd.registry import tables as t
+from gpd.registry.columns import Record
 
 Rows = list[dict[str, Any]]
 SAME_SETTING = ("checkpoint", "protocol", "solver", "steps", "guidance_scale")
 
 
-def insert_missing(connection: Connection, model: type[SQLModel], rows: Rows) -> int:
+def insert_missing(connection: Connection, model: type[Record], rows: Rows) -> int:
     """Adds the rows whose key is new and leaves the others as they are. Returns how many were new."""
     if not rows:
         return 0
@@ -25,7 +25,7 @@ def insert_missing(connection: Connection, model: type[SQLModel], rows: Rows) ->
     return len(connection.execute(added, rows).all())  # drivers do not count what many rows at once inserted
 
 
-def insert_or_replace(connection: Connection, model: type[SQLModel], rows: Rows) -> None:
+def insert_or_replace(connection: Connection, model: type[Record], rows: Rows) -> None:
     """Adds the rows; where the key is known, the new values take the place of the old."""
     if rows:
         table = t.table_of(model)
@@ -39,32 +39,26 @@ def _insert(connection: Connection, table: Table) -> Any:
     return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
 
 
-def record(connection: Connection, rows: Mapping[type[SQLModel], Rows]) -> bool:
+def record(connection: Connection, rows: Mapping[type[Record], Rows]) -> bool:
     """Records what one document of a workspace says. Returns whether anything in it was new."""
     _name_parents(connection, rows)
     if t.Artifact in rows:
         return _record_manifest(connection, rows)
-    if t.Evaluation in rows:
-        return _record_evaluations(connection, rows)
-    is_new = bool(insert_missing(connection, t.Run, rows.get(t.Run, [])))
-    insert_missing(connection, t.RunOutput, rows.get(t.RunOutput, []))
-    return is_new
+    added = {model: insert_missing(connection, model, rows[model]) for model in t.MODELS if model in rows}
+    make_current(connection, rows.get(t.Evaluation, []))
+    return any(added.get(model) for model in (t.Evaluation, t.Run))
 
 
-def _name_parents(connection: Connection, rows: Mapping[type[SQLModel], Rows]) -> None:
+def _name_parents(connection: Connection, rows: Mapping[type[Record], Rows]) -> None:
     """Artifacts that are referred to get a row of their content alone, unless they are known."""
     references = ((t.Lineage, "parent"), (t.Evaluation, "checkpoint"), (t.RunOutput, "content"), (t.Checkpoint, "base"))
     contents = {row[column] for model, column in references for row in rows.get(model, []) if row[column]}
     contents -= {row["content"] for row in rows.get(t.Artifact, [])}
-    stubs = [_stub(content) for content in sorted(contents)]
-    insert_missing(connection, t.Artifact, stubs)
+    stubs = [t.checked(t.Artifact, content=content, kind=t.UNKNOWN) for content in sorted(contents)]
+    insert_missing(connection, t.Artifact, [stub.model_dump() for stub in stubs])
 
 
-def _stub(content: str) -> dict[str, Any]:
-    return t.ArtifactCreate(content=content, kind=t.UNKNOWN).model_dump()
-
-
-def _record_manifest(connection: Connection, rows: Mapping[type[SQLModel], Rows]) -> bool:
+def _record_manifest(connection: Connection, rows: Mapping[type[Record], Rows]) -> bool:
     """The manifest read last is what holds: the same bytes may come from settings that differ in name only."""
     (artifact,) = rows[t.Artifact]
     table, content = t.table_of(t.Artifact), artifact["content"]
@@ -86,17 +80,8 @@ def _record_locations(connection: Connection, locations: Rows) -> None:
     insert_or_replace(connection, t.Location, [row for row in locations if row["dvc_md5"] is not None])
 
 
-def _record_evaluations(connection: Connection, rows: Mapping[type[SQLModel], Rows]) -> bool:
-    """New results of the same checkpoint, sampler and protocol take the place of the old, which are kept."""
-    insert_missing(connection, t.Protocol, rows.get(t.Protocol, []))
-    num_new = insert_missing(connection, t.Evaluation, rows[t.Evaluation])
-    insert_missing(connection, t.Score, rows.get(t.Score, []))
-    make_current(connection, rows[t.Evaluation])
-    return num_new > 0
-
-
 def make_current(connection: Connection, evaluations: Rows) -> None:
-    """Marks these evaluations as the current ones of their checkpoint, sampler and protocol, and no others."""
+    """New results of a checkpoint, sampler and protocol take the place of the old ones, which are kept."""
     table = t.table_of(t.Evaluation)
     is_same_setting = [table.c[name] == bindparam(f"the_{name}") for name in SAME_SETTING]
     retire = update(table).where(*is_same_setting, table.c.id != bindparam("the_id"), table.c.is_current)

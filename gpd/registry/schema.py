@@ -11,7 +11,7 @@ HEAD = REVISIONS[-1]
 
 
 def get_revision(connection: Connection) -> str | None:
-    """The revision of a registry; None where there is none yet."""
+    """The revision of a registry; None if there is none yet."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()

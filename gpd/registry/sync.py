@@ -1,13 +1,10 @@
 """What the files of a workspace say, recorded: idempotent, and safe beside other syncs."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress, TextColumn
 from sqlalchemy import Engine
 
 from gpd.params import PARAMS_FILE, load_params
@@ -30,15 +27,9 @@ class SyncResult:
     num_problems: int = 0
     problems: list[str] = field(default_factory=list)
 
-    def add_problem(self, problem: str) -> None:
-        """Counts a problem and keeps its line, up to a limit."""
-        self.num_problems += 1
-        if len(self.problems) < PROBLEMS_KEPT:
-            self.problems.append(problem)
-
 
 def sync(*, workspace: Path = Path(), url: str | None = None) -> SyncResult:
-    """Records the manifests, evaluations, runs and dvc.lock of a workspace; makes the database where there is none.
+    """Records the manifests, evaluations, runs and dvc.lock of a workspace; makes the database if there is none.
 
     Each document is recorded whole or not at all; one that cannot be used is a problem in the result and stops no
     other. Memory does not depend on the number of documents.
@@ -56,21 +47,16 @@ def sync(*, workspace: Path = Path(), url: str | None = None) -> SyncResult:
 
 def _record_all(engine: Engine, documents: Iterator[Document]) -> SyncResult:
     result = SyncResult(shown(engine.url))
-    columns = (TextColumn("sync: {task.completed:.0f} documents"),)
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task("sync", total=None)
-        while batch := list(islice(documents, DOCUMENTS_AT_ONCE)):
-            _record_batch(engine, batch, result)
-            progress.advance(task, len(batch))
+    while batch := list(islice(documents, DOCUMENTS_AT_ONCE)):
+        _record_batch(engine, batch, result)
     return result
 
 
 def _record_batch(engine: Engine, batch: list[Document], result: SyncResult) -> None:
-    for document in batch:
-        if document.problem:
-            result.add_problem(document.problem)
-    whole = [document.rows for document in batch if document.rows]
+    problems = [document.problem for document in batch if document.problem]
     with writing(engine) as connection:
-        news = [record(connection, rows) for rows in whole]
+        news = [record(connection, document.rows) for document in batch if document.rows]
     result.num_new += sum(news)
     result.num_known += len(news) - sum(news)
+    result.num_problems += len(problems)
+    result.problems += problems[: PROBLEMS_KEPT - len(result.problems)]

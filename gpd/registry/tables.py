@@ -1,7 +1,6 @@
-"""What the registry knows, as tables.
+"""The tables of the registry.
 
-For each: a Base (the fields), a Create (checked strictly; table classes do not validate) and the table. Keys are
-natural, mostly content hashes: the same thing recorded twice is one row, whatever the order of recording.
+Keys are natural, mostly content hashes: the same thing recorded twice is one row, whatever the order of recording.
 
     artifact    a folder with a manifest; only its content is filled in while others merely refer to it
     checkpoint  what an artifact that is a model has besides
@@ -13,26 +12,38 @@ natural, mostly content hashes: the same thing recorded twice is one row, whatev
     promotion   remark: what people decided and said; only ever added to
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import AwareDatetime
 from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Table, UniqueConstraint
 from sqlalchemy import String as Str
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from gpd.registry.columns import CHECKED, BigCount, Count, Hash, Int, Name, Path_, Record, Text, UtcDateTime
+from gpd.registry.columns import BigCount, Count, Hash, Int, Name, Path_, Record, Text, UtcDateTime
 
 DIRECTIONS = ("lower", "higher", "one")
 UNKNOWN = "unknown"  # kind of an artifact that others refer to and that was never seen itself
+M = TypeVar("M", bound=Record)
 
 
-def table_of(model: type[SQLModel]) -> Table:
+def table_of(model: type[Record]) -> Table:
     """The SQLAlchemy table of a table class."""
     return Record.metadata.tables[str(model.__tablename__)]
 
 
-class ArtifactBase(Record):
-    """Fields of `Artifact`."""
+def checked(model: type[M], /, **values: Any) -> M:
+    """A row whose values are checked; the constructor of a table class checks nothing.
+
+    Raises:
+        ValidationError: a value does not fit its column, or there is no such column.
+    """
+    return model.model_validate(values)
+
+
+class Artifact(Record, table=True):
+    """A folder with a manifest. `manifest_hash` is null while it is known only because others refer to it."""
+
+    __table_args__ = (CheckConstraint("length(content) = 64", name="content_is_hash"),)
 
     content: Hash = Field(primary_key=True)
     kind: Name
@@ -45,21 +56,13 @@ class ArtifactBase(Record):
     manifest_hash: Hash | None = None
 
 
-class ArtifactCreate(ArtifactBase):
-    """A checked `Artifact` to record."""
+class Checkpoint(Record, table=True):
+    """A model. `base` is the base model it comes from (itself for one); `forwards` are those of its own stage."""
 
-    model_config = CHECKED
-
-
-class Artifact(ArtifactBase, table=True):
-    """A folder with a manifest. `manifest_hash` is null while it is known only because others refer to it."""
-
-    __tablename__ = "artifact"
-    __table_args__ = (CheckConstraint("length(content) = 64", name="content_is_hash"),)
-
-
-class CheckpointBase(Record):
-    """Fields of `Checkpoint`."""
+    __table_args__ = (
+        CheckConstraint("role IN ('base', 'student')", name="role_is_known"),
+        Index(None, "role", "base", "horizon"),
+    )
 
     content: Hash = Field(primary_key=True, foreign_key="artifact.content")
     role: Literal["base", "student"] = Field(sa_type=Str)
@@ -76,65 +79,28 @@ class CheckpointBase(Record):
     samples_seen: BigCount | None = Field(default=None, sa_type=BigInteger)
 
 
-class CheckpointCreate(CheckpointBase):
-    """A checked `Checkpoint` to record."""
+class Location(Record, table=True):
+    """A path below a workspace where this content was seen; checked again whenever it is used."""
 
-    model_config = CHECKED
-
-
-class Checkpoint(CheckpointBase, table=True):
-    """A model. `base` is the base model it comes from (itself for one); `forwards` are those of its own stage."""
-
-    __tablename__ = "checkpoint"
-    __table_args__ = (
-        CheckConstraint("role IN ('base', 'student')", name="role_is_known"),
-        Index(None, "role", "base", "horizon"),
-    )
-
-
-class LocationBase(Record):
-    """Fields of `Location`."""
+    __table_args__ = (Index(None, "path"),)
 
     content: Hash = Field(primary_key=True, foreign_key="artifact.content")
     path: Path_ = Field(primary_key=True)
     dvc_md5: Name | None = None
 
 
-class LocationCreate(LocationBase):
-    """A checked `Location` to record."""
-
-    model_config = CHECKED
-
-
-class Location(LocationBase, table=True):
-    """A path below a workspace where this content was seen; checked again whenever it is used."""
-
-    __tablename__ = "location"
-    __table_args__ = (Index(None, "path"),)
-
-
-class ParamBase(Record):
-    """Fields of `Param`."""
+class Param(Record, table=True):
+    """One setting of an artifact: dotted key, value as text (numbers as Python writes a float, lists as JSON)."""
 
     content: Hash = Field(primary_key=True, foreign_key="artifact.content")
     key: Name = Field(primary_key=True)
     value: Text
 
 
-class ParamCreate(ParamBase):
-    """A checked `Param` to record."""
+class Lineage(Record, table=True):
+    """An edge: `parent` went into `child` as its `relation` (teacher, previous, latents, prompts, ...)."""
 
-    model_config = CHECKED
-
-
-class Param(ParamBase, table=True):
-    """One setting of an artifact: dotted key, value as text (numbers as Python writes a float, lists as JSON)."""
-
-    __tablename__ = "param"
-
-
-class LineageBase(Record):
-    """Fields of `Lineage`."""
+    __table_args__ = (Index(None, "parent"),)
 
     child: Hash = Field(primary_key=True, foreign_key="artifact.content")
     relation: Name = Field(primary_key=True)
@@ -142,21 +108,8 @@ class LineageBase(Record):
     parent_kind: Name
 
 
-class LineageCreate(LineageBase):
-    """A checked `Lineage` to record."""
-
-    model_config = CHECKED
-
-
-class Lineage(LineageBase, table=True):
-    """An edge: `parent` went into `child` as its `relation` (teacher, previous, latents, prompts, ...)."""
-
-    __tablename__ = "lineage"
-    __table_args__ = (Index(None, "parent"),)
-
-
-class ProtocolBase(Record):
-    """Fields of `Protocol`."""
+class Protocol(Record, table=True):
+    """What must be equal for two scores to be comparable. `fields` holds all of it, the columns what is often read."""
 
     hash: Hash = Field(primary_key=True)
     prompts: Name | None = None
@@ -172,20 +125,18 @@ class ProtocolBase(Record):
     fields: dict[str, Any] = Field(sa_type=JSON)
 
 
-class ProtocolCreate(ProtocolBase):
-    """A checked `Protocol` to record."""
+class Evaluation(Record, table=True):
+    """A checkpoint sampled in one way and measured under one protocol; `id` hashes all of it with its scores.
 
-    model_config = CHECKED
+    `is_complete`: some metric saw every prompt with every seed. `is_current`: no later evaluation of the same
+    checkpoint, sampler and protocol has taken its place.
+    """
 
-
-class Protocol(ProtocolBase, table=True):
-    """What must be equal for two scores to be comparable. `fields` holds all of it, the columns what is often read."""
-
-    __tablename__ = "protocol"
-
-
-class EvaluationBase(Record):
-    """Fields of `Evaluation`."""
+    __table_args__ = (
+        UniqueConstraint("id", "protocol", "steps"),
+        Index(None, "checkpoint", "protocol"),
+        Index(None, "protocol", "steps", "is_complete"),
+    )
 
     id: Hash = Field(primary_key=True)
     checkpoint: Hash = Field(foreign_key="artifact.content")
@@ -200,29 +151,20 @@ class EvaluationBase(Record):
     is_current: bool = True
 
 
-class EvaluationCreate(EvaluationBase):
-    """A checked `Evaluation` to record."""
+class Score(Record, table=True):
+    """One metric of an evaluation. What is not a finite number has no value and says what it was instead.
 
-    model_config = CHECKED
-
-
-class Evaluation(EvaluationBase, table=True):
-    """A checkpoint sampled in one way and measured under one protocol; `id` hashes all of it with its scores.
-
-    `is_complete`: some metric saw every prompt with every seed. `is_current`: no later evaluation of the same
-    checkpoint, sampler and protocol has taken its place.
+    `protocol` and `steps` repeat the evaluation's (a foreign key holds them equal), so that one index answers `best`.
     """
 
-    __tablename__ = "evaluation"
     __table_args__ = (
-        UniqueConstraint("id", "protocol", "steps"),
-        Index(None, "checkpoint", "protocol"),
-        Index(None, "protocol", "steps", "is_complete"),
+        ForeignKeyConstraint(
+            ["evaluation", "protocol", "steps"], ["evaluation.id", "evaluation.protocol", "evaluation.steps"]
+        ),
+        CheckConstraint("direction IN ('lower', 'higher', 'one')", name="direction_is_known"),
+        CheckConstraint("(value IS NULL) = (not_finite IS NOT NULL)", name="value_or_reason"),
+        Index(None, "metric", "protocol", "steps", "direction", "value"),
     )
-
-
-class ScoreBase(Record):
-    """Fields of `Score`."""
 
     evaluation: Hash = Field(primary_key=True)
     metric: Name = Field(primary_key=True)
@@ -235,31 +177,8 @@ class ScoreBase(Record):
     spread: float | None = None
 
 
-class ScoreCreate(ScoreBase):
-    """A checked `Score` to record."""
-
-    model_config = CHECKED
-
-
-class Score(ScoreBase, table=True):
-    """One metric of an evaluation. What is not a finite number has no value and says what it was instead.
-
-    `protocol` and `steps` repeat the evaluation's (a foreign key holds them equal), so that one index answers `best`.
-    """
-
-    __tablename__ = "score"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["evaluation", "protocol", "steps"], ["evaluation.id", "evaluation.protocol", "evaluation.steps"]
-        ),
-        CheckConstraint("direction IN ('lower', 'higher', 'one')", name="direction_is_known"),
-        CheckConstraint("(value IS NULL) = (not_finite IS NOT NULL)", name="value_or_reason"),
-        Index(None, "metric", "protocol", "steps", "direction", "value"),
-    )
-
-
-class RunBase(Record):
-    """Fields of `Run`."""
+class Run(Record, table=True):
+    """One execution of a command, failed ones too."""
 
     id: Name = Field(primary_key=True)
     stage: Name
@@ -278,20 +197,10 @@ class RunBase(Record):
     flow_run_id: Name | None = Field(default=None, index=True)
 
 
-class RunCreate(RunBase):
-    """A checked `Run` to record."""
+class RunOutput(Record, table=True):
+    """What a run wrote, and where."""
 
-    model_config = CHECKED
-
-
-class Run(RunBase, table=True):
-    """One execution of a command, failed ones too."""
-
-    __tablename__ = "run"
-
-
-class RunOutputBase(Record):
-    """Fields of `RunOutput`."""
+    __tablename__ = "run_output"
 
     run: Name = Field(primary_key=True, foreign_key="run.id")
     path: Path_ = Field(primary_key=True)
@@ -299,20 +208,10 @@ class RunOutputBase(Record):
     content: Hash = Field(foreign_key="artifact.content", index=True)
 
 
-class RunOutputCreate(RunOutputBase):
-    """A checked `RunOutput` to record."""
+class Promotion(Record, table=True):
+    """An alias was given to a checkpoint, or taken back (null). The latest of an alias is what it means now."""
 
-    model_config = CHECKED
-
-
-class RunOutput(RunOutputBase, table=True):
-    """What a run wrote, and where."""
-
-    __tablename__ = "run_output"
-
-
-class PromotionBase(Record):
-    """Fields of `Promotion`."""
+    __table_args__ = (Index(None, "alias", "made_at", "id"),)
 
     id: Hash = Field(primary_key=True)
     alias: Name
@@ -322,21 +221,8 @@ class PromotionBase(Record):
     because: Text = Field(min_length=1)
 
 
-class PromotionCreate(PromotionBase):
-    """A checked `Promotion` to record."""
-
-    model_config = CHECKED
-
-
-class Promotion(PromotionBase, table=True):
-    """An alias was given to a checkpoint, or taken back (null). The latest of an alias is what it means now."""
-
-    __tablename__ = "promotion"
-    __table_args__ = (Index(None, "alias", "made_at", "id"),)
-
-
-class RemarkBase(Record):
-    """Fields of `Remark`."""
+class Remark(Record, table=True):
+    """What a person wants remembered about an artifact."""
 
     id: Hash = Field(primary_key=True)
     content: Hash = Field(foreign_key="artifact.content", index=True)
@@ -345,29 +231,4 @@ class RemarkBase(Record):
     text: Text = Field(min_length=1)
 
 
-class RemarkCreate(RemarkBase):
-    """A checked `Remark` to record."""
-
-    model_config = CHECKED
-
-
-class Remark(RemarkBase, table=True):
-    """What a person wants remembered about an artifact."""
-
-    __tablename__ = "remark"
-
-
-MODELS: tuple[tuple[type[SQLModel], type[SQLModel]], ...] = (  # table, Create; a row refers only to rows before it
-    (Artifact, ArtifactCreate),
-    (Checkpoint, CheckpointCreate),
-    (Location, LocationCreate),
-    (Param, ParamCreate),
-    (Lineage, LineageCreate),
-    (Protocol, ProtocolCreate),
-    (Evaluation, EvaluationCreate),
-    (Score, ScoreCreate),
-    (Run, RunCreate),
-    (RunOutput, RunOutputCreate),
-    (Promotion, PromotionCreate),
-    (Remark, RemarkCreate),
-)
+MODELS = tuple(Record.__subclasses__())  # in the order of this page: a row refers only to rows of tables above its own

@@ -7,8 +7,9 @@ from typing import Literal
 
 from sqlmodel import Session, select
 
+from gpd import documents
 from gpd.artifacts import UserError, hash_files, list_files
-from gpd.registry.finding import content_at
+from gpd.registry.finding import content_at, find_artifact
 from gpd.registry.tables import Location
 
 
@@ -22,11 +23,11 @@ class Verified:
     wrong: list[str] = field(default_factory=list)
 
 
-def verify(*, session: Session, content: str | None = None, workspace: Path = Path()) -> Iterator[Verified]:
+def verify(*, session: Session, key: str | None = None, workspace: Path = Path()) -> Iterator[Verified]:
     """Reads and hashes the files at every known location (of one artifact, or of all), one location at a time."""
     statement = select(Location).order_by(Location.path, Location.content)
-    if content is not None:
-        statement = statement.where(Location.content == content)
+    if key is not None:
+        statement = statement.where(Location.content == find_artifact(key=key, session=session).content)
     for location in session.exec(statement):
         yield _verify(location.content, location.path, workspace)
 
@@ -38,17 +39,14 @@ def _verify(content: str, path: str, workspace: Path) -> Verified:
     stated = content_at(folder)
     if stated is not None and stated != content:
         return Verified(content, path, "replaced", [f"{path} holds {stated[:12]} now"])
-    files = list_files(folder)
-    if hash_files(files) == content:
+    if hash_files(list_files(folder)) == content:
         return Verified(content, path, "intact")
     return Verified(content, path, "damaged", _differences(folder, path))
 
 
 def _differences(folder: Path, path: str) -> list[str]:
-    from gpd.documents import verify as against_manifest
-
     try:
-        wrong = against_manifest(folder)
+        wrong = documents.verify(folder)
     except (UserError, OSError) as error:
         return [f"{path}: {error}"]
     return [f"{path}/{line}" for line in wrong] or [f"{path}: files and manifest were changed together"]

@@ -4,18 +4,21 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import yaml
+from pydantic import BaseModel
 from sqlmodel import Session
 
-from gpd.artifacts import hash_json, reference, write_json, write_manifest
+from gpd.artifacts import hash_json, write_json
+from gpd.documents import KINDS, Facts, Manifest, identify, write_manifest
 from gpd.models.use import profile_text
 from gpd.registry import create_or_check, make_engine, open_registry, registry_url, sync, writing
 from gpd.registry.tables import MODELS, table_of
 
-TABLES = [table_of(model).name for model, _ in MODELS] + ["alembic_version"]
+TABLES = [table_of(model).name for model in MODELS] + ["alembic_version"]
 STAGES = {"k1": 1, "k2": 2, "k4": 4, "k8": 8}
 PROTOCOL = {
     "prompts": "c" * 64,
@@ -26,7 +29,10 @@ PROTOCOL = {
     "num_frames": 17,
     "shift": 5.0,
     "grid_steps": 48,
+    "negative_prompt": "",
     "reference_guidance_scale": 5.0,
+    "diversity_prompts": 2,
+    "diversity_seeds": 2,
 }
 
 
@@ -142,7 +148,7 @@ def make_workspace(root: Path) -> None:
     make_folder(root / "data/prompts", kind="prompts", facts=counts)
     inputs = {"prompts": root / "data/prompts", "teacher": teacher}
     make_folder(root / "data/latents", kind="latents", inputs=inputs, facts={"num_texts": 8})
-    make_folder(root / "data/reference", kind="reference", inputs=inputs, facts={"num_samples": 8})
+    make_folder(root / "data/pages/summary", kind="report", inputs=inputs)
     previous = teacher
     for stage, horizon in STAGES.items():
         previous = make_student(root, stage, horizon, previous)
@@ -156,16 +162,36 @@ def make_folder(
     folder: Path,
     *,
     kind: str,
-    facts: dict[str, Any],
+    facts: dict[str, Any] | None = None,
     inputs: dict[str, Path] | None = None,
     params: dict[str, Any] | None = None,
     text: str | None = None,
-) -> dict[str, Any]:
+) -> Manifest[Any]:
     (folder / "part").mkdir(parents=True, exist_ok=True)
     (folder / "part/weights.txt").write_text(text or f"the bytes of {folder.name}")
     (folder / "index.txt").write_text("two files")
-    named = {name: reference(path) for name, path in (inputs or {}).items()}
-    return write_manifest(folder, kind=kind, inputs=named, params=params or {}, facts=facts)
+    named = {name: identify(path) for name, path in (inputs or {}).items()}
+    return write_manifest(folder, make_facts(kind, **(facts or {})), inputs=named, params=params or {})
+
+
+def make_facts(kind: str, **told: Any) -> Facts:
+    """Facts of a kind; what is not told is as good as empty."""
+    fields = KINDS[kind].model_fields
+    empty = {name: empty_of(field.annotation) for name, field in fields.items()}
+    return KINDS[kind].model_validate(empty | told)
+
+
+def empty_of(annotation: Any) -> Any:
+    """A value of a type of JSON: "-", 0, [], {}, null, or an object of such."""
+    if annotation is str:
+        return "-"
+    if get_origin(annotation) is UnionType:
+        return None
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)[0]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {name: empty_of(field.annotation) for name, field in annotation.model_fields.items()}
+    return (get_origin(annotation) or annotation)()
 
 
 def make_student(root: Path, stage: str, horizon: int, previous: Path, text: str | None = None) -> Path:

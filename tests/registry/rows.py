@@ -3,20 +3,20 @@
 import math
 from typing import Any
 
-from sqlmodel import SQLModel
-
 from gpd.artifacts import hash_json
 from gpd.registry import tables as t
+from gpd.registry.columns import Record
 
-Rows = dict[type[SQLModel], list[dict[str, Any]]]
+Rows = dict[type[Record], list[dict[str, Any]]]
 
 
 def evaluation_rows(number: int, value: float, direction: str) -> Rows:
     """A checkpoint measured by the one metric `m` at 6 steps."""
     key, protocol, checkpoint = (hash_json([name, number]) for name in ("evaluation", "", "checkpoint"))
     protocol = hash_json("protocol")
-    fields = t.ProtocolCreate(hash=protocol, num_prompts=1, seeds=[0], fields={})
-    evaluation = t.EvaluationCreate(
+    fields = t.checked(t.Protocol, hash=protocol, num_prompts=1, seeds=[0], fields={})
+    evaluation = t.checked(
+        t.Evaluation,
         id=key,
         checkpoint=checkpoint,
         protocol=protocol,
@@ -30,12 +30,12 @@ def evaluation_rows(number: int, value: float, direction: str) -> Rows:
     is_finite = math.isfinite(value)
     not_finite = None if is_finite else "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
     found = {"value": value if is_finite else None, "not_finite": not_finite, "direction": direction, "num_samples": 1}
-    score = t.ScoreCreate.model_validate({"evaluation": key, "metric": "m", "protocol": protocol, "steps": 6, **found})
-    rows: dict[type[SQLModel], SQLModel] = {t.Protocol: fields, t.Evaluation: evaluation, t.Score: score}
+    score = t.checked(t.Score, evaluation=key, metric="m", protocol=protocol, steps=6, **found)
+    rows: dict[type[Record], Record] = {t.Protocol: fields, t.Evaluation: evaluation, t.Score: score}
     return {model: [row.model_dump()] for model, row in rows.items()}
 
 
 def edge_rows(child: str, relation: str, parent: str) -> Rows:
     """An artifact with one parent; call again for more."""
-    edge = t.LineageCreate(child=child, relation=relation, parent=parent, parent_kind="student")
+    edge = t.checked(t.Lineage, child=child, relation=relation, parent=parent, parent_kind="student")
     return {t.Lineage: [edge.model_dump()]}

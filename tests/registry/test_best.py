@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from gpd.artifacts import UserError
 from gpd.registry import best, open_registry, scores, sync
-from gpd.registry.best import _Question, best_statement
+from gpd.registry.best import Question, best_statement
 from tests.registry.conftest import content_of, make_evaluation, make_student, score, subject_of
 
 
@@ -180,9 +180,7 @@ def test_directions_that_contradict_each_other(workspace: Path, synced: str) -> 
 def test_the_index_answers(synced_sqlite: Path) -> None:
     with open_registry(str(synced_sqlite)) as session:
         for direction in ("lower", "higher"):
-            plan = _plan(
-                session, best_statement(_Question(6, "psnr", "student", {"horizon": "8"}), "a" * 64, direction)
-            )
+            plan = _plan(session, best_statement(Question(6, "psnr", "student", {"horizon": "8"}), "a" * 64, direction))
             assert any("ix_score_metric_protocol_steps_direction_value" in step for step in plan)
             assert not any(step.startswith("SCAN") or "TEMP B-TREE" in step for step in plan)
 

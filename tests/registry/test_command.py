@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from gpd.artifacts import UserError
 from gpd.cli import app
-from gpd.registry.terminal import printable, size
+from gpd.registry.printing import print_answer, printable, size
 from tests.registry.conftest import content_of, make_student
 
 K8 = Path("data/students/k8")
@@ -139,6 +140,26 @@ def test_text_of_others_does_not_steer_the_terminal(known: Path) -> None:
     shown = gpd("history", "k8").stdout
     assert r"\x1b[2Jgone [bold]not bold[/bold]\r\nnext" in shown
     assert "\x1b" not in shown
+
+
+def test_the_printer_reads_the_fields_of_any_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclass(frozen=True)
+    class Answer:
+        content: str
+        size_bytes: int
+        params: dict[str, Any]
+        rows: list[dict[str, Any]]
+
+    answer = Answer("a" * 64, 2048, {"horizon": (4, 8), "seed": (1, 1)}, [{"metric": "psnr", "spread": None}])
+    print_answer(answer, as_json=False)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["content", "a" * 64] in lines
+    assert ["size", "bytes", "2.0", "KiB"] in lines
+    assert ["horizon", "*", "4", "8"] in lines
+    assert ["seed", "1", "1"] in lines
+    assert ["metric"] in lines, "a column that no row fills is left out"
+    print_answer([answer], as_json=True)
+    assert json.loads(capsys.readouterr().out)[0]["params"]["horizon"] == [4, 8]
 
 
 def test_formats() -> None:

@@ -10,13 +10,13 @@ from gpd.artifacts import UserError
 from gpd.registry import (
     best,
     create_or_check,
+    current_aliases,
     import_lines,
     make_engine,
     open_registry,
     promote,
     registry_url,
     remark,
-    resolve,
     sync,
     writing,
 )
@@ -36,8 +36,8 @@ def told(synced: str, workspace: Path) -> str:
     sync(url=synced)
     with open_registry(synced, writes=True) as session:
         content = content_of(workspace / "data/students/k8")
-        promote(session=session, content=content, alias="champion", because="best\u2028so far")
-        remark(session=session, content=content, text="line\nline 良い 🎬")
+        promote(session=session, key=content, alias="champion", because="best\u2028so far")
+        remark(session=session, key=content, text="line\nline 良い 🎬")
     return synced
 
 
@@ -55,7 +55,7 @@ def test_people_s_words_survive_a_rebuild(told: str, workspace: Path) -> None:
     load("rebuilt.db", lines)
     assert export("rebuilt.db") == lines
     with open_registry("rebuilt.db") as session:
-        assert resolve(session=session, alias="champion") == content_of(workspace / "data/students/k8")
+        assert current_aliases(session=session)["champion"] == content_of(workspace / "data/students/k8")
 
 
 def test_what_is_current_here_stays_current(told: str, workspace: Path) -> None:

@@ -14,7 +14,7 @@ K8 = Path("data/students/k8")
 
 def test_a_checkpoint_by_each_of_its_names(session: Session, workspace: Path) -> None:
     content = content_of(workspace / K8)
-    promote(session=session, content=content, alias="champion", because="best")
+    promote(session=session, key=content, alias="champion", because="best")
     for spec in ("champion", "best:6", "best:6:psnr", content, content[:12], content[:6].upper(), "k8"):
         found = find_checkpoint(spec, session=session, workspace=workspace)
         assert (found.content, found.path, found.name) == (content, workspace / K8, "k8")
@@ -34,7 +34,7 @@ def test_abbreviations_must_mean_one_thing(workspace: Path, synced: str) -> None
     from gpd.registry import tables as t
     from gpd.registry.recording import insert_missing
 
-    rows = [t.ArtifactCreate(content="abcd" + "0" * 59 + digit, kind="student").model_dump() for digit in "01"]
+    rows = [t.checked(t.Artifact, content="abcd" + "0" * 59 + digit, kind="student").model_dump() for digit in "01"]
     with writing(make_engine(registry_url(synced))) as connection:
         insert_missing(connection, t.Artifact, rows)
     with open_registry(synced) as session:
@@ -93,7 +93,7 @@ def test_a_tie_is_not_decided_by_chance(workspace: Path, synced: str) -> None:
 
 
 def test_an_alias_withdrawn_is_none(session: Session, workspace: Path) -> None:
-    promote(session=session, content=content_of(workspace / K8), alias="champion", because="best")
+    promote(session=session, key=content_of(workspace / K8), alias="champion", because="best")
     withdraw(session=session, alias="champion", because="it flickers")
     with pytest.raises(UserError, match="'champion': not an alias"):
         find_checkpoint("champion", session=session)

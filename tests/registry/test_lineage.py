@@ -12,14 +12,14 @@ from sqlmodel import Session
 from gpd.artifacts import hash_json
 from gpd.registry import find_artifact, lineage, make_engine, open_registry, registry_url, sync, writing
 from gpd.registry.lineage import lineage_statement
+from gpd.registry.printing import lineage_tree, write
 from gpd.registry.recording import record
-from gpd.registry.terminal import lineage_tree, write
 from tests.registry.conftest import content_of, make_folder
 from tests.registry.rows import edge_rows
 
 
 def test_from_the_last_student_to_teacher_and_data(session: Session, workspace: Path) -> None:
-    found = lineage(session=session, content=content_of(workspace / "data/students/k8"))
+    found = lineage(session=session, key=content_of(workspace / "data/students/k8"))
     names = {node.name for node in found.nodes.values()}
     assert names == {"k8", "k4", "k2", "k1", "tiny-wan", "latents", "prompts"}
     previous = {
@@ -35,12 +35,12 @@ def test_from_the_last_student_to_teacher_and_data(session: Session, workspace: 
 
 def test_from_the_data_down_to_all_that_used_it(session: Session, workspace: Path) -> None:
     content = content_of(workspace / "data/prompts")
-    found = lineage(session=session, content=content, direction="down")
-    assert {node.name for node in found.nodes.values()} == {"prompts", "latents", "reference", "k1", "k2", "k4", "k8"}
+    found = lineage(session=session, key=content, direction="down")
+    assert {node.name for node in found.nodes.values()} == {"prompts", "latents", "report", "k1", "k2", "k4", "k8"}
 
 
 def test_the_base_model_has_no_ancestors(session: Session) -> None:
-    found = lineage(session=session, content=find_artifact(key="tiny-wan", session=session).content)
+    found = lineage(session=session, key=find_artifact(key="tiny-wan", session=session).content)
     assert (len(found.nodes), found.edges) == (1, [])
 
 
@@ -51,7 +51,7 @@ def test_a_parent_never_seen_is_shown_as_such(workspace: Path, synced: str) -> N
     manifest.write_text(manifest.read_text().replace(content_of(workspace / "data/students/k1"), "f" * 64))
     assert not sync(url=synced).problems
     with open_registry(synced) as session:
-        found = lineage(session=session, content=content_of(folder))
+        found = lineage(session=session, key=content_of(folder))
         assert not found.nodes["f" * 64].is_known
 
 
@@ -62,9 +62,9 @@ def test_a_circle_comes_to_an_end_and_is_called_one(synced: str, capsys: pytest.
             record_edges(connection, [(child, parent)])
         record_edges(connection, [("0" * 64, "0" * 64)])
     with open_registry(synced) as session:
-        found = lineage(session=session, content=ring[0])
+        found = lineage(session=session, key=ring[0])
         assert (set(found.nodes), len(found.edges), found.has_cycle) == (set(ring), 5, True)
-        assert lineage(session=session, content="0" * 64).has_cycle
+        assert lineage(session=session, key="0" * 64).has_cycle
         write(*lineage_tree(found))
     assert "runs in a circle" in capsys.readouterr().out
 
@@ -77,7 +77,7 @@ def record_edges(connection: object, edges: list[tuple[str, str]]) -> None:
 
     assert isinstance(connection, Connection)
     for child, parent in edges:
-        stub = t.ArtifactCreate(content=child, kind=t.UNKNOWN).model_dump()
+        stub = t.checked(t.Artifact, content=child, kind=t.UNKNOWN).model_dump()
         insert_missing(connection, t.Artifact, [stub])
         rows = edge_rows(child, "previous", parent)
         record(connection, rows)
@@ -91,8 +91,8 @@ def test_a_chain_longer_than_the_stack(made_sqlite: Path, tmp_path: Path, capsys
     with writing(make_engine(registry_url(str(path)))) as connection:
         record_edges(connection, list(pairwise(chain)))
     with open_registry(str(path)) as session:
-        assert len(lineage(session=session, content=chain[0]).nodes) == 1100
-        cut = lineage(session=session, content=chain[0], most_edges=100)
+        assert len(lineage(session=session, key=chain[0]).nodes) == 1100
+        cut = lineage(session=session, key=chain[0], most_edges=100)
         assert (len(cut.edges), cut.is_cut) == (100, True)
         write(*lineage_tree(cut))
     assert "there is more: --limit" in capsys.readouterr().out
@@ -123,9 +123,9 @@ def test_reachable_is_what_walking_says(made_sqlite: Path, tmp_path_factory: pyt
             record_edges(connection, [(names[0], names[1]), *((names[a], names[b]) for a, b in graph)])
         edges = graph | {(0, 1)}
         with open_registry(str(path)) as session:
-            up = lineage(session=session, content=names[0])
+            up = lineage(session=session, key=names[0])
             assert set(up.nodes) == {names[number] for number in _walk(edges, 0)}
-            down = lineage(session=session, content=names[0], direction="down")
+            down = lineage(session=session, key=names[0], direction="down")
             assert set(down.nodes) == {names[number] for number in _walk({(b, a) for a, b in edges}, 0)}
             reached = {(a, b) for a, b in edges if a in _walk(edges, 0)}
             assert up.has_cycle == any(a in _walk(reached, b) for a, b in reached)

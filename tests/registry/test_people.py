@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import Session
 
 from gpd.artifacts import UserError
-from gpd.registry import current_aliases, history, open_registry, promote, remark, resolve, withdraw
+from gpd.registry import current_aliases, history, open_registry, promote, remark, withdraw
 from gpd.registry.columns import UtcDateTime
 from tests.registry.conftest import content_of
 
@@ -16,11 +16,11 @@ from tests.registry.conftest import content_of
 def test_an_alias_passes_on_and_its_history_stays(session: Session, workspace: Path) -> None:
     k4, k8 = (content_of(workspace / "data/students" / name) for name in ("k4", "k8"))
     for content, because in ((k4, "first"), (k8, "half the steps"), (k4, "k8 flickers")):
-        promote(session=session, content=content, alias="champion", because=because, by="Ada")
-        assert resolve(session=session, alias="champion") == content
-    promote(session=session, content=k8, alias="staging", because="to watch")
+        promote(session=session, key=content, alias="champion", because=because, by="Ada")
+        assert current_aliases(session=session)["champion"] == content
+    promote(session=session, key=k8, alias="staging", because="to watch")
     assert current_aliases(session=session) == {"champion": k4, "staging": k8}
-    events = history(session=session, alias="champion")
+    events = history(session=session, key="champion")
     assert [(event.content, event.details["because"]) for event in events] == [
         (k4, "first"),
         (k8, "half the steps"),
@@ -36,12 +36,12 @@ def test_what_people_said_is_kept_between_sessions(synced: str, workspace: Path)
     content = content_of(workspace / "data/students/k8")
     odd = 'it\'s "fine";\nDROP TABLE remark; -- 良い 🎬 </script> \0'
     with open_registry(synced, writes=True) as session:
-        remark(session=session, content=content, text=odd, by="Ada")
-        promote(session=session, content=content, alias="champion", because=odd)
+        remark(session=session, key=content, text=odd, by="Ada")
+        promote(session=session, key=content, alias="champion", because=odd)
     with open_registry(synced) as session:
-        texts = [event.text for event in history(session=session, content=content) if event.what == "remark"]
+        texts = [event.text for event in history(session=session, key=content) if event.what == "remark"]
         assert texts == [odd.replace("\0", "\ufffd")]
-        assert resolve(session=session, alias="champion") == content
+        assert current_aliases(session=session)["champion"] == content
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_aliases_cannot_be_taken_for_something_else(
     session: Session, workspace: Path, alias: str, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        promote(session=session, content=content_of(workspace / "data/students/k8"), alias=alias, because="why not")
+        promote(session=session, key=content_of(workspace / "data/students/k8"), alias=alias, because="why not")
     assert current_aliases(session=session) == {}
 
 
@@ -69,23 +69,19 @@ def test_aliases_cannot_be_taken_for_something_else(
 def test_a_reason_is_needed(session: Session, workspace: Path, call: Any) -> None:
     text = {"alias": "champion", "because": " \n"} if call is promote else {"text": " \n"}
     with pytest.raises(UserError, match=r"say why|cannot be empty"):
-        call(session=session, content=content_of(workspace / "data/students/k8"), **text)
+        call(session=session, key=content_of(workspace / "data/students/k8"), **text)
     with pytest.raises(UserError, match="made_by='aaa"):
-        remark(session=session, content=content_of(workspace / "data/students/k8"), text="x", by="a" * 300)
+        remark(session=session, key=content_of(workspace / "data/students/k8"), text="x", by="a" * 300)
 
 
 def test_an_alias_that_nobody_has(session: Session, workspace: Path) -> None:
-    promote(session=session, content=content_of(workspace / "data/students/k8"), alias="champion", because="best")
-    for call in (
-        lambda: resolve(session=session, alias="champoin"),
-        lambda: withdraw(session=session, alias="champoin", because="x"),
-    ):
-        with pytest.raises(UserError, match="no checkpoint has it; did you mean champion"):
-            call()
+    promote(session=session, key=content_of(workspace / "data/students/k8"), alias="champion", because="best")
+    with pytest.raises(UserError, match="no checkpoint has it; did you mean champion"):
+        withdraw(session=session, alias="champoin", because="x")
 
 
 def test_times_are_utc_and_aware(session: Session, workspace: Path) -> None:
-    run = history(session=session, content=content_of(workspace / "data/students/k8"))[0]
+    run = history(session=session, key=content_of(workspace / "data/students/k8"))[0]
     assert run.at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     with pytest.raises(ValueError, match="has no time zone"):
         UtcDateTime().process_bind_param(datetime(2026, 1, 1), session.connection().dialect)

@@ -50,7 +50,7 @@ def test_rows_of_every_revision_survive_the_upgrade(empty_url: str, revision: st
         assert {table: after[table] for table in before} == before
     with open_registry(empty_url) as session:
         assert registry.best(session=session, steps=6).winners[0].name == "k8"
-        assert registry.resolve(session=session, alias="champion")
+        assert registry.current_aliases(session=session)["champion"]
 
 
 def _insert(connection: Connection, rows: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gpd.artifacts import UserError, write_json
+from gpd.documents import KINDS
 from gpd.registry import best, find_artifact, history, lineage, open_registry, scores, show, sync
 from tests.registry.conftest import (
     content_of,
@@ -32,6 +33,19 @@ def test_a_second_sync_changes_nothing(workspace: Path, empty_url: str) -> None:
     second = sync(url=empty_url)
     assert (second.num_new, second.num_known, second.problems) == (0, NUM_DOCUMENTS, [])
     assert export(empty_url) == before
+
+
+def test_whatever_a_stage_writes_below_data_is_recorded(workspace: Path, made_sqlite: Path) -> None:
+    shutil.copy(made_sqlite, "registry.db")
+    for kind in KINDS:
+        make_folder(workspace / "data/new" / kind, kind=kind)
+    for path in ("data/single", "data/a/b/deep", "data/.single.1.partial", "data/too/deep/to/look"):
+        make_folder(workspace / path, kind="prompts")
+    result = sync()
+    assert (result.num_new, result.problems) == (NUM_DOCUMENTS + len(KINDS) + 2, [])
+    with open_registry() as session:
+        found = [find_artifact(key=content_of(workspace / "data/new" / kind), session=session) for kind in KINDS]
+        assert [artifact.kind for artifact in found] == list(KINDS)
 
 
 def test_both_databases_hold_the_same(workspace: Path, synced: str) -> None:
@@ -112,7 +126,7 @@ def test_a_retrained_student_is_another_checkpoint(workspace: Path, synced: str)
     with open_registry(synced) as session:
         new = find_artifact(key="k8", session=session, workspace=workspace).content
         assert new != old
-        assert show(session=session, content=old).locations[0]["path"] == "data/students/k8"
+        assert show(session=session, key=old).locations[0]["path"] == "data/students/k8"
         assert best(session=session, steps=6).winners[0].content == old  # the new one is not measured yet
 
 
@@ -135,9 +149,9 @@ def test_changed_settings_of_the_same_bytes_are_the_current_ones(workspace: Path
     make_folder(workspace / "data/tiny-wan", kind="base", facts=facts, params={"new": True})
     sync(url=synced)
     with open_registry(synced) as session:
-        shown = show(session=session, content=content_of(workspace / "data/tiny-wan"))
+        shown = show(session=session, key=content_of(workspace / "data/tiny-wan"))
         assert (shown.name, shown.params) == ("renamed", {"new": "true"})
-        student = show(session=session, content=content_of(workspace / "data/students/k1"))
+        student = show(session=session, key=content_of(workspace / "data/students/k1"))
         assert student.base == {"content": shown.content, **facts}
 
 
@@ -158,22 +172,22 @@ def test_a_folder_pulled_in_part_is_known_but_not_there(workspace: Path) -> None
     (workspace / "data/students/k8/part/weights.txt").unlink()
     sync()
     with open_registry() as session:
-        shown = show(session=session, content=content)
+        shown = show(session=session, key=content)
         assert (shown.is_known, shown.locations) == (True, [])
 
 
 def test_dvc_hash_is_kept_only_while_it_means_the_same_files(workspace: Path) -> None:
-    def md5s() -> dict[str, Any]:
+    def md5() -> Any:
         sync()
         with open_registry() as session:
             content = find_artifact(key="k8", session=session, workspace=workspace).content
-            return show(session=session, content=content).locations[0]
+            return show(session=session, key=content).locations[0]["dvc_md5"]
 
-    assert md5s()["dvc_md5"] == "0000000000000000000000000000k8.dir"
+    assert md5() == "0000000000000000000000000000k8.dir"
     make_student(workspace, "k8", 8, workspace / "data/students/k4", text="trained again, not by DVC")
-    assert md5s()["dvc_md5"] is None
+    assert md5() is None
     make_dvc_lock(workspace)
-    assert md5s()["dvc_md5"] == "0000000000000000000000000000k8.dir"
+    assert md5() == "0000000000000000000000000000k8.dir"
 
 
 def test_failed_runs_and_flow_runs_are_kept(workspace: Path, synced: str) -> None:
@@ -184,7 +198,7 @@ def test_failed_runs_and_flow_runs_are_kept(workspace: Path, synced: str) -> Non
     with open_registry(synced) as session:
         told = [event for event in history(session=session) if event.what == "run"]
         assert "distill@k9 failed (ValueError: at ftp://me:***@there)" in [event.text for event in told]
-        mine = history(session=session, content=content_of(workspace / "data/students/k8"))
+        mine = history(session=session, key=content_of(workspace / "data/students/k8"))
         assert {event.details["flow_run_id"] for event in mine} == {None, "f-1"}
     assert "secret" not in "".join(export(synced))
 
@@ -194,7 +208,7 @@ def test_text_of_any_kind_is_kept_as_it_is(workspace: Path, synced: str) -> None
     make_folder(workspace / "data/students/odd", kind="student", facts={"stage": odd}, params={odd: odd})
     sync(url=synced)
     with open_registry(synced) as session:
-        shown = show(session=session, content=find_artifact(key=odd, session=session).content)
+        shown = show(session=session, key=find_artifact(key=odd, session=session).content)
         assert shown.params == {odd: odd}
 
 
@@ -230,20 +244,21 @@ METRIC = "subjects/k4/metrics/trajectory_error"
     [
         (MANIFEST, _break({"format": 2}), "format 2 is newer than this gpd reads (1); update gpd"),
         (MANIFEST, _break({"content": "0" * 64}), "content 000000000000 is not the hash of the files listed"),
-        (MANIFEST, _break({"inputs/teacher/content": "short"}), "base='short'"),
+        (MANIFEST, _break({"inputs/teacher/content": "short"}), "='short'"),
         (MANIFEST, _break({"facts/horizon": -1}), "horizon=-1"),
         (MANIFEST, _break({"facts/horizon": 10**30}), "horizon=1000000000"),
-        (MANIFEST, _break({"facts/forwards": {"teacher": "many"}}), "not of the expected form"),
-        (MANIFEST, _break({"inputs": []}), "not of the expected form"),
+        (MANIFEST, _break({"facts/forwards": {"teacher": "many"}}), "facts.forwards.teacher='many'"),
+        (MANIFEST, _break({"inputs": []}), "inputs=[]"),
+        (MANIFEST, _break({"kind": "movie"}), "kind is 'movie'"),
         (MANIFEST, lambda path: path.write_text("{"), "not readable as JSON"),
         (MANIFEST, lambda path: path.write_bytes(b"\xff\xfe\xff"), "not readable as JSON"),
         (MANIFEST, lambda path: path.write_text("[]"), "key 'format' is missing"),
         (MANIFEST, lambda path: path.write_text("[" * 100_000), "not"),
         (EVALUATION, _break({"format": 7}), "format 7 is newer"),
         (EVALUATION, _break({"protocol/shift": 3.0}), "is not the hash of the protocol beside it"),
-        (EVALUATION, _break({f"{METRIC}/direction": "up"}), "direction='up': must be one of lower, higher, one"),
-        (EVALUATION, _break({f"{METRIC}/value": "good"}), "value='good': not a number"),
-        (EVALUATION, _break({f"{METRIC}/value": True}), "value=True: not a number"),
+        (EVALUATION, _break({f"{METRIC}/direction": "up"}), "direction='up'"),
+        (EVALUATION, _break({f"{METRIC}/value": "good"}), "value='good'"),
+        (EVALUATION, _break({f"{METRIC}/value": True}), "value=True"),
         (EVALUATION, _break({f"{METRIC}/num_samples": -1}), "num_samples=-1"),
         (EVALUATION, _break({"subjects/k4/checkpoint": None}), "checkpoint=None"),
         ("dvc.lock", lambda path: path.write_text("a: ["), "dvc.lock: not readable"),
@@ -264,7 +279,7 @@ def test_a_file_that_cannot_be_used_is_named_and_stops_no_other(
     assert result.num_new == NUM_DOCUMENTS - (file != "dvc.lock")
     with open_registry() as session:
         assert best(session=session, steps=6).winners[0].name == "k8"
-        found = lineage(session=session, content=content_of(workspace / "data/students/k8"))
+        found = lineage(session=session, key=content_of(workspace / "data/students/k8"))
         assert (len(found.nodes) == 7) or file == MANIFEST
 
 

@@ -5,18 +5,16 @@ from typing import Any
 
 import pytest
 
-from gpd.artifacts import list_files, write_manifest
+from gpd.artifacts import list_files
 from gpd.registry import open_registry, sync, verify
-from tests.registry.conftest import content_of, make_student
+from tests.registry.conftest import content_of, make_folder, make_student
 
 K8 = Path("data/students/k8")
 
 
 def states(workspace: Path, content: str | None = None) -> dict[str, tuple[str, list[str]]]:
     with open_registry() as session:
-        return {
-            one.path: (one.state, one.wrong) for one in verify(session=session, content=content, workspace=workspace)
-        }
+        return {one.path: (one.state, one.wrong) for one in verify(session=session, key=content, workspace=workspace)}
 
 
 @pytest.fixture
@@ -51,9 +49,9 @@ def test_damage_is_named_by_file(known: Path, damage: Any, wrong: str) -> None:
 def test_files_and_manifest_changed_together(known: Path) -> None:
     old = content_of(K8)
     (K8 / "index.txt").write_text("forged")
-    forged = write_manifest(K8, kind="student", inputs={}, params={}, facts={})
+    forged = make_folder(K8, kind="student", text="forged")
     path = K8 / "manifest.json"
-    path.write_text(path.read_text().replace(forged["content"], old))
+    path.write_text(path.read_text().replace(forged.content, old))
     assert list_files(K8)
     assert states(known)[K8.as_posix()] == ("damaged", ["data/students/k8: files and manifest were changed together"])
 

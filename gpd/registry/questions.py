@@ -1,0 +1,294 @@
+"""Questions to the registry: a query function each, and a class for what it answers (`best`, `lineage` lie beside it).
+
+A new question is a function here and a command in `gpd/cli/registry.py`; the printer reads the fields of the answer.
+`key` is what a person types: an alias, an abbreviated hash or a name.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from gpd.artifacts import UserError, hash_json
+from gpd.registry import tables as t
+from gpd.registry.best import Measured, best, current_scores, make_measured
+from gpd.registry.finding import (
+    CHECKPOINT_KINDS,
+    SHORT,
+    FoundCheckpoint,
+    current_aliases,
+    find_artifact,
+    locate,
+    locations_of,
+)
+from gpd.registry.lineage import lineage
+from gpd.registry.rows import JSON_ONLY, make_row
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to an artifact: it was made by a run, promoted, demoted or remarked on."""
+
+    at: datetime
+    what: str
+    who: str | None
+    content: str | None
+    text: str
+    details: dict[str, Any] = field(metadata=JSON_ONLY)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A row of the list of checkpoints."""
+
+    content: str
+    name: str | None
+    role: str
+    horizon: int | None
+    sampling_steps: int | None
+    forwards: int | None
+    size_bytes: int | None
+    aliases: list[str]
+    paths: list[str]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that is recorded of one artifact.
+
+    Attributes:
+        is_known: false if others refer to it and its manifest was never seen.
+        total_forwards: with those of everything that it descends from.
+    """
+
+    content: str
+    kind: str
+    name: str | None
+    is_known: bool
+    size_bytes: int | None
+    num_files: int | None
+    aliases: list[str]
+    base: dict[str, Any] | None
+    total_forwards: int
+    locations: list[dict[str, Any]]
+    parents: list[dict[str, Any]]
+    children: list[dict[str, Any]]
+    scores: list[Measured]
+    params: dict[str, str]
+    events: list[Event]
+    checkpoint: dict[str, Any] | None = field(metadata=JSON_ONLY)
+    facts: dict[str, Any] = field(metadata=JSON_ONLY)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two artifacts side by side: key -> (value of a, value of b), None if one has none.
+
+    Metrics are keyed by protocol and metric, so that only what may be compared stands in one row.
+    """
+
+    a: str
+    b: str
+    metrics: dict[str, tuple[Any, Any]]
+    params: dict[str, tuple[Any, Any]]
+    data: dict[str, tuple[Any, Any]]
+    code: dict[str, tuple[Any, Any]]
+
+
+# --- which checkpoints are there?
+
+
+def list_checkpoints(
+    *, session: Session, role: str | None = None, steps: int | None = None, limit: int = 50
+) -> tuple[list[Listed], bool]:
+    """Checkpoints by base model, horizon and name, and whether there are more than `limit`."""
+    statement = select(t.Checkpoint, t.Artifact).join(t.Artifact, col(t.Artifact.content) == col(t.Checkpoint.content))
+    if role is not None:
+        statement = statement.where(t.Checkpoint.role == role)
+    if steps is not None:
+        statement = statement.where(t.Checkpoint.sampling_steps == steps)
+    family = (col(t.Checkpoint.role), col(t.Checkpoint.base), col(t.Checkpoint.horizon))
+    ordered = statement.order_by(*family, col(t.Artifact.name), col(t.Checkpoint.content))
+    rows = session.exec(ordered.limit(limit + 1)).all()
+    owners = current_aliases(session=session)
+    return [_listed(*row, owners, session) for row in rows[:limit]], len(rows) > limit
+
+
+def _listed(checkpoint: t.Checkpoint, artifact: t.Artifact, owners: dict[str, str], session: Session) -> Listed:
+    aliases = [alias for alias, owner in owners.items() if owner == checkpoint.content]
+    paths = [place.path for place in locations_of(checkpoint.content, session)]
+    return make_row(Listed, checkpoint, artifact, aliases=aliases, paths=paths)
+
+
+# --- where are the files of one?
+
+
+def find_checkpoint(spec: str, *, session: Session, workspace: Path = Path()) -> FoundCheckpoint:
+    """The folder of a checkpoint: `champion` (an alias), `best:6` or `best:6:metric`, an abbreviated hash, or `k8`.
+
+    Raises:
+        UserError: nothing or more than one thing is meant, or its files are not in this workspace.
+    """
+    match = re.fullmatch(r"best:(\d{1,9})(?::(.+))?", spec)
+    if match:
+        found = best(session=session, steps=int(match[1]), metric=match[2] or "trajectory_error")
+        if found.is_tie:
+            names = ", ".join(winner.content[:SHORT] for winner in found.winners)
+            raise UserError(f"{spec}: a tie of {names}; name one of them")
+        artifact = find_artifact(key=found.winners[0].content, session=session)
+    else:
+        artifact = find_artifact(key=spec, session=session, workspace=workspace, kinds=CHECKPOINT_KINDS)
+    return locate(artifact=artifact, session=session, workspace=workspace)
+
+
+# --- what is recorded of one?
+
+
+def show(*, session: Session, key: str) -> Shown:
+    """One artifact in full."""
+    artifact = find_artifact(key=key, session=session)
+    content = artifact.content
+    checkpoint = session.exec(select(t.Checkpoint).where(t.Checkpoint.content == content)).first()
+    return make_row(
+        Shown,
+        artifact,
+        is_known=artifact.manifest_hash is not None,
+        checkpoint=checkpoint.model_dump() if checkpoint else None,
+        base=_base(checkpoint, session),
+        facts=artifact.facts or {},
+        params=params_of(content, session),
+        locations=[place.model_dump(exclude={"content"}) for place in locations_of(content, session)],
+        aliases=[alias for alias, owner in current_aliases(session=session).items() if owner == content],
+        parents=relatives(content, session, upwards=True),
+        children=relatives(content, session, upwards=False),
+        scores=scores(session=session, content=content),
+        total_forwards=lineage(session=session, key=content).forwards,
+        events=_events(session, content, 200),
+    )
+
+
+def _base(checkpoint: t.Checkpoint | None, session: Session) -> dict[str, Any] | None:
+    if checkpoint is None or checkpoint.base is None:
+        return None
+    of_base = select(t.Artifact.name, t.Checkpoint.repository, t.Checkpoint.revision).join(
+        t.Checkpoint, col(t.Checkpoint.content) == col(t.Artifact.content), isouter=True
+    )
+    name, repository, revision = session.exec(of_base.where(t.Artifact.content == checkpoint.base)).one()
+    return {"content": checkpoint.base, "name": name, "repository": repository, "revision": revision}
+
+
+def params_of(content: str, session: Session) -> dict[str, str]:
+    """The settings that determined an artifact."""
+    rows = session.exec(select(t.Param).where(t.Param.content == content).order_by(t.Param.key))
+    return {row.key: row.value for row in rows}
+
+
+def relatives(content: str, session: Session, *, upwards: bool) -> list[dict[str, Any]]:
+    """Parents (or children), at most 1,000: relation, content, name and kind of each."""
+    here, there = (t.Lineage.child, t.Lineage.parent) if upwards else (t.Lineage.parent, t.Lineage.child)
+    joined = select(t.Lineage, t.Artifact).join(t.Artifact, col(t.Artifact.content) == col(there))
+    rows = session.exec(joined.where(here == content).order_by(t.Lineage.relation, t.Artifact.content).limit(1000))
+    return [
+        {
+            "relation": edge.relation,
+            "content": other.content,
+            "name": other.name,
+            "kind": edge.parent_kind if upwards and other.kind == t.UNKNOWN else other.kind,
+        }
+        for edge, other in rows
+    ]
+
+
+def scores(*, session: Session, content: str) -> list[Measured]:
+    """Every current score of a checkpoint (by its full hash), by protocol, steps and metric."""
+    of_it = current_scores().where(t.Evaluation.checkpoint == content)
+    order = (t.Evaluation.protocol, col(t.Evaluation.steps), t.Evaluation.subject, t.Score.metric)
+    return [make_measured(*row) for row in session.exec(of_it.order_by(*order))]
+
+
+# --- what happened?
+
+
+def history(*, session: Session, key: str | None = None, limit: int = 200) -> list[Event]:
+    """The last `limit` things that happened, oldest first: to one alias, to one artifact, or to everything."""
+    if key is None:
+        return _events(session, None, limit)
+    of_alias = select(t.Promotion).where(t.Promotion.alias == key).order_by(col(t.Promotion.made_at).desc())
+    events = [_promotion_event(promotion) for promotion in session.exec(of_alias.limit(limit))]
+    return events[::-1] or _events(session, find_artifact(key=key, session=session).content, limit)
+
+
+def _events(session: Session, content: str | None, limit: int) -> list[Event]:
+    promotions = select(t.Promotion).order_by(col(t.Promotion.made_at).desc()).limit(limit)
+    remarks = select(t.Remark).order_by(col(t.Remark.made_at).desc()).limit(limit)
+    runs = select(t.Run).order_by(col(t.Run.started).desc()).limit(limit)
+    if content is not None:
+        held = select(t.Promotion.alias).where(t.Promotion.content == content)
+        promotions = promotions.where(col(t.Promotion.alias).in_(held))  # also when it passed on to another
+        remarks = remarks.where(t.Remark.content == content)
+        runs = runs.where(col(t.Run.id).in_(select(t.RunOutput.run).where(t.RunOutput.content == content)))
+    events = [_promotion_event(row) for row in session.exec(promotions)]
+    events += [Event(row.made_at, "remark", row.made_by, row.content, row.text, {}) for row in session.exec(remarks)]
+    events += [_run_event(row, content) for row in session.exec(runs)]
+    return sorted(events, key=lambda event: event.at)[-limit:]
+
+
+def _promotion_event(promotion: t.Promotion) -> Event:
+    what = f"-> {promotion.content[:SHORT]}" if promotion.content else "withdrawn"
+    details = {"alias": promotion.alias, "because": promotion.because}
+    text = f"{promotion.alias} {what}: {promotion.because}"
+    return Event(promotion.made_at, "promotion", promotion.made_by, promotion.content, text, details)
+
+
+def _run_event(run: t.Run, content: str | None) -> Event:
+    outcome = "finished" if run.exit_code == 0 else f"failed ({run.error})"
+    keys = {"id", "stage", "git_commit", "git_is_dirty", "device", "device_seconds", "exit_code", "flow_run_id"}
+    return Event(run.started, "run", run.host, content, f"{run.stage} {outcome}", run.model_dump(include=keys))
+
+
+# --- how do two differ?
+
+
+def compare(*, session: Session, a: str, b: str) -> Comparison:
+    """Metrics, params, data and code of two artifacts (keys)."""
+    one, other = show(session=session, key=a), show(session=session, key=b)
+    return Comparison(
+        one.content,
+        other.content,
+        metrics=_metrics(one, other),
+        params=_beside(one.params, other.params),
+        data=_beside(*({parent["relation"]: parent["content"] for parent in shown.parents} for shown in (one, other))),
+        code=_beside(_code(one), _code(other)),
+    )
+
+
+def _beside(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {key: (one.get(key), other.get(key)) for key in one | other}
+
+
+def _metrics(one: Shown, other: Shown) -> dict[str, tuple[Any, Any]]:
+    """If both were sampled in one way under a protocol, side by side with the ways; else by the way too."""
+    rows: dict[str, tuple[Any, Any]] = {}
+    for protocol in dict.fromkeys(score.protocol for score in one.scores + other.scores):
+        both = [[score for score in shown.scores if score.protocol == protocol] for shown in (one, other)]
+        is_single = all(len({score.setting for score in found}) == 1 for found in both)
+        rows |= _beside(*(_metric_rows(protocol[:SHORT], found, is_single) for found in both))
+    return rows
+
+
+def _metric_rows(protocol: str, found: list[Measured], is_single: bool) -> dict[str, Any]:
+    if not is_single:
+        return {f"{protocol} {score.setting} {score.metric}": score.value for score in found}
+    sampler = {f"{protocol} sampled with": found[0].setting}
+    return sampler | {f"{protocol} {score.metric}": score.value for score in found}
+
+
+def _code(shown: Shown) -> dict[str, Any]:
+    """Of the last run that made it, if one is recorded."""
+    runs = [event.details for event in shown.events if event.what == "run" and event.details["exit_code"] == 0]
+    keys = ("git_commit", "git_is_dirty", "device", "device_seconds", "flow_run_id")
+    last = {key: runs[-1][key] for key in keys} if runs else {}
+    return {"params": hash_json(shown.params)[:SHORT], **last}
