@@ -63,8 +63,8 @@ def student(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_manifest_names_the_shorter_horizons_and_their_file(student: Path) -> None:
     manifest = documents.load_manifest(student, documents.StudentFacts)
-    assert (manifest["facts"]["horizon"], manifest["facts"]["horizons"]) == (4, [1, 2])
-    assert wan.STEPS_FILE in manifest["files"]
+    assert (manifest.facts.horizon, manifest.facts.horizons) == (4, [1, 2])
+    assert wan.STEPS_FILE in manifest.files
 
 
 def test_plain_diffusers_samples_the_stages_own_steps(student: Path) -> None:
@@ -97,7 +97,7 @@ def stalling(params: Params) -> Params:
 def test_the_manifest_holds_the_iterations_really_done(workspace: Params) -> None:
     distill.run(stalling(workspace), "k1")
     facts = documents.load_manifest(Path("data/students/k1"), documents.StudentFacts).facts
-    assert 4 <= facts["iterations"] < 40
-    assert facts["samples_seen"] == 2 * facts["iterations"]
+    assert 4 <= facts.iterations < 40
+    assert facts.samples_seen == 2 * facts.iterations
     rows = csv.DictReader(Path("data/students/k1/training.csv").read_text().splitlines())
-    assert [int(row["iteration"]) for row in rows][-1] == facts["iterations"]
+    assert [int(row["iteration"]) for row in rows][-1] == facts.iterations
