@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpd.distillation.distill import LATENTS, make_stage
+from gpd.distillation.costs import target_forwards
+from gpd.distillation.loading import LATENTS, make_stage
 from gpd.params import Params
 
 if TYPE_CHECKING:
-    from gpd.distillation.trainer import Stage
+    from gpd.distillation.stage import Stage
 
 NUM_STEPS, NUM_ROUNDS = 24, 3
 NUM_CALLS = 5
@@ -99,7 +100,7 @@ def _bare_seconds(params: Params, name: str, is_mkl: bool = False) -> list[float
     chosen = make_optimizers(stage.student, stage.distill.optimizer, learning_rate=rate, weight_decay=decay)
     student, *optimizers = accelerator.prepare(stage.student, *chosen)
     batch = stage.params.batch
-    cost = stage.forwards_per_target
+    cost = target_forwards(stage.distill, stage.params, stage.previous_horizon)
     latents = torch.randn(batch, *stage.latent_shape, device=device)
     text = stack_text([stage.texts[n % len(stage.texts)] for n in range(batch)]).to(device)
     both = join_text(text, stage.negative[None].to(device).expand(batch, -1, -1))
