@@ -15,11 +15,11 @@ from gpd.distillation.states import Batch, States, clip_states, join_states, rol
 from gpd.distillation.walks import walk_from_noise
 
 
-def make_pool(stage: Stage, num_slots: int, *, seed: int, rank: int) -> Pool:
+def make_pool(stage: Stage, num_slots: int, seed: int) -> Pool:
     """Trajectories of the stage's prompts, in steps of its own horizon."""
     steps = Steps(stage.grid.num_steps, stage.params.horizon, stage.is_last)
     walk = functools.partial(walk_from_noise, stage)
-    return Pool(num_slots, stage.latent_shape, stage.num_prompts, steps, walk, seed=seed, rank=rank)
+    return Pool(num_slots, stage.latent_shape, stage.num_prompts, steps, walk, seed=seed)
 
 
 def starts_of(stage: Stage, objective: Objective, horizon: int) -> Tensor:

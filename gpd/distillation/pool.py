@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from gpd.core.sampler import seeded_noise
+from gpd.core.randomness import Stream, generator, noise_of, nth_in_epochs
 from gpd.distillation.starts import staggered, start_indices
-from gpd.distillation.states import States, make_states, nth_in_epochs
+from gpd.distillation.states import States, make_states
 
 Walk = Callable[[Tensor, Tensor, Tensor], Tensor]  # (noise, prompts [n], ends [n]) -> latents at grid indices `ends`
 
@@ -42,10 +41,9 @@ class Pool:
         walk: Walk,
         *,
         seed: int,
-        rank: int,
     ) -> None:
         self.latent_shape, self.num_prompts, self.steps, self.walk = latent_shape, num_prompts, steps, walk
-        self.seed, self.rank = seed, rank
+        self.seed = seed
         self.latents = torch.zeros(num_slots, *latent_shape)
         self.index = torch.zeros(num_slots, dtype=torch.int64)
         self.prompt = torch.zeros(num_slots, dtype=torch.int64)
@@ -62,7 +60,7 @@ class Pool:
     def take(self, batch: int) -> States:
         """The next `batch` slots, round robin over a fixed mixing of the slots."""
         num_slots = len(self.index)
-        order = torch.from_numpy(np.random.default_rng(self.seed).permutation(num_slots))
+        order = torch.from_numpy(generator(self.seed, Stream.SLOT_ORDER).permutation(num_slots))
         slots = order[torch.arange(self.num_taken, self.num_taken + batch) % num_slots]
         self.num_taken += batch
         states = make_states(self.latents[slots], self.index[slots], self.steps.horizon, self.prompt[slots])
@@ -88,17 +86,16 @@ class Pool:
         """Where new trajectories begin: in 0..k-1, as horizons need not divide the grid; 0 in the last stage."""
         if self.steps.is_last:
             return torch.zeros(number, dtype=torch.int64)
-        rng = np.random.default_rng([self.seed, self.rank, self.num_started])
+        rng = generator(self.seed, Stream.TRAJECTORY_OFFSET, self.num_started)
         return torch.from_numpy(rng.integers(0, self.steps.horizon, number))
 
     def start(self, slots: Tensor, ends: Tensor) -> None:
         """New trajectories in `slots`, each walked to its grid index in `ends`."""
-        counters = [self.num_started + offset for offset in range(len(slots))]
+        numbers = range(self.num_started, self.num_started + len(slots))
         self.num_started += len(slots)
-        prompts = torch.tensor([nth_in_epochs(c, self.num_prompts, self.seed + self.rank) for c in counters])
-        noise = torch.stack(
-            [seeded_noise(self.latent_shape, seed=self.seed, index=self.rank * 2**30 + c) for c in counters]
-        )
+        stream = Stream.TRAJECTORY_PROMPT
+        prompts = torch.tensor([nth_in_epochs(n, self.num_prompts, seed=self.seed, stream=stream) for n in numbers])
+        noise = torch.stack([noise_of(self.latent_shape, self.seed, Stream.TRAJECTORY_NOISE, n) for n in numbers])
         self.latents[slots] = self.walk(noise, prompts, ends)
         self.index[slots], self.prompt[slots] = ends, prompts
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gpd.core.randomness import Stream, seed_of
 from gpd.distillation.batches import make_batch, make_pool
 from gpd.distillation.costs import target_forwards
 from gpd.distillation.losses import square_residual
@@ -58,22 +59,20 @@ def true_velocity(stage: Stage, batch: Batch) -> Tensor:
 
 def probe_states(stage: Stage) -> States:
     """Noised clip latents, or coarse walks if there are no clips; the same at every call of a stage."""
-    number, seed = stage.distill.probe.num_states, stage.distill.seed
+    number, seed = stage.distill.probe.num_states, seed_of(stage.distill.seed, Stream.PROBE)
     starts = start_indices(stage.grid.num_steps, stage.params.horizon, stage.is_last)
     places = starts[torch.arange(number) * len(starts) // number]
     if stage.clips:
         horizon, grid = stage.params.horizon, stage.grid
         parts = [
-            clip_states(stage.clips, place[None], horizon, grid, batch=1, counter=2**30 + n, seed=seed)
+            clip_states(stage.clips, place[None], horizon, grid, batch=1, counter=n, seed=seed)
             for n, place in enumerate(places)
         ]
         return join_states(parts)
-    parts = []
+    pool = make_pool(stage, number, seed)
     for some in torch.arange(number).split(stage.params.batch):
-        pool = make_pool(stage, len(some), seed=seed + 7, rank=int(some[0]))
-        pool.start(torch.arange(len(some)), places[some])
-        parts.append(pool.take(len(some)))
-    return join_states(parts)
+        pool.start(some, places[some])
+    return pool.take(number)
 
 
 def _forwards(stage: Stage, states: States) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gpd.core.randomness import Stream, seed_of
 from gpd.core.schedule import Grid
 from gpd.core.velocity import Velocity, guided, stack_text, unguided
 from gpd.distillation.states import Batch
@@ -57,7 +58,7 @@ class Stage:
     @property
     def seed(self) -> int:
         """Of all that the stage draws; stages draw different noise."""
-        return self.distill.seed + 1_000_003 * self.params.horizon
+        return seed_of(self.distill.seed, Stream.STAGE, self.params.horizon)
 
     def text_of(self, prompts: Tensor) -> Tensor:
         """Texts [B, L, D] of their numbers [B], zero-padded."""

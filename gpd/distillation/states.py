@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gpd.core.sampler import seeded_noise
+from gpd.core.randomness import Stream, generator, noise_of, nth_in_epochs
 from gpd.core.schedule import Grid
 from gpd.core.velocity import noisy_latent
 
 GOLDEN_RATIO = 0.6180339887498949
-CLIP_NOISE_SEED, ROLLOUT_SEED = 1, 2  # streams of randomness under one user seed
 
 
 class States(NamedTuple):
@@ -79,12 +78,6 @@ def join_states(parts: list[States]) -> States:
     return States(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
-def nth_in_epochs(counter: int, length: int, seed: int) -> int:
-    """Element `counter` of endless passes over range(length), each pass in an order of its own."""
-    epoch, position = divmod(counter, length)
-    return int(np.random.default_rng([seed, epoch]).permutation(length)[position])
-
-
 def clip_states(
     clips: Sequence[tuple[Tensor, int]],
     starts: Tensor,
@@ -102,13 +95,11 @@ def clip_states(
         starts: indices to draw from.
         counter: samples drawn before; sample n depends on (seed, n) alone.
     """
-    chosen = [clips[nth_in_epochs(counter + n, len(clips), seed)] for n in range(batch)]
+    numbers = range(counter, counter + batch)
+    chosen = [clips[nth_in_epochs(n, len(clips), seed=seed, stream=Stream.CLIP)] for n in numbers]
     clean = torch.stack([latents for latents, _ in chosen])
-    rng = np.random.default_rng([seed, CLIP_NOISE_SEED, counter])
-    index = starts[torch.from_numpy(rng.integers(0, len(starts), batch))]
-    noise = torch.stack(
-        [seeded_noise(tuple(clean.shape[1:]), seed=seed, index=2**39 + counter + n) for n in range(batch)]
-    )
+    index = _drawn(starts, batch, generator(seed, Stream.CLIP_START, counter))
+    noise = torch.stack([noise_of(tuple(clean.shape[1:]), seed, Stream.CLIP_NOISE, n) for n in numbers])
     latents = noisy_latent(clean, noise, grid.sigmas[index])
     return make_states(latents, index, horizon, torch.tensor([prompt for _, prompt in chosen]))
 
@@ -121,15 +112,19 @@ def rollout_states(
     Args:
         rollouts: (trajectory [N + 1, C, F, H, W], number of its text).
     """
-    chosen = [rollouts[nth_in_epochs(counter + n, len(rollouts), seed)] for n in range(batch)]
-    rng = np.random.default_rng([seed, ROLLOUT_SEED, counter])
-    index = starts[torch.from_numpy(rng.integers(0, len(starts), batch))]
+    numbers = range(counter, counter + batch)
+    chosen = [rollouts[nth_in_epochs(n, len(rollouts), seed=seed, stream=Stream.ROLLOUT)] for n in numbers]
+    index = _drawn(starts, batch, generator(seed, Stream.ROLLOUT_START, counter))
     latents, end = (
         torch.stack([trajectory[i] for (trajectory, _), i in zip(chosen, at.tolist(), strict=True)]).float()
         for at in (index, index + horizon)
     )
     states = make_states(latents, index, horizon, torch.tensor([prompt for _, prompt in chosen]))
     return states._replace(end=end, is_known=torch.ones(batch, dtype=torch.bool))
+
+
+def _drawn(starts: Tensor, number: int, rng: np.random.Generator) -> Tensor:
+    return starts[torch.from_numpy(rng.integers(0, len(starts), number))]
 
 
 def split_batch(batch: int, shares: Sequence[float], counter: int) -> list[int]:

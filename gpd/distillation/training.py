@@ -7,6 +7,7 @@ from accelerate import Accelerator
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from gpd.core.randomness import Stream, seed_of
 from gpd.distillation.average import make_average
 from gpd.distillation.batches import make_pool
 from gpd.distillation.ledger import Ledger
@@ -66,5 +67,5 @@ def begin(stage: Stage, accelerator: Accelerator) -> Training:
         stage.student, distill.optimizer, learning_rate=params.learning_rate, weight_decay=distill.weight_decay
     )
     student, *prepared = accelerator.prepare(stage.student, *optimizers)
-    pool = make_pool(stage, distill.pool_slots, seed=stage.seed, rank=accelerator.process_index)
+    pool = make_pool(stage, distill.pool_slots, seed_of(stage.seed, Stream.PROCESS, accelerator.process_index))
     return Training(student, accelerator.unwrap_model(student), average, prepared, pool, Ledger())

@@ -8,7 +8,8 @@ import torch
 import yaml
 
 from gpd import artifacts, documents
-from gpd.core.sampler import sample, seeded_noise
+from gpd.core.randomness import seeded_noise
+from gpd.core.sampler import sample
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import stack_text
 from gpd.data import encode, prepare

@@ -16,7 +16,7 @@ def walk_to(noise: torch.Tensor, prompts: torch.Tensor, ends: torch.Tensor) -> t
 
 
 def make_pool(horizon: int = 8, is_last: bool = True, num_slots: int = 24) -> Pool:
-    return Pool(num_slots, SHAPE, 5, Steps(48, horizon, is_last), walk_to, seed=0, rank=0)
+    return Pool(num_slots, SHAPE, 5, Steps(48, horizon, is_last), walk_to, seed=0)
 
 
 def run(pool: Pool, num_batches: int, batch: int = 4) -> list[torch.Tensor]:

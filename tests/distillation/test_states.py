@@ -4,16 +4,10 @@ from hypothesis import strategies as st
 
 from gpd.core.schedule import make_grid
 from gpd.distillation.starts import start_indices
-from gpd.distillation.states import clip_states, nth_in_epochs, rollout_states, split_batch
+from gpd.distillation.states import clip_states, rollout_states, split_batch
 
 SHAPE = (2, 2, 4, 4)
 GRID = make_grid(48, 3.0)
-
-
-@given(st.integers(1, 50), st.integers(0, 5), st.integers(0, 1000))
-def test_each_epoch_sees_each_element_once(length: int, epoch: int, seed: int) -> None:
-    seen = [nth_in_epochs(epoch * length + n, length, seed) for n in range(length)]
-    assert sorted(seen) == list(range(length))
 
 
 @given(st.integers(1, 40), st.lists(st.floats(0.01, 1), min_size=1, max_size=3), st.integers(0, 10_000))

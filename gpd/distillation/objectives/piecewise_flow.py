@@ -3,10 +3,10 @@ straight line between its ends and not at its start alone."""
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from gpd.core.randomness import Stream, generator
 from gpd.core.velocity import euler_step
 from gpd.distillation.objectives import one_stage_of_own_targets
 from gpd.distillation.objectives.gpd import Gpd
@@ -14,8 +14,6 @@ from gpd.distillation.stage import Stage
 from gpd.distillation.states import Batch
 from gpd.distillation.targets import Target
 from gpd.params import Distill
-
-CHORD_SEED = 3  # stream of randomness under the stage's seed
 
 
 class PiecewiseFlow(Gpd):
@@ -28,7 +26,7 @@ class PiecewiseFlow(Gpd):
 
     def point(self, stage: Stage, batch: Batch, target: Target) -> tuple[Tensor, Tensor]:
         """Each sample moved along its line by a random number of intervals, 0 .. k-1."""
-        rng = np.random.default_rng([stage.seed, CHORD_SEED, batch.first])
+        rng = generator(stage.seed, Stream.CHORD, batch.first)
         offset = torch.from_numpy(rng.integers(0, stage.params.horizon, len(batch.text))).to(stage.device)
         sigmas, start = stage.grid.sigmas.to(stage.device), batch.states.grid_index
         moved = start + offset

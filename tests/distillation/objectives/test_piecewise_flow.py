@@ -22,7 +22,7 @@ def test_the_piecewise_flow_is_learnt(tmp_path: Path) -> None:
 
 def test_the_student_is_trained_on_the_line_to_the_targets_end(tmp_path: Path) -> None:
     stage = make_stage(tmp_path, 8, 8, 1, objective="piecewise_flow", states={"stream": 0.0, "clips": 1.0})
-    pool = make_pool(stage, 1, seed=0, rank=0)
+    pool = make_pool(stage, 1, seed=0)
     batch = make_batch(stage, FLOW, draw_states(stage, FLOW, pool, 0, 0), 0, 0.0)
     target = FLOW.target(stage, batch, None)
     latents, index = FLOW.point(stage, batch, target)
