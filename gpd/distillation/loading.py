@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gpd import documents
 from gpd.artifacts import UserError
+from gpd.core.precision import fast_dtype
 from gpd.core.schedule import make_grid
 from gpd.data.shards import Latents, open_latents
 from gpd.distillation.costs import target_forwards
@@ -35,6 +36,7 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
     clips = _Samples(data, "clip", data.num_clips, number)
     if distill.states.clips > 0 and not clips:
         raise UserError(f"params.yaml: distill.states.clips={distill.states.clips:g}, but {LATENTS} has no clips")
+    frozen = fast_dtype(model.dtype, device)
     student = _load(model, stage.previous, "float32", device, checkpointing=model.gradient_checkpointing)
     if distill.horizons:
         student.embed_steps(distill.horizons)
@@ -46,8 +48,8 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
         grid=make_grid(model.grid_steps, model.shift),
         latent_shape=_latent_shape(model, student.transformer.config.in_channels),
         student=student,
-        teacher=_load(model, model.path, model.dtype, device),
-        previous=_load(model, stage.previous, model.dtype, device) if asks_previous else None,
+        teacher=_load(model, model.path, frozen, device),
+        previous=_load(model, stage.previous, frozen, device) if asks_previous else None,
         previous_horizon=previous_horizon,
         texts=texts,
         num_prompts=num_prompts,

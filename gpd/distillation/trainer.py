@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from gpd.core.precision import fast_dtype
 from gpd.distillation.batches import draw_states, make_batch
 from gpd.distillation.costs import batch_forwards
 from gpd.distillation.ledger import Ledger
@@ -24,10 +25,12 @@ from gpd.models import adapters as lora
 def make_accelerator(dtype: str) -> Accelerator:
     """This process, or those that torchrun started; on the CPU if there is no CUDA device.
 
-    Without `cpu` being said, accelerate takes two CPU processes for two runs of one process each.
+    Without `cpu` being said, accelerate takes two CPU processes for two runs of one process each. The student
+    multiplies in `dtype`, unless the device would emulate it.
     """
-    precision = "bf16" if dtype == "bfloat16" else "no"
-    return Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    precision = "bf16" if fast_dtype(dtype, device) == "bfloat16" else "no"
+    return Accelerator(cpu=device == "cpu", mixed_precision=precision)
 
 
 def train_stage(
