@@ -119,7 +119,7 @@ class Frequency(Section):
     stages: list[str]
 
 
-class Tail(Section):
+class TeacherWalk(Section):
     """How the guided teacher walks its part of a target."""
 
     solver: Literal["euler", "adams"]
@@ -160,7 +160,7 @@ class Distill(Section):
     final_steps: Positive
     objective: Annotated[str, AfterValidator(_known_objective)]
     horizons: list[Positive]
-    tail: Tail
+    teacher_walk: TeacherWalk
     pool_slots: Positive
     states: States
     guidance: Guidance

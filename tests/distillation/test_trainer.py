@@ -168,7 +168,7 @@ def test_filling_the_pool_costs_what_the_ledger_says(tmp_path: Path, horizon: in
 def multi_horizon_stage(work: Path, iterations: int, *horizons: int) -> Stage:
     """The default's tail and weighting, half of every batch noised clips, a student that is told its steps."""
     stage = make_stage(work, 8, 8, iterations, states={"stream": 0.5, "clips": 0.5})
-    default = {"tail": {"solver": "adams", "stride": 4}, "loss_weighting": "step", "horizons": list(horizons)}
+    default = {"teacher_walk": {"solver": "adams", "stride": 4}, "loss_weighting": "step", "horizons": list(horizons)}
     distill = Distill.model_validate(stage.distill.model_dump() | default)
     return dataclasses.replace(stage, distill=distill, student=SteppingNetwork(*horizons))
 

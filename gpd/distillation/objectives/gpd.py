@@ -16,7 +16,8 @@ from gpd.params import Distill, StageParams
 
 def route_of(distill: Distill, step: StageParams, previous_horizon: int) -> Route:
     """The way of a target under these settings."""
-    return Route(step.horizon, step.tail, previous_horizon, distill.tail.stride, distill.tail.solver)
+    walk = distill.teacher_walk
+    return Route(step.horizon, step.tail, previous_horizon, walk.stride, walk.solver)
 
 
 class Gpd(Objective):
