@@ -15,6 +15,10 @@ class Loss(NamedTuple):
     residual: Tensor
     frequency: Tensor
 
+    def figures(self) -> dict[str, float]:
+        """As they stand in the training curve."""
+        return {"loss": self.total.item(), "residual": self.residual.item(), "frequency_loss": self.frequency.item()}
+
 
 class FrequencyLoss:
     """Mean square residual, weighted by sample, and `weight` times the part of it that lies in the masked bins."""

@@ -80,9 +80,8 @@ def train_stage(
         ledger.spend(walk_forwards(began, stage.previous is not None))
         ledger.samples_seen += params.batch * accelerator.num_processes
         own_loss = _finite(loss.total, stage, f"iteration {iteration} (learning rate {rate:g})")
-        figures = {"loss": own_loss, "residual": loss.residual.item(), "frequency_loss": loss.frequency.item()}
         scale = batch.guidance_scale.mean().item()
-        ledger.note(iteration + 1, params.iterations, **figures, learning_rate=rate, guidance_scale=scale)
+        ledger.note(iteration + 1, params.iterations, **loss.figures(), learning_rate=rate, guidance_scale=scale)
         on_iteration(iteration + 1, own_loss)
         mean_loss, is_due = _agreed(accelerator, loss.total, state.is_due)
         ledger.losses.append(mean_loss)
