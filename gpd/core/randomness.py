@@ -55,6 +55,11 @@ def noise_of(shape: tuple[int, ...], seed: int, stream: Stream, *index: int) -> 
     return _normal(generator(seed, stream, *index), shape)
 
 
+def integers_of(high: int, seed: int, stream: Stream, numbers: range) -> Tensor:
+    """One integer in 0 .. high-1 for each number, [n] int64: the same however the numbers are cut into batches."""
+    return torch.tensor([int(generator(seed, stream, n).integers(high)) for n in numbers], dtype=torch.int64)
+
+
 def nth_in_epochs(counter: int, length: int, *, seed: int, stream: Stream) -> int:
     """Element `counter` of endless passes over range(length), each pass in an order of its own."""
     epoch, position = divmod(counter, length)

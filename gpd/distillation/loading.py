@@ -30,7 +30,7 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
     model, distill, stage = params.model, params.distill, params.distill.stages[name]
     previous = documents.load_manifest(Path(stage.previous)).facts
     previous_horizon = previous.horizon if isinstance(previous, StudentFacts) else 0  # the base model has none
-    asks_previous = target_forwards(distill, stage, previous_horizon)["previous"] > 0
+    asks_previous = target_forwards(distill, stage, previous_horizon).get("previous", 0) > 0
     data = open_latents(LATENTS, params)
     number, texts, num_prompts = _number_texts(data)
     clips = _Samples(data, "clip", data.num_clips, number)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gpd.core.randomness import Stream, generator, noise_of, nth_in_epochs
+from gpd.core.randomness import Stream, generator, integers_of, noise_of, nth_in_epochs
 from gpd.distillation.starts import staggered, start_indices
 from gpd.distillation.states import States, make_states
 
@@ -86,8 +86,8 @@ class Pool:
         """Where new trajectories begin: in 0..k-1, as horizons need not divide the grid; 0 in the last stage."""
         if self.steps.is_last:
             return torch.zeros(number, dtype=torch.int64)
-        rng = generator(self.seed, Stream.TRAJECTORY_OFFSET, self.num_started)
-        return torch.from_numpy(rng.integers(0, self.steps.horizon, number))
+        numbers = range(self.num_started, self.num_started + number)
+        return integers_of(self.steps.horizon, self.seed, Stream.TRAJECTORY_OFFSET, numbers)
 
     def start(self, slots: Tensor, ends: Tensor) -> None:
         """New trajectories in `slots`, each walked to its grid index in `ends`."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gpd.core.randomness import Stream, generator, noise_of, nth_in_epochs
+from gpd.core.randomness import Stream, integers_of, noise_of, nth_in_epochs
 from gpd.core.schedule import Grid
 from gpd.core.velocity import noisy_latent
 
@@ -98,7 +98,7 @@ def clip_states(
     numbers = range(counter, counter + batch)
     chosen = [clips[nth_in_epochs(n, len(clips), seed=seed, stream=Stream.CLIP)] for n in numbers]
     clean = torch.stack([latents for latents, _ in chosen])
-    index = _drawn(starts, batch, generator(seed, Stream.CLIP_START, counter))
+    index = starts[integers_of(len(starts), seed, Stream.CLIP_START, numbers)]
     noise = torch.stack([noise_of(tuple(clean.shape[1:]), seed, Stream.CLIP_NOISE, n) for n in numbers])
     latents = noisy_latent(clean, noise, grid.sigmas[index])
     return make_states(latents, index, horizon, torch.tensor([prompt for _, prompt in chosen]))
@@ -114,17 +114,13 @@ def rollout_states(
     """
     numbers = range(counter, counter + batch)
     chosen = [rollouts[nth_in_epochs(n, len(rollouts), seed=seed, stream=Stream.ROLLOUT)] for n in numbers]
-    index = _drawn(starts, batch, generator(seed, Stream.ROLLOUT_START, counter))
+    index = starts[integers_of(len(starts), seed, Stream.ROLLOUT_START, numbers)]
     latents, end = (
         torch.stack([trajectory[i] for (trajectory, _), i in zip(chosen, at.tolist(), strict=True)]).float()
         for at in (index, index + horizon)
     )
     states = make_states(latents, index, horizon, torch.tensor([prompt for _, prompt in chosen]))
     return states._replace(end=end, is_known=torch.ones(batch, dtype=torch.bool))
-
-
-def _drawn(starts: Tensor, number: int, rng: np.random.Generator) -> Tensor:
-    return starts[torch.from_numpy(rng.integers(0, len(starts), number))]
 
 
 def split_batch(batch: int, shares: Sequence[float], counter: int) -> list[int]:

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpd.core.randomness import Stream, generator, noise_of, nth_in_epochs, seed_of, seeded_noise
+from gpd.core.randomness import Stream, generator, integers_of, noise_of, nth_in_epochs, seed_of, seeded_noise
 
 
 def test_noise_depends_on_seed_and_index_alone() -> None:
@@ -33,6 +33,13 @@ def test_a_stream_draws_the_same_whatever_was_drawn_before() -> None:
     first = noise_of((4,), 0, Stream.CLIP_NOISE, 3)
     generator(0, Stream.CLIP_NOISE, 2).random(100)
     assert torch.equal(noise_of((4,), 0, Stream.CLIP_NOISE, 3), first)
+
+
+def test_integers_do_not_depend_on_how_their_numbers_are_cut() -> None:
+    whole = integers_of(5, 0, Stream.CHORD, range(300))
+    parts = [integers_of(5, 0, Stream.CHORD, numbers) for numbers in (range(7), range(7, 300))]
+    assert torch.equal(whole, torch.cat(parts))
+    assert set(whole.tolist()) == set(range(5))
 
 
 def test_parts_of_the_work_have_seeds_of_their_own() -> None:

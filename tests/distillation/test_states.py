@@ -51,3 +51,5 @@ def test_batches_do_not_depend_on_what_was_drawn_before() -> None:
     other = clip_states(clips, starts, 8, GRID, batch=4, counter=12, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert not torch.equal(first.latents, other.latents)
+    shorter = clip_states(clips, starts, 8, GRID, batch=2, counter=8, seed=1)
+    assert all(torch.equal(a[:2], b) for a, b in zip(first, shorter, strict=True))

@@ -3,10 +3,9 @@ straight line between its ends and not at its start alone."""
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor
 
-from gpd.core.randomness import Stream, generator
+from gpd.core.randomness import Stream, integers_of
 from gpd.core.velocity import euler_step
 from gpd.distillation.objectives import one_stage_of_own_targets
 from gpd.distillation.objectives.gpd import Gpd
@@ -26,10 +25,10 @@ class PiecewiseFlow(Gpd):
 
     def point(self, stage: Stage, batch: Batch, target: Target) -> tuple[Tensor, Tensor]:
         """Each sample moved along its line by a random number of intervals, 0 .. k-1."""
-        rng = generator(stage.seed, Stream.CHORD, batch.first)
-        offset = torch.from_numpy(rng.integers(0, stage.params.horizon, len(batch.text))).to(stage.device)
+        numbers = range(batch.first, batch.first + len(batch.text))
+        offset = integers_of(stage.params.horizon, stage.seed, Stream.CHORD, numbers)
         sigmas, start = stage.grid.sigmas.to(stage.device), batch.states.grid_index
-        moved = start + offset
+        moved = start + offset.to(stage.device)
         return euler_step(batch.states.latents, target.velocity, sigmas[start], sigmas[moved]), moved
 
 
