@@ -1,4 +1,4 @@
-"""The moving average of the student, which is published and which a consistency target asks."""
+"""The moving average of the student, which is published and which consistency targets come from."""
 
 from typing import Any
 

@@ -18,7 +18,7 @@ def target_forwards(distill: Distill, step: StageParams, previous_horizon: int) 
 
 
 def batch_forwards(stage: Stage, states: States) -> dict[str, int]:
-    """What training on these states costs by role: their targets, unless known, and the student's own part."""
+    """What training on these states costs by role: their targets, unless stored, and the student's own part."""
     spent = {"student": STUDENT_FORWARDS * len(states.latents)}
     for horizon in states.horizon[~states.is_known].tolist():
         step = stage.params.at_horizon(horizon)

@@ -36,7 +36,7 @@ class FrequencyLoss:
 
 
 def make_loss(stage: Stage) -> FrequencyLoss:
-    """The loss of a stage; the frequency term acts in the stages that it is asked for in."""
+    """The loss of a stage; the frequency term acts only in the stages that params.yaml names."""
     frequency = stage.distill.frequency
     frames, height, width = stage.latent_shape[1:]
     mask = high_frequency_mask((frames, height, width), frequency.temporal_cutoff, frequency.spatial_cutoff)

@@ -22,7 +22,7 @@ class Steps(NamedTuple):
 
 
 class Pool:
-    """Trajectories under way, one a slot, several times as many as a batch holds.
+    """Trajectories under way, one a slot, several times as many as a batch takes.
 
     A batch of neighbouring iterations then sees many prompts and noises at all noise levels; with one batch of
     trajectories it would see the same few for as long as they take (the measured difference is large: docs/method.md).

@@ -111,12 +111,12 @@ def bare_seconds(params: Params, name: str, prepare: Callable[[Stage], None] = l
 
 
 def bare_seconds_of(stage: Stage, accelerator: Accelerator) -> Bare:
-    """The objective says how often each network is asked; the latents are noise."""
+    """Each network is evaluated as often as the objective states; the latents are noise."""
     training, batch = begin(stage, accelerator), noise_batch(stage)
     latents, index = batch.states.latents, batch.states.grid_index
 
     def targets() -> None:
-        ask_networks(stage, training.network, batch)
+        evaluate_networks(stage, training.network, batch)
 
     def student() -> None:
         with accelerator.autocast():
@@ -141,7 +141,7 @@ def noise_batch(stage: Stage) -> Batch:
 
 
 @torch.no_grad()
-def ask_networks(stage: Stage, student: nn.Module, batch: Batch) -> None:
+def evaluate_networks(stage: Stage, student: nn.Module, batch: Batch) -> None:
     """As many evaluations as a target takes, and nothing else."""
     latents = batch.states.latents
     timesteps = stage.grid.timesteps.to(stage.device)[batch.states.grid_index]
@@ -153,7 +153,7 @@ def ask_networks(stage: Stage, student: nn.Module, batch: Batch) -> None:
     for role, forwards in target_forwards(stage.distill, stage.params, stage.previous_horizon).items():
         field, forwards_each = fields[role]
         for _ in range(forwards // forwards_each):
-            assert field is not None, f"a target asks the {role} network, and there is none"
+            assert field is not None, f"a target needs the {role} network, and there is none"
             field(latents, timesteps)
 
 

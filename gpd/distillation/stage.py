@@ -52,7 +52,7 @@ class Stage:
 
     @property
     def share_of_curriculum(self) -> float:
-        """0 at horizon 1, 1 at the last: known without the other stages, so that editing one leaves the rest valid."""
+        """0 at horizon 1, 1 at the last: no other stage enters, so that editing one leaves the rest valid."""
         return (self.params.horizon - 1) / max(1, self.last_horizon - 1)
 
     @property
@@ -69,11 +69,11 @@ class Stage:
         return guided(self.teacher, text, self.negative[None].to(self.device), scale)
 
     def previous_student(self, text: Tensor) -> Velocity | None:
-        """The field of the student that this one begins as; None if no target asks it."""
+        """The field of the student that this one begins as; None if no target needs it."""
         return None if self.previous is None else unguided(self.previous, text)
 
     def velocity(self, student: Any, latents: Tensor, index: Tensor, batch: Batch) -> Tensor:
-        """What a student predicts at grid indices [B]; one that learns several step lengths is told each sample's."""
-        told = [batch.states.horizon] if self.distill.horizons else []
-        velocity: Tensor = student(latents, self.grid.timesteps.to(self.device)[index], batch.text, *told)
+        """What a student predicts at grid indices [B]; one of several step lengths gets each sample's, too."""
+        lengths = [batch.states.horizon] if self.distill.horizons else []
+        velocity: Tensor = student(latents, self.grid.timesteps.to(self.device)[index], batch.text, *lengths)
         return velocity

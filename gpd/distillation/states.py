@@ -1,4 +1,4 @@
-"""Training states: what they hold, and the two sources that are not streamed (those: gpd.distillation.pool)."""
+"""Training states, and their two sources that do not stream: clips and roll-outs (the third: gpd.distillation.pool)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class States(NamedTuple):
         horizon: k, grid intervals of each sample's step, [B] int64.
         prompt: number of each sample's text, [B] int64.
         slot: the pool's slot that each state came from, -1 for other sources, [B] int64.
-        end: x_{i+k} where it is known from a stored roll-out, else zeros, [B, C, F, H, W].
+        end: x_{i+k} if it is stored in a roll-out, else zeros, [B, C, F, H, W].
         is_known: which of `end` are real, [B] bool.
     """
 
@@ -60,7 +60,7 @@ class Batch:
 
 
 def make_states(latents: Tensor, index: Tensor, horizon: int, prompts: Tensor) -> States:
-    """States of no slot whose ends are not known."""
+    """States of no slot, whose ends are yet to be computed."""
     batch = len(latents)
     return States(
         latents=latents,
@@ -132,7 +132,8 @@ def split_batch(batch: int, shares: Sequence[float], counter: int) -> list[int]:
 
         shares .75 .25:   n = 0 .000 -> 1st   1 .618 -> 1st   2 .236 -> 1st   3 .854 -> 2nd   4 .472 -> 1st  ..
 
-    The shares then hold over every stretch of samples to about one sample, whatever the batch, without a random number.
+    Over every stretch of samples the shares are then right to about one sample, for any batch size, and by no random
+    number.
     """
     places = (np.arange(counter, counter + batch) * GOLDEN_RATIO) % 1.0
     sources = np.searchsorted(np.cumsum(shares)[:-1], places, side="right")

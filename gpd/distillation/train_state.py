@@ -19,7 +19,7 @@ MARKER = "state.json"
 
 
 class Marker(Document):
-    """state.json: which folder holds the current state, and what of it is no tensor.
+    """state.json: the folder of the current state, and what of the state is no tensor.
 
     Attributes:
         tag: the folder's name.

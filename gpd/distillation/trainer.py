@@ -25,7 +25,7 @@ from gpd.models import adapters as lora
 def make_accelerator(dtype: str) -> Accelerator:
     """This process, or those that torchrun started; on the CPU if there is no CUDA device.
 
-    Without `cpu` being said, accelerate takes two CPU processes for two runs of one process each. The student
+    Unless `cpu` is set, accelerate takes two CPU processes for two runs of one process each. The student
     multiplies in `dtype`, unless the device would emulate it.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -128,6 +128,6 @@ def _finite(loss: Tensor, stage: Stage, where: str) -> float:
 
 def _agreed(accelerator: Accelerator, loss: Tensor, is_due: bool) -> tuple[float, bool]:
     """The mean loss over processes, so that all stop together, and whether to save now by the main process' clock."""
-    said = torch.stack([loss.detach(), loss.new_tensor(is_due and accelerator.is_main_process)])
-    mean, due = accelerator.reduce(said, "mean").tolist()
+    both = torch.stack([loss.detach(), loss.new_tensor(is_due and accelerator.is_main_process)])
+    mean, due = accelerator.reduce(both, "mean").tolist()
     return mean, due > 0

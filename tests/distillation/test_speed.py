@@ -5,7 +5,7 @@ import pytest
 from accelerate import Accelerator
 
 from gpd.distillation.costs import target_forwards
-from gpd.distillation.speed import NUM_STEPS, ask_networks, bare_seconds_of, noise_batch
+from gpd.distillation.speed import NUM_STEPS, bare_seconds_of, evaluate_networks, noise_batch
 from tests.distillation.test_trainer import make_stage
 
 CONSISTENCY = {"objective": "consistency", "states": {"stream": 0.0, "clips": 1.0}}
@@ -18,7 +18,7 @@ def test_the_bare_evaluations_are_those_that_a_target_costs(
     tmp_path: Path, horizon: int, tail: int, changes: dict[str, Any]
 ) -> None:
     stage = make_stage(tmp_path, horizon, tail, 1, **changes)
-    ask_networks(stage, stage.student, noise_batch(stage))
+    evaluate_networks(stage, stage.student, noise_batch(stage))
     expected = target_forwards(stage.distill, stage.params, stage.previous_horizon)
     assert stage.teacher.num_forwards == 6 * expected["teacher"]
     if stage.previous is not None:

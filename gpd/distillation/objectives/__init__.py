@@ -1,7 +1,7 @@
 """What a student is trained to predict: one file an objective, which `distill.objective` names.
 
-The loop (gpd.distillation.trainer) and the ledger (gpd.distillation.costs) ask the object and name none. A new
-objective is one file here with a subclass of `Objective` as its OBJECTIVE, and its test; params.yaml knows it by the
+The loop (gpd.distillation.trainer) and the costs (gpd.distillation.costs) call the object and name no objective. A new
+one is a file here with an instance of a subclass of `Objective` as its OBJECTIVE, and its test; params.yaml accepts the
 file's name.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Objective(ABC):
-    """How a step's target is made. Objects hold nothing: all they need comes with the question."""
+    """How a step's target is made. Without state: all that is needed comes as arguments."""
 
     def excludes(self, distill: Distill) -> Iterator[str]:
         """What of the settings does not go together with it: key, value and what is wrong, each in one line."""
