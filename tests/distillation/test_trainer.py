@@ -17,6 +17,7 @@ from gpd.distillation.costs import STUDENT_FORWARDS, fill_forwards, target_forwa
 from gpd.distillation.schedules import has_stalled
 from gpd.distillation.stage import Stage
 from gpd.distillation.targets import Route, make_target
+from gpd.distillation.train_state import MARKER
 from gpd.distillation.trainer import train_stage
 from gpd.params import Distill
 from tests.curricula import doubling_profile
@@ -313,3 +314,6 @@ def test_two_processes_share_the_work(tmp_path: Path) -> None:
     assert reports[0]["forwards"] == reports[1]["forwards"]  # the ledger is of all processes together
     assert reports[0]["forwards"]["student"] == STUDENT_FORWARDS * 2 * 6 * 10
     assert reports[0]["first_states"] != reports[1]["first_states"]  # no sample is made twice
+    state = json.loads((tmp_path / "work" / MARKER).read_text())
+    assert state["iteration"] == 9  # the main process' clock decides when all save
+    assert {"own-0.safetensors", "own-1.safetensors"} < set(state["files"])
