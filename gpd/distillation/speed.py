@@ -92,13 +92,14 @@ def step_seconds(
 
 
 def short_stage(params: Params, name: str, iterations: int, work: Path, accelerator: Accelerator) -> Stage:
-    """The stage with so many iterations, hardly probed and never saved."""
+    """The stage with so many iterations, hardly probed and never saved, its pool no larger than a batch."""
     stage = make_stage(params, name, work, accelerator.device)
     probe = stage.distill.probe.model_copy(update={"num_states": 1})
+    quick = {"probe": probe, "save_every_seconds": 10**9, "pool_slots": stage.params.batch}
     return dataclasses.replace(
         stage,
         params=stage.params.model_copy(update={"iterations": iterations}),
-        distill=stage.distill.model_copy(update={"probe": probe, "save_every_seconds": 10**9}),
+        distill=stage.distill.model_copy(update=quick),
     )
 
 
