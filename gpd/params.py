@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from gpd.artifacts import UserError
 
 PARAMS_FILE = Path("params.yaml")
+OBJECTIVES = Path(__file__).parent / "distillation" / "objectives"  # a file each; what it excludes is its own affair
 LATENT_FRAMES, LATENT_CELL_PX, TOKEN_PX = 4, 8, 16  # Wan2.1: 4 frames x 8 x 8 px a latent, 2 x 2 latents a token
 
 Positive = Annotated[int, Field(gt=0)]
@@ -117,7 +119,7 @@ class Frequency(Section):
     stages: list[str]
 
 
-class Tail(Section):
+class TeacherWalk(Section):
     """How the guided teacher walks its part of a target."""
 
     solver: Literal["euler", "adams"]
@@ -140,14 +142,25 @@ class StageParams(Section):
     batch: Positive
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
 
+    def at_horizon(self, horizon: int) -> "StageParams":
+        """The same for a step of `horizon` intervals, at most its own: the tail ends with the step."""
+        return self.model_copy(update={"horizon": horizon, "tail": min(self.tail, horizon)})
+
+
+def _known_objective(name: str) -> str:
+    known = sorted(path.stem for path in OBJECTIVES.glob("[a-z]*.py"))
+    if name not in known:
+        raise PydanticCustomError("unknown_objective", "is none of {known}", {"known": ", ".join(known)})
+    return name
+
 
 class Distill(Section):
     """What all distillation stages share, and the stages."""
 
     final_steps: Positive
-    objective: Literal["gpd", "piecewise_flow", "consistency"]
+    objective: Annotated[str, AfterValidator(_known_objective)]
     horizons: list[Positive]
-    tail: Tail
+    teacher_walk: TeacherWalk
     pool_slots: Positive
     states: States
     guidance: Guidance
@@ -237,10 +250,6 @@ class Params(Section):
                 raise ValueError(
                     f"{key}.previous={stage.previous!r} must be {previous_path!r}, what the stage before writes"
                 )
-            if previous_horizon == 0 and stage.tail != stage.horizon and self.distill.objective != "consistency":
-                raise ValueError(
-                    f"{key}.tail={stage.tail} must be {stage.horizon}: the first stage has no previous student to jump"
-                )
             if stage.tail > stage.horizon:
                 raise ValueError(f"{key}.tail={stage.tail} is longer than horizon={stage.horizon}")
             previous_path, previous_horizon = student_path(name), stage.horizon
@@ -263,7 +272,6 @@ class Params(Section):
                 "distill.frequency: weight and stages go together "
                 f"(weight={distill.frequency.weight:g}, stages={distill.frequency.stages})"
             )
-        self._check_objective()
         self._check_horizons()
         if distill.states.rollouts > 0 and self.encode.rollouts.num == 0:
             raise ValueError("distill.states.rollouts is above 0, but encode.rollouts.num is 0: there are none to use")
@@ -283,30 +291,11 @@ class Params(Section):
                 )
         return self
 
-    def _check_objective(self) -> None:
-        """What the rivals of the ablation cannot be combined with."""
-        distill, key = self.distill, f"distill.objective={self.distill.objective!r}"
-        if distill.objective == "gpd":
-            return
-        if len(distill.stages) > 1:
-            raise ValueError(f"{key} has no hand-over: distill.stages must hold one stage, not {len(distill.stages)}")
-        if distill.states.rollouts > 0:
-            raise ValueError(f"{key} makes its own targets: distill.states.rollouts must be 0")
-        if distill.objective == "consistency":
-            if distill.states.clips < 1:
-                raise ValueError(f"{key} starts from noised clips: distill.states.clips must be 1")
-            if distill.ema_decay == 0:
-                raise ValueError(f"{key} learns from the student's average: distill.ema_decay must be above 0")
-            if distill.loss_weighting != "uniform":
-                raise ValueError(f"{key}: its steps all end at 0; distill.loss_weighting must be 'uniform'")
-
     def _check_horizons(self) -> None:
         """What a student of several step lengths needs."""
         distill, key = self.distill, f"distill.horizons={self.distill.horizons}"
         if not distill.horizons:
             return
-        if distill.objective != "gpd":
-            raise ValueError(f"{key} needs distill.objective='gpd', not {distill.objective!r}")
         if len(distill.stages) > 1:
             raise ValueError(f"{key}: distill.stages must hold one stage, not {len(distill.stages)}")
         if distill.lora_rank > 0:

@@ -16,7 +16,7 @@ def doubling(raw: dict[str, Any]) -> None:
         stage = {"horizon": horizon, "tail": 1, "previous": previous}
         stages[f"k{horizon}"] = {**stage, "iterations": 30, "batch": 6, "learning_rate": 1e-3}
         previous = f"data/students/k{horizon}"
-    raw["distill"] |= {"stages": stages, "tail": {"solver": "euler", "stride": 1}}
+    raw["distill"] |= {"stages": stages, "teacher_walk": {"solver": "euler", "stride": 1}}
     raw["distill"] |= {"loss_weighting": "uniform", "optimizer": "adamw"}
     subjects = {name: {"checkpoint": f"data/students/{name}"} for name in stages}
     raw["evaluate"]["subjects"] = {"teacher": {"checkpoint": raw["model"]["path"]}, **subjects}

@@ -94,7 +94,8 @@ def test_metrics_name_the_subjects(workspace: Path) -> None:
 
 
 def test_the_student_is_a_plain_pipeline_that_samples_what_we_sample(workspace: Path) -> None:
-    from gpd.core.sampler import sample, seeded_noise
+    from gpd.core.randomness import seeded_noise
+    from gpd.core.sampler import sample
     from gpd.core.schedule import make_grid
     from gpd.core.velocity import stack_text
     from gpd.models import wan

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from gpd.artifacts import UserError
 from gpd.distillation.costs import fill_forwards, forwards_per_sample
+from gpd.distillation.objectives import check_objective
 from gpd.params import NotNegative, Params, Positive, Section, Seed, Share, explain, student_path
 
 GRID_FILE = Path("data/ablation/grid.yaml")
@@ -125,6 +126,7 @@ def run_params(grid: AblationGrid, params: Params, name: str, budget: int, seed:
     raw["evaluate"]["subjects"] = {name: {"checkpoint": student_path(name)} for name in stages}
     previous_horizon = 0
     checked = _checked(raw, where)
+    check_objective(checked.distill, f"{GRID_FILE}: {where}")
     distill, grid_steps = checked.distill, checked.model.grid_steps
     for wanted, (key, stage) in zip(variant.stages, distill.stages.items(), strict=True):
         left = wanted.share * budget - fill_forwards(distill, stage, grid_steps)

@@ -198,6 +198,16 @@ def bench(context: typer.Context) -> None:
         bench.run(_params())
 
 
+@bench_app.command("train")
+def bench_train(
+    as_json: Annotated[bool, typer.Option("--json", help="print the figures as JSON")] = False,
+) -> None:
+    """Measure training: forwards a second, the step beside its bare forwards, the optimiser's share."""
+    from gpd.distillation import bench
+
+    bench.run_train(_params(), as_json)
+
+
 @bench_app.command("registry")
 def bench_registry() -> None:
     """Measure the registry with 100,000 checkpoints."""

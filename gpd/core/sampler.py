@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -118,9 +117,3 @@ def walk_adams(
             latents = latents + share * (current - before.velocity)
         index, before = following, Before(here, current)
     return latents
-
-
-def seeded_noise(shape: tuple[int, ...], *, seed: int, index: int) -> Tensor:
-    """Standard normal noise that depends on (seed, index) alone, not on what was drawn before; float32 on the CPU."""
-    # numpy, as torch's CPU generator keeps only 32 bits of its seed: other (seed, index) pairs would give equal noise
-    return torch.from_numpy(np.random.default_rng([seed, index]).standard_normal(shape, dtype=np.float32))

@@ -241,7 +241,8 @@ def _roll_out(
     """[B, N + 1, C, F, H, W]."""
     import torch
 
-    from gpd.core.sampler import sample, seeded_noise
+    from gpd.core.randomness import seeded_noise
+    from gpd.core.sampler import sample
     from gpd.core.schedule import make_grid
     from gpd.core.velocity import stack_text
 

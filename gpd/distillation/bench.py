@@ -1,48 +1,87 @@
-"""`gpd bench`: speed and memory beside their goals, as ratios of one run: machines are noisy, ratios less so."""
+"""`gpd bench`: speed and memory beside their goals."""
 
-import dataclasses
 import itertools
-import shutil
+import json
 import statistics
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from gpd.distillation.distill import LATENTS, make_stage
+from gpd.distillation.objectives import check_objective
 from gpd.params import Params
 
 if TYPE_CHECKING:
-    from gpd.distillation.trainer import Stage
+    from gpd.distillation.speed import Speed
+    from gpd.distillation.stage import Stage
 
-NUM_STEPS, NUM_ROUNDS = 24, 3
-NUM_CALLS = 5
+NUM_CALLS, NUM_ROUNDS = 5, 3
 READ_SECONDS = 3.0
 
-Row = tuple[str, float, str, float, bool]  # what, figure, unit, goal, whether smaller is better
+
+class Figure(NamedTuple):
+    """A measured figure and its goal: at most, or at least."""
+
+    what: str
+    value: float
+    unit: str
+    goal: float
+    is_smaller_better: bool = True
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the goal is reached."""
+        return self.value <= self.goal if self.is_smaller_better else self.value >= self.goal
 
 
 def run(params: Params) -> None:
-    """Measures and prints a table; runs in the repository with `dvc repro` done."""
+    """Measures everything and prints a table; runs in the repository with `dvc repro` done."""
+    from gpd.distillation import speed
     from gpd.models.onednn import is_available
 
-    rows: list[Row] = [("gpd --help", _seconds_of(["gpd", "--help"]), "s", 0.5, True)]
-    rows.append(("dvc repro with nothing to do", _seconds_of(["dvc", "repro"]), "s", 5.0, True))
+    check_objective(params.distill)
+    figures = [
+        Figure("gpd --help", seconds_of(["gpd", "--help"]), "s", 0.5),
+        Figure("dvc repro with nothing to do", seconds_of(["dvc", "repro"]), "s", 5.0),
+    ]
     for name in params.distill.stages:
-        ratio, seconds = train_step_ratio(params, name)
-        rows.append((f"{name}: train step over its bare evaluations", ratio, "x", 1.10, True))
-        speed = read_samples_per_second(params) * seconds / params.distill.stages[name].batch
-        rows.append((f"{name}: reading shards over consuming them", speed, "x", 20.0, False))
+        measured = speed.measure(params, name)
+        trained = measured.forwards_per_second / speed.forwards_of_sample(params, name)
+        reading = read_samples_per_second(params) / trained
+        figures += training_figures(name, measured)
+        figures.append(Figure(f"{name}: reading shards over consuming them", reading, "x", 20.0, False))
     first = next(iter(params.distill.stages))
     if is_available():
-        rows.append((f"{first}: evaluations by oneDNN over those by MKL", onednn_ratio(params, first), "x", 0.9, True))
-    rows.append((f"{first}: memory that 200 iterations more take", growth_mib(params, first), "MiB", 16.0, True))
-    _print(rows)
+        figures.append(
+            Figure(f"{first}: evaluations by oneDNN over those by MKL", onednn_ratio(params, first), "x", 0.9)
+        )
+    figures.append(Figure(f"{first}: memory that 200 iterations more take", growth_mib(params, first), "MiB", 16.0))
+    show(figures)
 
 
-def _seconds_of(command: list[str]) -> float:
+def run_train(params: Params, as_json: bool) -> None:
+    """Measures how fast the last stage trains; runs with `gpd prepare` and `gpd encode` done."""
+    from gpd.distillation import speed
+
+    check_objective(params.distill)
+    name = list(params.distill.stages)[-1]
+    measured = speed.measure(params, name)
+    if as_json:
+        print(json.dumps(measured._asdict(), indent=2))
+        return
+    print(f"{name} on a CPU with {measured.cpu_capability}: {measured.forwards_per_second:.1f} forwards/s of training")
+    show(training_figures(name, measured))
+
+
+def training_figures(name: str, measured: "Speed") -> list[Figure]:
+    """What of a stage's speed has a goal."""
+    return [
+        Figure(f"{name}: train step over its bare evaluations", measured.step_over_bare, "x", 1.25),
+        Figure(f"{name}: optimiser over forward and backward", measured.optimizer_share, "x", 0.15),
+    ]
+
+
+def seconds_of(command: list[str]) -> float:
     """Median wall time of a command."""
     seconds = []
     for _ in range(NUM_CALLS):
@@ -52,105 +91,26 @@ def _seconds_of(command: list[str]) -> float:
     return statistics.median(seconds)
 
 
-def _short_stage(params: Params, name: str, iterations: int, work: Path, device: Any) -> "Stage":
-    stage = make_stage(params, name, work, device)
-    shorter = stage.params.model_copy(update={"iterations": iterations})
-    distill = stage.distill.model_copy(
-        update={"probe": stage.distill.probe.model_copy(update={"num_states": 1}), "save_every_seconds": 10**9}
-    )
-    return dataclasses.replace(stage, params=shorter, distill=distill)
+def onednn_ratio(params: Params, name: str) -> float:
+    """Time of an iteration's evaluations by oneDNN over the same by MKL; rounds alternate."""
+    from gpd.distillation.speed import bare_seconds
+
+    ratios = []
+    for _ in range(NUM_ROUNDS):
+        ours = sum(bare_seconds(params, name))
+        ratios.append(ours / sum(bare_seconds(params, name, _use_mkl)))
+    return statistics.median(ratios)
 
 
-def _step_seconds(params: Params, name: str, iterations: int, on_iteration: Callable[[int], None]) -> list[float]:
-    """Wall time of each iteration of the real loop, the first two left out."""
-    from gpd.distillation.trainer import make_accelerator, train_stage
-
-    accelerator = make_accelerator(params.model.dtype)
-    work = Path(tempfile.mkdtemp())
-    stamps: list[float] = []
-
-    def stamp(iteration: int, loss: float) -> None:
-        stamps.append(time.perf_counter())
-        on_iteration(iteration)
-
-    try:
-        train_stage(_short_stage(params, name, iterations, work, accelerator.device), accelerator, stamp)
-    finally:
-        shutil.rmtree(work)
-    return [after - before for before, after in itertools.pairwise(stamps[2:])]
-
-
-def _bare_seconds(params: Params, name: str, is_mkl: bool = False) -> list[float]:
-    """Wall time of the network evaluations of one iteration and nothing else, the optimiser's step included."""
-    import torch
-
-    from gpd.core.velocity import join_text, stack_text
-    from gpd.distillation.optimizers import make_optimizers
-    from gpd.distillation.trainer import make_accelerator
-    from gpd.models.adapters import make_trainable
-
-    accelerator = make_accelerator(params.model.dtype)
-    device = accelerator.device
-    stage = _short_stage(params, name, NUM_STEPS, Path("unused"), device)
-    if is_mkl:
-        _use_mkl(stage.teacher, stage.student)
-    make_trainable(stage.student, stage.distill.lora_rank, seed=0)
-    rate, decay = stage.params.learning_rate, stage.distill.weight_decay
-    chosen = make_optimizers(stage.student, stage.distill.optimizer, learning_rate=rate, weight_decay=decay)
-    student, *optimizers = accelerator.prepare(stage.student, *chosen)
-    batch = stage.params.batch
-    cost = stage.forwards_per_target
-    latents = torch.randn(batch, *stage.latent_shape, device=device)
-    text = stack_text([stage.texts[n % len(stage.texts)] for n in range(batch)]).to(device)
-    both = join_text(text, stage.negative[None].to(device).expand(batch, -1, -1))
-    timesteps = torch.full((batch,), 500, device=device)
-    seconds = []
-    for _ in range(NUM_STEPS):
-        started = time.perf_counter()
-        with torch.no_grad():
-            for _ in range(cost["previous"]):
-                stage.previous(latents, timesteps, text)  # type: ignore[misc]
-            for _ in range(cost["teacher"] // 2):
-                stage.teacher(torch.cat([latents, latents]), torch.cat([timesteps, timesteps]), both)
-        with accelerator.autocast():
-            loss = student(latents, timesteps, text).square().mean()
-        accelerator.backward(loss)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        loss.item()
-        seconds.append(time.perf_counter() - started)
-    return seconds[2:]
-
-
-def _use_mkl(*networks: Any) -> None:
+def _use_mkl(stage: "Stage") -> None:
     """The reverse of `gpd.models.onednn.use_onednn`."""
     from torch import nn
 
     from gpd.models.onednn import Linear
 
-    for module in itertools.chain(*(network.modules() for network in networks)):
+    for module in itertools.chain(stage.teacher.modules(), stage.student.modules()):
         if isinstance(module, Linear):
             module.__class__ = nn.Linear  # type: ignore[assignment]
-
-
-def onednn_ratio(params: Params, name: str) -> float:
-    """Time of an iteration's evaluations by oneDNN over the same by MKL; rounds alternate."""
-    ratios = []
-    for _ in range(NUM_ROUNDS):
-        ours = statistics.median(_bare_seconds(params, name))
-        ratios.append(ours / statistics.median(_bare_seconds(params, name, is_mkl=True)))
-    return statistics.median(ratios)
-
-
-def train_step_ratio(params: Params, name: str) -> tuple[float, float]:
-    """Time of a train step over the time of its network evaluations, and the former in seconds; rounds alternate."""
-    ratios, steps = [], []
-    for _ in range(NUM_ROUNDS):
-        step = statistics.median(_step_seconds(params, name, NUM_STEPS, lambda _: None))
-        ratios.append(step / statistics.median(_bare_seconds(params, name)))
-        steps.append(step)
-    return statistics.median(ratios), statistics.median(steps)
 
 
 def read_samples_per_second(params: Params) -> float:
@@ -158,6 +118,7 @@ def read_samples_per_second(params: Params) -> float:
     import numpy as np
 
     from gpd.data.shards import open_latents
+    from gpd.distillation.loading import LATENTS
 
     data = open_latents(LATENTS, params)
     texts = data.texts()
@@ -174,6 +135,8 @@ def read_samples_per_second(params: Params) -> float:
 
 def growth_mib(params: Params, name: str) -> float:
     """Resident memory gained between iterations 40 and 240 of the loop."""
+    from gpd.distillation.speed import step_seconds
+
     sizes: dict[int, float] = {}
 
     def note(iteration: int) -> None:
@@ -181,17 +144,18 @@ def growth_mib(params: Params, name: str) -> float:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             sizes[iteration] = pages * 4096 / 2**20
 
-    _step_seconds(params, name, 240, note)
+    step_seconds(params, name, 240, note)
     return sizes[240] - sizes[40]
 
 
-def _print(rows: list[Row]) -> None:
+def show(figures: list[Figure]) -> None:
+    """A table of what was measured."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table("measured", "figure", "goal", "")
-    for what, figure, unit, goal, is_smaller_better in rows:
-        is_met = figure <= goal if is_smaller_better else figure >= goal
-        sign = "<=" if is_smaller_better else ">="
-        table.add_row(what, f"{figure:.2f} {unit}", f"{sign} {goal:g} {unit}", "met" if is_met else "MISSED")
+    for figure in figures:
+        sign = "<=" if figure.is_smaller_better else ">="
+        goal = f"{sign} {figure.goal:g} {figure.unit}"
+        table.add_row(figure.what, f"{figure.value:.2f} {figure.unit}", goal, "met" if figure.is_met else "MISSED")
     Console(width=110).print(table)

@@ -1,37 +1,41 @@
 """What training costs, in forwards of the network: the currency that methods are compared in."""
 
 import torch
-from torch import Tensor
 
-from gpd.distillation.stream import staggered, start_indices
-from gpd.distillation.targets import forwards_per_target
+from gpd.distillation.objectives import get_objective
+from gpd.distillation.stage import Stage
+from gpd.distillation.starts import staggered, start_indices
+from gpd.distillation.states import States
+from gpd.distillation.walks import walk_forwards
 from gpd.params import Distill, StageParams
 
 STUDENT_FORWARDS = 3  # forward and backward; a backward counts twice
-FILL_STRIDE = 8  # grid intervals a step when the pool's first states are walked to; only their spread matters
 
 
-def target_forwards(distill: Distill, params: StageParams, previous_horizon: int) -> dict[str, int]:
-    """Network evaluations of one online target by role; a consistency target asks the student's average."""
-    if distill.objective == "consistency":
-        return {"previous": 0, "teacher": 2, "student": 1}
-    return forwards_per_target(params.horizon, params.tail, previous_horizon, distill.tail.stride)
+def target_forwards(distill: Distill, step: StageParams, previous_horizon: int) -> dict[str, int]:
+    """Network evaluations of one online target by role; the student's own three come on top."""
+    return get_objective(distill.objective).forwards(distill, step, previous_horizon)
 
 
-def at_horizon(params: StageParams, horizon: int) -> StageParams:
-    """The stage's params for a step of `horizon` intervals at most its own: the tail ends with the step."""
-    return params.model_copy(update={"horizon": horizon, "tail": min(params.tail, horizon)})
+def batch_forwards(stage: Stage, states: States) -> dict[str, int]:
+    """What training on these states costs by role: their targets, unless stored, and the student's own part."""
+    spent = {"student": STUDENT_FORWARDS * len(states.latents)}
+    for horizon in states.horizon[~states.is_known].tolist():
+        step = stage.params.at_horizon(horizon)
+        for role, number in target_forwards(stage.distill, step, stage.previous_horizon).items():
+            spent[role] = spent.get(role, 0) + number
+    return spent
 
 
 def forwards_per_sample(distill: Distill, params: StageParams, previous_horizon: int, grid_steps: int) -> float:
-    """What training on one sample costs in the mean: its target, unless a roll-out knows it, the student's own, and
+    """What training on one sample costs in the mean: its target, unless a roll-out has it, the student's own, and
     its part of the restart of a streamed trajectory.
     """
 
     def cost(step: StageParams) -> int:
         return sum(target_forwards(distill, step, previous_horizon).values())
 
-    own, shorter = cost(params), [cost(at_horizon(params, horizon)) for horizon in distill.horizons]
+    own, shorter = cost(params), [cost(params.at_horizon(horizon)) for horizon in distill.horizons]
     saved = sum(own - each for each in shorter) / max(1, len(shorter))
     targets = (1 - distill.states.rollouts) * own - distill.states.clips * saved
     return targets + STUDENT_FORWARDS + distill.states.stream * restart_forwards(distill, params, grid_steps)
@@ -45,7 +49,8 @@ def restart_forwards(distill: Distill, params: StageParams, grid_steps: int) -> 
     """
     if _is_last(distill, params, grid_steps):
         return 0.0
-    return _walk_forwards(params, torch.arange(params.horizon)) / (grid_steps - params.horizon + 1)
+    offsets = torch.arange(params.horizon)
+    return sum(walk_forwards(offsets, _jumps(params)).values()) / (grid_steps - params.horizon + 1)
 
 
 def fill_forwards(distill: Distill, params: StageParams, grid_steps: int) -> int:
@@ -53,13 +58,11 @@ def fill_forwards(distill: Distill, params: StageParams, grid_steps: int) -> int
     if distill.states.stream == 0:
         return 0
     starts = start_indices(grid_steps, params.horizon, _is_last(distill, params, grid_steps))
-    return _walk_forwards(params, staggered(starts, distill.pool_slots))
+    return sum(walk_forwards(staggered(starts, distill.pool_slots), _jumps(params)).values())
 
 
-def _walk_forwards(params: StageParams, ends: Tensor) -> int:
-    """Forwards of coarse walks to `ends`: two an evaluation where the guided teacher walks, for want of a jump."""
-    evaluations = int((-(-ends // FILL_STRIDE)).sum())
-    return evaluations * (1 if params.tail < params.horizon else 2)
+def _jumps(params: StageParams) -> bool:
+    return params.tail < params.horizon
 
 
 def _is_last(distill: Distill, params: StageParams, grid_steps: int) -> bool:

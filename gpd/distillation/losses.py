@@ -1,7 +1,46 @@
-"""The training loss: mean square residual, and its high frequencies once more (METHOD: frequency-domain constraint)."""
+"""The training loss: mean square residual, and its high frequencies once more (docs/method.md)."""
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from gpd.distillation.stage import Stage
+
+
+class Loss(NamedTuple):
+    """total = residual + weight * frequency; scalars."""
+
+    total: Tensor
+    residual: Tensor
+    frequency: Tensor
+
+    def figures(self) -> dict[str, float]:
+        """As they stand in the training curve."""
+        return {"loss": self.total.item(), "residual": self.residual.item(), "frequency_loss": self.frequency.item()}
+
+
+class FrequencyLoss:
+    """Mean square residual, weighted by sample, and `weight` times the part of it that lies in the masked bins."""
+
+    def __init__(self, mask: Tensor, weight: float) -> None:
+        self.mask, self.weight = mask, weight
+
+    def __call__(self, velocity: Tensor, target: Tensor, of_sample: Tensor) -> Loss:
+        """Velocities [B, C, F, H, W], the samples' weights [B]."""
+        residual = (of_sample * square_residual(velocity, target)).mean()
+        frequency = torch.zeros_like(residual)
+        if self.weight > 0:
+            frequency = (of_sample * masked_square_residual(velocity, target, self.mask)).mean()
+        return Loss(residual + self.weight * frequency, residual, frequency)
+
+
+def make_loss(stage: Stage) -> FrequencyLoss:
+    """The loss of a stage; the frequency term acts only in the stages that params.yaml names."""
+    frequency = stage.distill.frequency
+    frames, height, width = stage.latent_shape[1:]
+    mask = high_frequency_mask((frames, height, width), frequency.temporal_cutoff, frequency.spatial_cutoff)
+    return FrequencyLoss(mask, frequency.weight if stage.name in frequency.stages else 0.0)
 
 
 def high_frequency_mask(shape: tuple[int, int, int], temporal_cutoff: float, spatial_cutoff: float) -> Tensor:
@@ -38,10 +77,13 @@ def square_residual(velocity: Tensor, target: Tensor) -> Tensor:
 
 
 def step_weights(sigmas: Tensor, index: Tensor, horizon: int, starts: Tensor) -> Tensor:
-    """|sigma[i] - sigma[i + k]| over its mean over all `starts`: [B] for grid indices [B].
+    """Lengths of steps in sigma over their mean length: [B] for grid indices [B].
 
-    A residual of a long step moves the latents more than the same residual of a short one. Under a shift the first
-    steps are the shortest and their residuals the largest, so that unweighted they take most of the gradient.
+        weight_i = (sigma[i] - sigma[i + k]) / mean over starts j of (sigma[j] - sigma[j + k])
+
+    A residual |v - v*| displaces the step's end by (sigma[i] - sigma[i + k]) |v - v*|: that of a long step moves the
+    latents more than the same residual of a short one. Under a shift the first steps are the shortest and their
+    residuals the largest, so that unweighted they take most of the gradient.
     """
     return (sigmas[index] - sigmas[index + horizon]) / (sigmas[starts] - sigmas[starts + horizon]).mean()
 

@@ -13,8 +13,27 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gpd.artifacts import UserError, hash_file
+from gpd.documents import FORMAT, Document, load_document
 
 MARKER = "state.json"
+
+
+class Marker(Document):
+    """state.json: the folder of the current state, and what of the state is no tensor.
+
+    Attributes:
+        tag: the folder's name.
+        files: SHA-256 of each of its files.
+        param_groups: of each optimiser, as its `state_dict` has them.
+        facts: given to `commit`.
+    """
+
+    format: int = FORMAT
+    iteration: int
+    tag: str
+    files: dict[str, str]
+    param_groups: list[list[dict[str, Any]]]
+    facts: dict[str, Any]
 
 
 class Saved(NamedTuple):
@@ -60,9 +79,9 @@ class TrainState:
         marker = self.folder / MARKER
         if not marker.exists():
             return None
-        state = json.loads(marker.read_text(encoding="utf-8"))
-        folder = self.folder / state["tag"]
-        for name, digest in state["files"].items():
+        state = load_document(Marker, marker, advice=f"delete {self.folder} to start the stage anew")
+        folder = self.folder / state.tag
+        for name, digest in state.files.items():
             if not (folder / name).is_file() or hash_file(folder / name) != digest:
                 raise UserError(
                     f"{folder / name}: train state is damaged; delete {self.folder} to start the stage anew"
@@ -70,11 +89,11 @@ class TrainState:
         groups = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
         optimizers = [
             {"state": _unflatten(groups.pop(f"optimizer-{number}", {})), "param_groups": param_groups}
-            for number, param_groups in enumerate(state["param_groups"])
+            for number, param_groups in enumerate(state.param_groups)
         ]
         own = groups.pop(f"own-{self.rank}", {})
         groups = {name: tensors for name, tensors in groups.items() if not name.startswith("own-")}
-        return Saved(state["iteration"], {**groups, "own": own}, optimizers, state["facts"])
+        return Saved(state.iteration, {**groups, "own": own}, optimizers, state.facts)
 
     def save_own(self, iteration: int, tensors: dict[str, Tensor]) -> None:
         """This process' part of the state of `iteration`; every process calls it before one calls `commit`."""
@@ -96,15 +115,15 @@ class TrainState:
         moments = {f"optimizer-{number}": _flatten(state["state"]) for number, state in enumerate(states)}
         for name, tensors in {**groups, **moments}.items():
             save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder / f"{name}.safetensors")
-        marker = {
-            "iteration": iteration,
-            "tag": folder.name,
-            "files": {path.name: hash_file(path) for path in sorted(folder.iterdir())},
-            "param_groups": [state["param_groups"] for state in states],
-            "facts": facts,
-        }
+        marker = Marker(
+            iteration=iteration,
+            tag=folder.name,
+            files={path.name: hash_file(path) for path in sorted(folder.iterdir())},
+            param_groups=[state["param_groups"] for state in states],
+            facts=facts,
+        )
         partial = self.folder / f"{MARKER}.partial"
-        partial.write_text(json.dumps(marker), encoding="utf-8")
+        partial.write_text(json.dumps(marker.model_dump()), encoding="utf-8")
         os.replace(partial, self.folder / MARKER)
         for old in self.folder.glob("at-*"):
             if old != folder:

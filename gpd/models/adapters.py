@@ -1,52 +1,36 @@
-"""Low-rank training (LoRA: Hu et al. 2021, arXiv 2106.09685): a matrix stays as it is, two thin factors learn."""
+"""Low-rank training (LoRA: Hu et al. 2021, arXiv 2106.09685) by PEFT: a matrix stays, two thin factors learn."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from gpd.artifacts import UserError
+from gpd.core.randomness import Stream, seed_of
 
-LORA_SEED = 4  # stream of randomness under the stage's seed, beside those of training
+
+def block_matrices(network: nn.Module) -> dict[str, nn.Linear]:
+    """The linear layers of the transformer's blocks by name: neither the layers before and after, nor factors."""
+    return {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and ".blocks." in f".{name}" and ".lora_" not in name
+    }
 
 
 def hidden_matrices(network: nn.Module) -> list[Tensor]:
-    """The weights [m, n] of the transformer's blocks: what Muon is made for. Not the layers before and after them.
+    """The weights [m, n] of the blocks that are trained: what Muon is made for.
 
-    Nor low-rank factors: orthogonal steps of two factors are not one of their product, and AdamW is what they were
-    published with.
+    Low-rank factors are not among them: orthogonal steps of two factors are not one of their product, and AdamW is
+    what they were published with.
     """
-    return [
-        weight
-        for name, weight in network.named_parameters()
-        if weight.ndim == 2 and ".blocks." in f".{name}" and ".parametrizations." not in name
-    ]
-
-
-class LowRank(nn.Module):
-    """W [m, n] -> W + B A, with A [r, n] and B [m, r]; B begins as zero, so that W + B A begins as W.
-
-    There is no factor alpha / r: under Adam it does what the learning rate does (Hu et al., section 4.1). The sum is a
-    tensor of its own for each matrix until its backward is done.
-    """
-
-    def __init__(self, weight: Tensor, rank: int, rng: np.random.Generator) -> None:
-        super().__init__()
-        rows, columns = weight.shape
-        down = torch.from_numpy(rng.standard_normal((rank, columns), dtype=np.float32))
-        self.down = nn.Parameter((down / columns**0.5).to(weight))  # A; keeps the features' size
-        self.up = nn.Parameter(weight.new_zeros(rows, rank))  # B
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """The matrix that the layer works with."""
-        return weight + self.up @ self.down
+    return [module.weight for module in block_matrices(network).values() if module.weight.requires_grad]
 
 
 def make_trainable(network: nn.Module, rank: int, seed: int) -> None:
-    """All weights where `rank` is 0; else new factors of the blocks' matrices and nothing else.
+    """All weights if `rank` is 0; else new float32 factors of the blocks' matrices and nothing else.
 
-    Equal (rank, seed) give equal factors. A copy of a network gets its own by another call: `copy.deepcopy` of a
-    parametrized module shares its class, and `merge` of the one would break the other.
+    W [m, n] becomes W + B A with A [rank, n] and B [m, rank]; B begins as zero, so that the network stays what it is.
+    PEFT's factor alpha / rank is 1: under Adam it does what the learning rate does (Hu et al., section 4.1). Equal
+    (rank, seed) give equal factors.
 
     Raises:
         UserError: a matrix has no such rank.
@@ -54,13 +38,17 @@ def make_trainable(network: nn.Module, rank: int, seed: int) -> None:
     network.requires_grad_(rank == 0)
     if rank == 0:
         return
-    chosen = {id(weight) for weight in hidden_matrices(network)}
-    named = [(name, weight) for name, weight in network.named_parameters() if id(weight) in chosen]
-    for number, (name, weight) in enumerate(named):
-        _check_rank(name, weight, rank)
-        module, _, own = name.rpartition(".")
-        factors = LowRank(weight, rank, np.random.default_rng([seed, LORA_SEED, number]))
-        parametrize.register_parametrization(network.get_submodule(module), own, factors)
+    from peft import LoraConfig, inject_adapter_in_model
+
+    matrices = block_matrices(network)
+    for name, module in matrices.items():
+        _check_rank(f"{name}.weight", module.weight, rank)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(seed, Stream.ADAPTER))
+        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(matrices)), network)
+    for weight in network.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
 
 
 def _check_rank(name: str, weight: Tensor, rank: int) -> None:
@@ -72,8 +60,13 @@ def _check_rank(name: str, weight: Tensor, rank: int) -> None:
 
 
 def merge(network: nn.Module) -> None:
-    """Leaves plain weights W + B A and no trace of the factors; nothing to do where there are none."""
-    for module in list(network.modules()):
-        if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):  # type: ignore[arg-type]
-                parametrize.remove_parametrizations(module, name)
+    """Leaves plain weights W + B A and no trace of the factors; a network without factors stays as it is."""
+    if not hasattr(network, "peft_config"):
+        return
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    adapted = [(name, module) for name, module in network.named_modules() if isinstance(module, BaseTunerLayer)]
+    for name, module in adapted:
+        module.merge()
+        network.set_submodule(name, module.get_base_layer(), strict=True)
+    del network.peft_config

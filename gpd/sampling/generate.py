@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
-from gpd.core.sampler import seeded_noise
+from gpd.core.randomness import seeded_noise
 from gpd.data.clips import write_mp4
 from gpd.models import wan
 from gpd.params import Params, student_path

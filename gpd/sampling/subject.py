@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gpd.core.sampler import Solver, euler, sample, seeded_noise
+from gpd.core.randomness import seeded_noise
+from gpd.core.sampler import Solver, euler, sample
 from gpd.core.schedule import Grid, make_grid
 from gpd.core.velocity import Network, stack_text
 from gpd.models import wan

@@ -55,7 +55,8 @@ def measure(folder: Path) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from gpd.core.sampler import sample, seeded_noise
+    from gpd.core.randomness import seeded_noise
+    from gpd.core.sampler import sample
     from gpd.core.schedule import make_grid
     from gpd.core.velocity import stack_text
     from gpd.models import wan

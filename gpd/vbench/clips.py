@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gpd import documents
 from gpd.artifacts import UserError
-from gpd.core.sampler import seeded_noise
+from gpd.core.randomness import seeded_noise
 from gpd.data.clips import write_mp4
 from gpd.models import wan
 from gpd.params import Params

@@ -19,7 +19,7 @@ GRID: dict[str, Any] = {
     "seeds": [3, 5],
     "batch": 16,
     "learning_rate": 1e-3,
-    "common": {"distill.tail": {"solver": "euler", "stride": 1}, "distill.loss_weighting": "uniform"},
+    "common": {"distill.teacher_walk": {"solver": "euler", "stride": 1}, "distill.loss_weighting": "uniform"},
     "variants": {
         "one-shot": {"label": "one-shot", "group": "rivals", "stages": [{"horizon": 8, "tail": 8, "share": 1.0}]},
         "two": {

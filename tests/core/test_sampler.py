@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gpd.core.sampler import Before, sample, seeded_noise, walk, walk_adams
+from gpd.core.sampler import Before, sample, walk, walk_adams
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import unguided
 from tests.toy import GaussianField, text_of
@@ -57,14 +57,6 @@ def test_the_last_stride_of_a_walk_is_cut_short() -> None:
     walked = walk(velocity, noise(), start, 7, 4, grid)
     by_hand = walk(velocity, walk(velocity, noise(), start, 4, 4, grid), start + 4, 3, 3, grid)
     assert torch.equal(walked, by_hand)
-
-
-def test_noise_depends_on_seed_and_index_alone() -> None:
-    one = seeded_noise((2, 3), seed=1, index=7)
-    torch.randn(100)
-    assert torch.equal(one, seeded_noise((2, 3), seed=1, index=7))
-    assert not torch.equal(one, seeded_noise((2, 3), seed=1, index=8))
-    assert not torch.equal(one, seeded_noise((2, 3), seed=2, index=7))
 
 
 def test_adams_is_of_second_order() -> None:

@@ -11,7 +11,8 @@ import torch
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
-from gpd.core.sampler import sample, seeded_noise
+from gpd.core.randomness import seeded_noise
+from gpd.core.sampler import sample
 from gpd.core.schedule import make_grid
 from gpd.data import encode, prepare
 from gpd.data.clips import load_clip, write_mp4

@@ -22,7 +22,7 @@ def test_restarts_by_hand() -> None:
 
 def test_a_sample_costs_the_mean_over_the_horizons_by_hand() -> None:
     states = {"stream": 0.5, "clips": 0.25, "rollouts": 0.25}
-    distill = settings(states=states, tail={"solver": "adams", "stride": 2}, horizons=[2, 4])
+    distill = settings(states=states, teacher_walk={"solver": "adams", "stride": 2}, horizons=[2, 4])
     stage = distill.stages["k8"].model_copy(update={"tail": 8})
     # streamed: 4 guided evaluations; clips: 1 or 2 of them; roll-outs: none; the student's own three
     assert forwards_per_sample(distill, stage, 0, 48) == pytest.approx(0.5 * 8 + 0.25 * (2 + 4) / 2 + 3)

@@ -8,16 +8,19 @@ import torch
 import yaml
 
 from gpd import artifacts, documents
-from gpd.core.sampler import sample, seeded_noise
+from gpd.artifacts import UserError
+from gpd.core.randomness import seeded_noise
+from gpd.core.sampler import sample
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import stack_text
 from gpd.data import encode, prepare
 from gpd.data.clips import write_mp4
-from gpd.distillation import distill
+from gpd.distillation import distill, loading
 from gpd.models import wan
 from gpd.models.use import profile_text
 from gpd.params import Params
 from gpd.tiny.clips import draw, split_scenes
+from tests.curricula import doubling_profile
 from tests.plain import plain_latents
 from tests.workspace import working_in
 
@@ -63,8 +66,8 @@ def student(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_manifest_names_the_shorter_horizons_and_their_file(student: Path) -> None:
     manifest = documents.load_manifest(student, documents.StudentFacts)
-    assert (manifest["facts"]["horizon"], manifest["facts"]["horizons"]) == (4, [1, 2])
-    assert wan.STEPS_FILE in manifest["files"]
+    assert (manifest.facts.horizon, manifest.facts.horizons) == (4, [1, 2])
+    assert wan.STEPS_FILE in manifest.files
 
 
 def test_plain_diffusers_samples_the_stages_own_steps(student: Path) -> None:
@@ -83,6 +86,25 @@ def test_the_shorter_steps_were_learnt_apart(student: Path) -> None:
     assert not any(torch.equal(velocities[a], velocities[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
 
 
+def test_an_objective_that_does_not_fit_is_refused_before_anything_is_read() -> None:
+    params = Params.model_validate(doubling_profile())
+    rival = params.model_copy(update={"distill": params.distill.model_copy(update={"objective": "piecewise_flow"})})
+    with pytest.raises(UserError, match=r"distill\.objective='piecewise_flow' has no hand-over"):
+        distill.run(rival, "k8")
+
+
+def test_a_consistency_stage_loads_no_previous_student(student: Path, small_wan: Path) -> None:
+    """No target asks it, though the stage's tail is shorter than its horizon."""
+    params = params_of(small_wan)
+    states = params.distill.states.model_copy(update={"stream": 0.0, "clips": 1.0})
+    stage = params.distill.stages["k4"].model_copy(update={"tail": 1})
+    changes = {"objective": "consistency", "horizons": [], "states": states, "stages": {"k4": stage}}
+    params = params.model_copy(update={"distill": params.distill.model_copy(update=changes)})
+    with working_in(student.parents[2]):
+        made = loading.make_stage(params, "k4", Path("unused"), torch.device("cpu"))
+    assert made.previous is None
+
+
 def stalling(params: Params) -> Params:
     """A stage whose rate is too small to learn anything, on a small pool."""
     stage = params.distill.stages["k1"].model_copy(
@@ -97,7 +119,7 @@ def stalling(params: Params) -> Params:
 def test_the_manifest_holds_the_iterations_really_done(workspace: Params) -> None:
     distill.run(stalling(workspace), "k1")
     facts = documents.load_manifest(Path("data/students/k1"), documents.StudentFacts).facts
-    assert 4 <= facts["iterations"] < 40
-    assert facts["samples_seen"] == 2 * facts["iterations"]
+    assert 4 <= facts.iterations < 40
+    assert facts.samples_seen == 2 * facts.iterations
     rows = csv.DictReader(Path("data/students/k1/training.csv").read_text().splitlines())
-    assert [int(row["iteration"]) for row in rows][-1] == facts["iterations"]
+    assert [int(row["iteration"]) for row in rows][-1] == facts.iterations

@@ -3,8 +3,8 @@ import torch
 
 from gpd.core.sampler import sample, text_velocity
 from gpd.core.schedule import make_grid
-from gpd.core.velocity import euler_step, guided, mean_velocity, unguided
-from gpd.distillation.targets import Target, chord_states, consistency_target, forwards_per_target, make_target
+from gpd.core.velocity import guided, mean_velocity, unguided
+from gpd.distillation.targets import Route, make_target
 from tests.toy import GaussianField, text_of
 
 GRID = make_grid(48, 3.0)
@@ -29,7 +29,7 @@ def test_horizon_one_is_the_guided_teachers_velocity() -> None:
     _, teacher = teacher_field()
     index = torch.tensor([0, 10])
     latents = torch.stack([true_trajectory()[0][0], true_trajectory()[10][1]])
-    target = make_target(latents, index, GRID, horizon=1, tail=1, teacher=teacher, previous=None, previous_horizon=0)
+    target = make_target(latents, index, GRID, Route(1, 1), teacher=teacher)
     field = text_velocity(GaussianField(), TEXT, text_of(0.0), 3.0)
     assert torch.allclose(target.velocity, field(latents, GRID.timesteps[index]))
 
@@ -40,9 +40,7 @@ def test_a_tail_as_long_as_the_horizon_is_the_true_roll_out(horizon: int) -> Non
     trajectory = true_trajectory()
     index = torch.tensor([16, 24])
     latents = torch.stack([trajectory[16][0], trajectory[24][1]])
-    target = make_target(
-        latents, index, GRID, horizon=horizon, tail=horizon, teacher=teacher, previous=None, previous_horizon=0
-    )
+    target = make_target(latents, index, GRID, Route(horizon, horizon), teacher=teacher)
     expected = torch.stack([trajectory[16 + horizon][0], trajectory[24 + horizon][1]])
     assert torch.allclose(target.end, expected)
 
@@ -67,11 +65,9 @@ def test_a_perfect_previous_student_gives_the_true_roll_out(horizon: int, tail: 
         trajectory[start],
         index,
         GRID,
-        horizon=horizon,
-        tail=tail,
+        Route(horizon, tail, previous_horizon),
         teacher=teacher,
         previous=previous,
-        previous_horizon=previous_horizon,
     )
     assert torch.allclose(target.end, trajectory[start + horizon], atol=1e-6)
     stepped = trajectory[start] + (GRID.sigmas[start + horizon] - GRID.sigmas[start]) * target.velocity
@@ -90,22 +86,18 @@ def test_a_target_costs_what_is_stated(
         noise(),
         torch.tensor([0, 8]),
         GRID,
-        horizon=horizon,
-        tail=tail,
+        Route(horizon, tail, previous_horizon),
         teacher=guided(teacher_network, TEXT, text_of(0.0), SCALE),
         previous=unguided(previous_network, TEXT),
-        previous_horizon=previous_horizon,
     )
     assert (previous_network.num_forwards, teacher_network.num_forwards) == (2 * forwards[0], 2 * forwards[1])
-    assert forwards_per_target(horizon, tail, previous_horizon) == {"previous": forwards[0], "teacher": forwards[1]}
+    assert Route(horizon, tail, previous_horizon).forwards() == {"previous": forwards[0], "teacher": forwards[1]}
 
 
 def test_a_jump_without_a_previous_student_is_refused() -> None:
     _, teacher = teacher_field()
     with pytest.raises(ValueError, match="there is none"):
-        make_target(
-            noise(), torch.tensor([0, 0]), GRID, horizon=2, tail=1, teacher=teacher, previous=None, previous_horizon=0
-        )
+        make_target(noise(), torch.tensor([0, 0]), GRID, Route(2, 1), teacher=teacher)
 
 
 @pytest.mark.parametrize(
@@ -113,21 +105,17 @@ def test_a_jump_without_a_previous_student_is_refused() -> None:
 )
 @pytest.mark.parametrize("solver", ["euler", "adams"])
 def test_a_coarser_tail_costs_what_is_stated(horizon: int, tail: int, stride: int, forwards: int, solver: str) -> None:
-    teacher = GaussianField()
+    teacher, route = GaussianField(), Route(horizon, tail, max(1, horizon - tail), stride, solver)
     make_target(
         noise(),
         torch.tensor([0, 8]),
         GRID,
-        horizon=horizon,
-        tail=tail,
+        route,
         teacher=guided(teacher, TEXT, text_of(0.0), SCALE),
         previous=unguided(GaussianField(), TEXT),
-        previous_horizon=max(1, horizon - tail),
-        tail_stride=stride,
-        tail_solver=solver,
     )
     assert teacher.num_forwards == 2 * forwards
-    assert forwards_per_target(horizon, tail, max(1, horizon - tail), stride)["teacher"] == forwards
+    assert route.forwards()["teacher"] == forwards
 
 
 def test_adams_brings_a_coarse_tail_nearer_to_the_true_roll_out() -> None:
@@ -138,18 +126,7 @@ def test_adams_brings_a_coarse_tail_nearer_to_the_true_roll_out() -> None:
 
     def error(solver: str) -> float:
         _, teacher = teacher_field()
-        target = make_target(
-            latents,
-            index,
-            GRID,
-            horizon=8,
-            tail=8,
-            teacher=teacher,
-            previous=None,
-            previous_horizon=0,
-            tail_stride=4,
-            tail_solver=solver,
-        )
+        target = make_target(latents, index, GRID, Route(8, 8, stride=4, solver=solver), teacher=teacher)
         return (target.end - expected).norm().item()
 
     assert error("adams") < 0.5 * error("euler")
@@ -172,22 +149,8 @@ def test_adams_takes_the_jump_for_the_velocity_at_its_middle() -> None:
         return torch.full_like(latents, exact(8, turn) / (GRID.sigmas[turn] - GRID.sigmas[8]).item())
 
     def end(solver: str) -> float:
-        return (
-            make_target(
-                latents,
-                index,
-                GRID,
-                horizon=8,
-                tail=4,
-                teacher=linear,
-                previous=previous,
-                previous_horizon=4,
-                tail_stride=4,
-                tail_solver=solver,
-            )
-            .end.mean()
-            .item()
-        )
+        route = Route(8, 4, previous_horizon=4, stride=4, solver=solver)
+        return make_target(latents, index, GRID, route, teacher=linear, previous=previous).end.mean().item()
 
     assert end("adams") == pytest.approx(exact(8, last), abs=1e-12)
     assert abs(end("euler") - exact(8, last)) > 1e-3
@@ -206,39 +169,9 @@ def test_a_step_no_longer_than_the_stride_is_one_euler_step_of_the_teacher(horiz
         latents,
         index,
         GRID,
-        horizon=horizon,
-        tail=horizon,
+        Route(horizon, horizon, stride=4, solver=solver),
         teacher=guided(GaussianField(), text_of(1.0), text_of(0.0), torch.tensor([3.0])),
-        previous=None,
-        previous_horizon=0,
-        tail_stride=4,
-        tail_solver=solver,
     )
     assert target.velocity.item() == pytest.approx(velocity, abs=1e-6)
     length = (GRID.sigmas[8 + horizon] - GRID.sigmas[8]).item()
     assert target.end.item() == pytest.approx(2 + length * velocity, abs=1e-6)
-
-
-def test_the_exact_consistency_function_is_a_fixed_point() -> None:
-    """A network whose prediction is where the trajectory really ends is its own target, up to the solver's step."""
-    trajectory = true_trajectory()
-
-    def exact(latents: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        index = torch.tensor([GRID.timesteps.tolist().index(int(t)) for t in timesteps])
-        return mean_velocity(latents, trajectory[-1], GRID.sigmas[index], torch.zeros(len(latents)))
-
-    _, teacher = teacher_field()
-    for start in (0, 20, 47):
-        index = torch.tensor([start, start])
-        target = consistency_target(trajectory[start], index, GRID, skip=1, teacher=teacher, average=exact)
-        assert torch.allclose(target.velocity, exact(trajectory[start], GRID.timesteps[index]), atol=1e-6)
-
-
-def test_chord_states_lie_on_the_line_and_keep_its_velocity() -> None:
-    start, end = noise(), noise() * 0.5 + 1.0
-    index, offset = torch.tensor([0, 8]), torch.tensor([0, 5])
-    target = Target(end, mean_velocity(start, end, GRID.sigmas[index], GRID.sigmas[index + 8]))
-    latents, moved = chord_states(start, index, target, offset, GRID)
-    assert moved.tolist() == [0, 13]
-    assert torch.equal(latents[0], start[0])
-    assert torch.allclose(euler_step(latents, target.velocity, GRID.sigmas[moved], GRID.sigmas[index + 8]), end)

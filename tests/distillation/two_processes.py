@@ -27,7 +27,9 @@ def main() -> None:
     accelerator = make_accelerator("float32")
     out = Path(sys.argv[1])
     stage = make_stage(out / "work", 2, 1, 10)
-    stage = dataclasses.replace(stage, student=Watched())
+    patience = 0 if accelerator.is_main_process else 10**9  # as clocks of two machines may differ
+    distill = stage.distill.model_copy(update={"save_every_seconds": patience})
+    stage = dataclasses.replace(stage, distill=distill, student=Watched())
     published, progress = train_stage(stage, accelerator)
     report = {
         "weights": weights(published).tolist(),

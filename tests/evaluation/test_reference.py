@@ -6,7 +6,7 @@ import torch
 
 from gpd import documents
 from gpd.artifacts import UserError
-from gpd.core.sampler import seeded_noise
+from gpd.core.randomness import seeded_noise
 from gpd.evaluation import reference
 from gpd.params import Params
 from gpd.sampling.reference_set import ReferenceSet

@@ -64,7 +64,7 @@ def test_keys_of_artifacts_are_lower_case_with_dashes() -> None:
 
 
 def test_a_grid_is_every_combination() -> None:
-    found = variants({"distill.seed": [0, 1], "distill.tail.stride": [1, 4]})
+    found = variants({"distill.seed": [0, 1], "distill.teacher_walk.stride": [1, 4]})
     assert len(found) == 4
     assert label_of(found[1]) == "seed=0 stride=4"
     assert variants({}) == [{}]

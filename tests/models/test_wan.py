@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from gpd.artifacts import UserError
-from gpd.core.sampler import Solver, sample, seeded_noise
+from gpd.core.randomness import seeded_noise
+from gpd.core.sampler import Solver, sample
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import stack_text
 from gpd.models import wan

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from gpd import documents
-from gpd.core.sampler import sample, seeded_noise
+from gpd.core.randomness import seeded_noise
+from gpd.core.sampler import sample
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import stack_text
 from gpd.models import wan

@@ -1,0 +1,96 @@
+"""Networks and data of a stage, read from its input folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gpd import documents
+from gpd.artifacts import UserError
+from gpd.core.precision import fast_dtype
+from gpd.core.schedule import make_grid
+from gpd.data.shards import Latents, open_latents
+from gpd.distillation.costs import target_forwards
+from gpd.distillation.stage import Stage
+from gpd.documents import StudentFacts
+from gpd.models import wan
+from gpd.params import LATENT_CELL_PX, LATENT_FRAMES, Model, Params
+
+LATENTS = Path("data/latents")
+
+
+def make_stage(params: Params, name: str, work: Path, device: torch.device) -> Stage:
+    """Loads networks and data of stage `name`.
+
+    Raises:
+        UserError: what the stage needs is missing or of other params.
+    """
+    model, distill, stage = params.model, params.distill, params.distill.stages[name]
+    previous = documents.load_manifest(Path(stage.previous)).facts
+    previous_horizon = previous.horizon if isinstance(previous, StudentFacts) else 0  # the base model has none
+    asks_previous = target_forwards(distill, stage, previous_horizon).get("previous", 0) > 0
+    data = open_latents(LATENTS, params)
+    number, texts, num_prompts = _number_texts(data)
+    clips = _Samples(data, "clip", data.num_clips, number)
+    if distill.states.clips > 0 and not clips:
+        raise UserError(f"params.yaml: distill.states.clips={distill.states.clips:g}, but {LATENTS} has no clips")
+    frozen = fast_dtype(model.dtype, device)
+    student = _load(model, stage.previous, "float32", device, checkpointing=model.gradient_checkpointing)
+    if distill.horizons:
+        student.embed_steps(distill.horizons)
+        student.to(device)
+    return Stage(
+        name=name,
+        params=stage,
+        distill=distill,
+        grid=make_grid(model.grid_steps, model.shift),
+        latent_shape=_latent_shape(model, student.transformer.config.in_channels),
+        student=student,
+        teacher=_load(model, model.path, frozen, device),
+        previous=_load(model, stage.previous, frozen, device) if asks_previous else None,
+        previous_horizon=previous_horizon,
+        texts=texts,
+        num_prompts=num_prompts,
+        negative=torch.from_numpy(data.negative()).float(),
+        clips=clips,
+        rollouts=_Samples(data, "rollout", data.num_rollouts, number),
+        work=work,
+        device=device,
+    )
+
+
+def _load(model: Model, folder: str, dtype: str, device: torch.device, checkpointing: bool = False) -> Any:
+    network = wan.load_network(
+        Path(folder), merge_padding=model.merge_padding, dtype=dtype, gradient_checkpointing=checkpointing
+    )
+    return network.to(device).requires_grad_(False)
+
+
+def _latent_shape(model: Model, channels: int) -> tuple[int, int, int, int]:
+    frames = (model.num_frames - 1) // LATENT_FRAMES + 1
+    return (channels, frames, model.height // LATENT_CELL_PX, model.width // LATENT_CELL_PX)
+
+
+def _number_texts(data: Latents) -> tuple[dict[str, int], list[Tensor], int]:
+    """Text id -> number, embeddings by number, and how many at the front are training prompts."""
+    training = data.texts("train")
+    ordered = {**training, **data.texts()}
+    number = {text_id: position for position, text_id in enumerate(ordered)}
+    return number, [torch.from_numpy(embedding).float() for embedding in ordered.values()], len(training)
+
+
+class _Samples(Sequence[Any]):
+    """Clips or roll-outs of the shards as the trainer wants them: (tensor, number of the text)."""
+
+    def __init__(self, data: Latents, kind: str, length: int, number: dict[str, int]) -> None:
+        self.read = getattr(data, kind)
+        self.length, self.number = length, number
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: Any) -> Any:
+        array, text_id = self.read(index)
+        return torch.from_numpy(array).float(), self.number[text_id]

@@ -1,0 +1,167 @@
+"""How fast a stage trains, beside what its network evaluations alone take: ratios of one run, as machines are noisy."""
+
+import dataclasses
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from gpd.core.velocity import unguided
+from gpd.distillation.batches import make_batch
+from gpd.distillation.costs import forwards_per_sample, target_forwards
+from gpd.distillation.loading import make_stage
+from gpd.distillation.objectives import get_objective
+from gpd.distillation.stage import Stage
+from gpd.distillation.states import Batch, make_states
+from gpd.distillation.trainer import make_accelerator, train_stage
+from gpd.distillation.training import begin
+from gpd.params import Params
+
+NUM_STEPS, NUM_ROUNDS = 12, 3
+NUM_WARM = 2  # iterations that are left out
+
+
+class Speed(NamedTuple):
+    """Of training a stage.
+
+    Attributes:
+        cpu_capability: the widest instructions that torch uses here ("AVX2", "AVX512", ...).
+        forwards_per_second: of training, counted as everywhere: a backward is two.
+        step_over_bare: an iteration beside its targets' evaluations and the student's forward and backward alone.
+        optimizer_share: the optimiser's step as a share of the student's forward and backward.
+    """
+
+    cpu_capability: str
+    forwards_per_second: float
+    step_over_bare: float
+    optimizer_share: float
+
+
+class Bare(NamedTuple):
+    """Seconds of one iteration's parts, without the loop around them."""
+
+    targets: float
+    student: float  # forward and backward
+    optimizer: float
+
+
+def measure(params: Params, name: str) -> Speed:
+    """Rounds of the real loop and of its bare parts alternate; medians."""
+    stage = params.distill.stages[name]
+    steps, ratios, shares = [], [], []
+    for _ in range(NUM_ROUNDS):
+        steps.append(statistics.median(step_seconds(params, name, NUM_STEPS)))
+        bare = bare_seconds(params, name)
+        ratios.append(steps[-1] / (bare.targets + bare.student))
+        shares.append(bare.optimizer / bare.student)
+    return Speed(
+        torch.backends.cpu.get_cpu_capability(),
+        forwards_of_sample(params, name) * stage.batch / statistics.median(steps),
+        statistics.median(ratios),
+        statistics.median(shares),
+    )
+
+
+def forwards_of_sample(params: Params, name: str) -> float:
+    """What a sample of the stage costs in the mean."""
+    stages = params.distill.stages
+    before = [stage.horizon for stage in stages.values() if stage.horizon < stages[name].horizon]
+    return forwards_per_sample(params.distill, stages[name], max(before, default=0), params.model.grid_steps)
+
+
+def step_seconds(
+    params: Params, name: str, iterations: int, on_iteration: Callable[[int], None] = lambda _: None
+) -> list[float]:
+    """Wall time of each iteration of the real loop, the first ones left out."""
+    accelerator, stamps = make_accelerator(params.model.dtype), list[float]()
+
+    def stamp(iteration: int, loss: float) -> None:
+        stamps.append(time.perf_counter())
+        on_iteration(iteration)
+
+    with tempfile.TemporaryDirectory() as work:
+        train_stage(short_stage(params, name, iterations, Path(work), accelerator), accelerator, stamp)
+    return [after - before for before, after in itertools.pairwise(stamps[NUM_WARM:])]
+
+
+def short_stage(params: Params, name: str, iterations: int, work: Path, accelerator: Accelerator) -> Stage:
+    """The stage with so many iterations, hardly probed and never saved, its pool no larger than a batch."""
+    stage = make_stage(params, name, work, accelerator.device)
+    probe = stage.distill.probe.model_copy(update={"num_states": 1})
+    quick = {"probe": probe, "save_every_seconds": 10**9, "pool_slots": stage.params.batch}
+    return dataclasses.replace(
+        stage,
+        params=stage.params.model_copy(update={"iterations": iterations}),
+        distill=stage.distill.model_copy(update=quick),
+    )
+
+
+def bare_seconds(params: Params, name: str, prepare: Callable[[Stage], None] = lambda _: None) -> Bare:
+    """Medians over iterations at the stage's own horizon; `prepare` may change the networks first."""
+    accelerator = make_accelerator(params.model.dtype)
+    stage = short_stage(params, name, NUM_STEPS, Path("unused"), accelerator)
+    prepare(stage)
+    return bare_seconds_of(stage, accelerator)
+
+
+def bare_seconds_of(stage: Stage, accelerator: Accelerator) -> Bare:
+    """Each network is evaluated as often as the objective states; the latents are noise."""
+    training, batch = begin(stage, accelerator), noise_batch(stage)
+    latents, index = batch.states.latents, batch.states.grid_index
+
+    def targets() -> None:
+        evaluate_networks(stage, training.network, batch)
+
+    def student() -> None:
+        with accelerator.autocast():
+            velocity = stage.velocity(training.student, latents, index, batch)
+        accelerator.backward(velocity.square().mean())
+
+    def optimizer() -> None:
+        for one in training.optimizers:
+            one.step()
+            one.zero_grad(set_to_none=True)
+
+    rounds = [[_seconds_of(part, stage.device) for part in (targets, student, optimizer)] for _ in range(NUM_STEPS)]
+    return Bare(*(statistics.median(part) for part in zip(*rounds[NUM_WARM:], strict=True)))
+
+
+def noise_batch(stage: Stage) -> Batch:
+    """A batch of pure noise at the stage's own horizon."""
+    number = stage.params.batch
+    latents, index = torch.randn(number, *stage.latent_shape), torch.zeros(number, dtype=torch.int64)
+    states = make_states(latents, index, stage.params.horizon, torch.arange(number) % len(stage.texts))
+    return make_batch(stage, get_objective(stage.distill.objective), states, 0, share_of_iterations=0.0)
+
+
+@torch.no_grad()
+def evaluate_networks(stage: Stage, student: nn.Module, batch: Batch) -> None:
+    """As many evaluations as a target takes, and nothing else."""
+    latents = batch.states.latents
+    timesteps = stage.grid.timesteps.to(stage.device)[batch.states.grid_index]
+    fields = {  # and the forwards of one evaluation
+        "teacher": (stage.guided_teacher(batch.text, batch.guidance_scale), 2),
+        "previous": (stage.previous_student(batch.text), 1),
+        "student": (unguided(student, batch.text), 1),
+    }
+    for role, forwards in target_forwards(stage.distill, stage.params, stage.previous_horizon).items():
+        field, forwards_each = fields[role]
+        for _ in range(forwards // forwards_each):
+            assert field is not None, f"a target needs the {role} network, and there is none"
+            field(latents, timesteps)
+
+
+def _seconds_of(work: Callable[[], None], device: torch.device) -> float:
+    """Wall time, with all work on the device done."""
+    started = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started

@@ -1,0 +1,79 @@
+"""A distillation stage as the trainer sees it: params, networks and data, none of which change in training but the
+student's weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gpd.core.randomness import Stream, seed_of
+from gpd.core.schedule import Grid
+from gpd.core.velocity import Velocity, guided, stack_text, unguided
+from gpd.distillation.states import Batch
+from gpd.params import Distill, StageParams
+
+CPU = torch.device("cpu")
+Sample = tuple[Tensor, int]  # a clip's latents or a stored trajectory, and the number of its text
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything a stage trains with. Networks are on `device`; data stays on the CPU."""
+
+    name: str
+    params: StageParams
+    distill: Distill
+    grid: Grid
+    latent_shape: tuple[int, ...]
+    student: nn.Module
+    teacher: nn.Module
+    previous: nn.Module | None
+    previous_horizon: int
+    texts: list[Tensor]  # [L_i, D] each; the first `num_prompts` are those that trajectories stream from
+    num_prompts: int
+    negative: Tensor  # [L, D]
+    clips: Sequence[Sample]
+    rollouts: Sequence[Sample]
+    work: Path  # train states
+    device: torch.device = CPU
+
+    @property
+    def last_horizon(self) -> int:
+        """Grid intervals of one step of the final student."""
+        return self.grid.num_steps // self.distill.final_steps
+
+    @property
+    def is_last(self) -> bool:
+        """Whether this stage makes the final student."""
+        return self.params.horizon == self.last_horizon
+
+    @property
+    def share_of_curriculum(self) -> float:
+        """0 at horizon 1, 1 at the last: no other stage enters, so that editing one leaves the rest valid."""
+        return (self.params.horizon - 1) / max(1, self.last_horizon - 1)
+
+    @property
+    def seed(self) -> int:
+        """Of all that the stage draws; stages draw different noise."""
+        return seed_of(self.distill.seed, Stream.STAGE, self.params.horizon)
+
+    def text_of(self, prompts: Tensor) -> Tensor:
+        """Texts [B, L, D] of their numbers [B], zero-padded."""
+        return stack_text([self.texts[prompt] for prompt in prompts.tolist()]).to(self.device)
+
+    def guided_teacher(self, text: Tensor, scale: Tensor) -> Velocity:
+        """The teacher's field under guidance, for texts [B, L, D] and scales [B]: two forwards a sample."""
+        return guided(self.teacher, text, self.negative[None].to(self.device), scale)
+
+    def previous_student(self, text: Tensor) -> Velocity | None:
+        """The field of the student that this one begins as; None if no target needs it."""
+        return None if self.previous is None else unguided(self.previous, text)
+
+    def velocity(self, student: Any, latents: Tensor, index: Tensor, batch: Batch) -> Tensor:
+        """What a student predicts at grid indices [B]; one of several step lengths gets each sample's, too."""
+        lengths = [batch.states.horizon] if self.distill.horizons else []
+        velocity: Tensor = student(latents, self.grid.timesteps.to(self.device)[index], batch.text, *lengths)
+        return velocity

@@ -1,0 +1,20 @@
+from gpd.distillation.ledger import Ledger
+
+
+def test_evaluations_add_up_by_role() -> None:
+    ledger = Ledger()
+    ledger.spend({"teacher": 2, "student": 3})
+    ledger.spend({"teacher": 2, "probe": 5})
+    assert ledger.forwards == {"teacher": 4, "previous": 0, "student": 3, "probe": 5}
+
+
+def test_the_curve_has_the_first_iteration_and_about_a_hundred_more() -> None:
+    ledger = Ledger()
+    for iteration in range(1, 1001):
+        ledger.note(iteration, 1000, loss=0.1 * iteration)
+    assert [row["iteration"] for row in ledger.curve] == [1, *range(10, 1001, 10)]
+
+
+def test_a_ledger_comes_back_from_json_to_the_last_bit() -> None:
+    ledger = Ledger(losses=[0.1 + 0.2, 1 / 3])
+    assert Ledger.model_validate_json(ledger.model_dump_json()) == ledger

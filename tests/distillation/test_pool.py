@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from gpd.core.schedule import make_grid
+from gpd.distillation.pool import Pool, Steps
+from gpd.distillation.starts import start_indices
+from gpd.distillation.states import clip_states
+
+SHAPE = (2, 2, 4, 4)
+GRID = make_grid(48, 3.0)
+
+
+def walk_to(noise: torch.Tensor, prompts: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """Marks each state with the index that it was walked to."""
+    return ends.view(-1, 1, 1, 1, 1).expand_as(noise).float()
+
+
+def make_pool(horizon: int = 8, is_last: bool = True, num_slots: int = 24) -> Pool:
+    return Pool(num_slots, SHAPE, 5, Steps(48, horizon, is_last), walk_to, seed=0)
+
+
+def run(pool: Pool, num_batches: int, batch: int = 4) -> list[torch.Tensor]:
+    """Indices seen; each state is moved on by one horizon."""
+    seen = []
+    for _ in range(num_batches):
+        states = pool.take(batch)
+        seen.append(states.grid_index)
+        pool.advance(states, states.latents + pool.steps.horizon)
+    return seen
+
+
+@pytest.mark.parametrize(("horizon", "is_last"), [(1, False), (3, False), (5, False), (7, False), (8, True)])
+def test_states_stay_where_a_step_fits_and_follow_their_trajectory(horizon: int, is_last: bool) -> None:
+    pool = make_pool(horizon, is_last)
+    pool.fill(4)
+    for _ in range(200):
+        states = pool.take(4)
+        assert (states.grid_index + horizon <= 48).all()
+        assert torch.equal(states.latents[:, 0, 0, 0, 0], states.grid_index.float())  # walk_to and `run` mark the index
+        pool.advance(states, states.latents + horizon)
+
+
+def test_the_last_stage_starts_where_inference_does() -> None:
+    pool = make_pool(8, True)
+    pool.fill(4)
+    assert set(torch.cat(run(pool, 100)).tolist()) == {0, 8, 16, 24, 32, 40}
+
+
+@pytest.mark.parametrize("horizon", [5, 7])
+def test_a_horizon_that_does_not_divide_the_grid_visits_every_start(horizon: int) -> None:
+    pool = make_pool(horizon, False)
+    pool.fill(4)
+    assert set(torch.cat(run(pool, 600)).tolist()) == set(range(48 - horizon + 1))
+
+
+def test_a_filled_pool_covers_the_grid_at_once() -> None:
+    pool = make_pool(1, False, num_slots=48)
+    pool.fill(16)
+    assert sorted(pool.index.tolist()) == list(range(48))
+
+
+def test_a_resumed_pool_goes_on_as_if_nothing_happened() -> None:
+    whole, first = make_pool(3, False), make_pool(3, False)
+    whole.fill(4)
+    first.fill(4)
+    expected = run(whole, 60)
+    seen = run(first, 25)
+    state = {name: tensor.clone() for name, tensor in first.state_dict().items()}
+    second = make_pool(3, False)
+    second.load_state_dict(state)
+    assert torch.equal(torch.cat(expected), torch.cat(seen + run(second, 35)))
+    assert torch.equal(whole.latents, second.latents)
+    assert torch.equal(whole.prompt, second.prompt)
+
+
+def test_only_streamed_states_move_the_pool() -> None:
+    pool = make_pool()
+    pool.fill(4)
+    before = pool.latents.clone()
+    clips = [(torch.zeros(SHAPE), 0)]
+    states = clip_states(clips, start_indices(48, 8, True), 8, GRID, batch=4, counter=0, seed=0)
+    pool.advance(states, states.latents + 1)
+    assert torch.equal(pool.latents, before)
