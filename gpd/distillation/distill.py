@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.documents import Identity, Manifest, Probed, RunRecord, StudentFacts, dump
-from gpd.params import LATENT_CELL_PX, LATENT_FRAMES, Params, StageParams, student_path
+from gpd.params import Params, StageParams, student_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,6 +98,7 @@ def make_stage(params: Params, name: str, work: Path, device: Any) -> "Stage":
     from gpd.data.shards import open_latents
     from gpd.distillation.trainer import Stage
     from gpd.models import wan
+    from gpd.models.families import open_model
 
     model, distill, stage = params.model, params.distill, params.distill.stages[name]
     previous = documents.load_manifest(Path(stage.previous)).facts
@@ -123,12 +124,7 @@ def make_stage(params: Params, name: str, work: Path, device: Any) -> "Stage":
         params=stage,
         distill=distill,
         grid=make_grid(model.grid_steps, model.shift),
-        latent_shape=(
-            student.transformer.config.in_channels,
-            (model.num_frames - 1) // LATENT_FRAMES + 1,
-            model.height // LATENT_CELL_PX,
-            model.width // LATENT_CELL_PX,
-        ),
+        latent_shape=open_model(model.path).geometry.latent_shape(model.num_frames, model.height, model.width),
         student=student,
         teacher=load(model.path, model.dtype),
         previous=load(stage.previous, model.dtype) if stage.tail < stage.horizon else None,
