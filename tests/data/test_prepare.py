@@ -8,6 +8,7 @@ import pytest
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.data import prepare
+from gpd.documents import PromptsFacts
 from gpd.params import Params, load_params
 
 PROMPTS = [f"prompt number {i}" for i in range(20)]
@@ -64,8 +65,8 @@ def test_splits_off_the_asked_number_by_hash() -> None:
     prepare.run(params_of(4))
     assert len(texts("evaluation")) == 4
     assert sorted(texts("train") + texts("evaluation")) == sorted(PROMPTS)
-    manifest = documents.load_manifest(Path("data/prompts"), documents.PromptsFacts)
-    assert manifest["facts"] == {"num_prompts": 16, "num_evaluation_prompts": 4, "num_clips": 0}
+    facts = documents.load_manifest(Path("data/prompts"), PromptsFacts).facts
+    assert facts == PromptsFacts(num_prompts=16, num_evaluation_prompts=4, num_clips=0)
     assert documents.verify(Path("data/prompts")) == []
 
 
