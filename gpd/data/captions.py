@@ -5,14 +5,15 @@ from pathlib import Path
 from gpd import artifacts
 from gpd.artifacts import UserError
 from gpd.data.lines import read_rows, refuse
+from gpd.data.rows import Clip
 from gpd.data.texts import check_texts, text_id
 
 CLIP_SUFFIXES = (".mkv", ".mp4", ".webm")
 CAPTIONS = "captions.jsonl"
 
 
-def read_clips(source: Path, name: str) -> list[dict[str, str]]:
-    """Rows of clips.jsonl for the clips of source/name, in the order of its captions; empty without the folder.
+def read_clips(source: Path, name: str) -> list[Clip]:
+    """The clips of source/name, in the order of its captions; empty without the folder.
 
     Raises:
         UserError: captions and files do not match one to one, or a caption is bad.
@@ -28,7 +29,7 @@ def read_clips(source: Path, name: str) -> list[dict[str, str]]:
     _check_files(folder, rows)
     check_texts([(where, row["caption"].strip()) for where, row in rows], allow_repeats=True)
     default = "evaluation" if is_held_out else "train"
-    return [_make_clip(folder, row | {"split": row.get("split", default)}) for _, row in rows]
+    return [_make_clip(folder, row["file"], row["caption"].strip(), row.get("split", default)) for _, row in rows]
 
 
 def _check_files(folder: Path, rows: list[tuple[str, dict[str, str]]]) -> None:
@@ -57,24 +58,24 @@ def _reason_against_file(folder: Path, file: str) -> str | None:
     return None if (folder / file).is_file() else "does not exist"
 
 
-def _make_clip(folder: Path, row: dict[str, str]) -> dict[str, str]:
-    sha256 = artifacts.hash_file(folder / row["file"])
-    return {
-        "id": f"c-{sha256[:16]}",
-        "file": f"{folder.name}/{row['file']}",
-        "sha256": sha256,
-        "caption": row["caption"].strip(),
-        "text": text_id(row["caption"].strip()),
-        "split": row["split"],
-    }
+def _make_clip(folder: Path, file: str, caption: str, split: str) -> Clip:
+    sha256 = artifacts.hash_file(folder / file)
+    return Clip(
+        id=f"c-{sha256[:16]}",
+        file=f"{folder.name}/{file}",
+        sha256=sha256,
+        caption=caption,
+        text=text_id(caption),
+        split=split,
+    )
 
 
-def check_unique(clips: list[dict[str, str]]) -> None:
+def check_unique(clips: list[Clip]) -> None:
     """Refuses clips of equal bytes, also those of two folders: their ids would be the same."""
     first: dict[str, str] = {}
     mistakes = []
     for clip in clips:
-        if clip["id"] in first:
-            mistakes.append(f"{clip['file']}: the same bytes as {first[clip['id']]}")
-        first.setdefault(clip["id"], clip["file"])
+        if clip.id in first:
+            mistakes.append(f"{clip.file}: the same bytes as {first[clip.id]}")
+        first.setdefault(clip.id, clip.file)
     refuse(mistakes)

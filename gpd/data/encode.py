@@ -10,7 +10,8 @@ from gpd import artifacts, documents
 from gpd.data.assembly import OUTPUT, assemble
 from gpd.data.encoding import encode_jobs, pick_device
 from gpd.data.jobs import Work, parse_part
-from gpd.data.plan import PROMPTS, Job, plan
+from gpd.data.plan import Job, plan
+from gpd.data.rows import PROMPTS
 from gpd.data.shards import content_settings
 from gpd.documents import LatentsFacts, Manifest, dump
 from gpd.models.families import open_model

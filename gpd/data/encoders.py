@@ -5,9 +5,9 @@ What is computed at once follows from the rows alone, so that the bytes do not d
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from gpd.core.sampler import sample, seeded_noise
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import stack_text
 from gpd.data.clips import BrokenClipError, load_clip
-from gpd.data.plan import PROMPTS, Row
+from gpd.data.plan import Rollout
+from gpd.data.rows import CLIP_ROWS, PROMPTS, Clip, Prompt
 from gpd.data.shards import Sample
 from gpd.documents import BrokenClip
 from gpd.models.families import open_model
@@ -27,8 +28,10 @@ from gpd.params import Params
 
 BATCH_VALUES, MAX_BATCH = 2_000_000, 8  # latent values and clips at once: one clip of 480 x 832, 8 of the miniature
 
+R = TypeVar("R")
 
-class Encoder(ABC):
+
+class Encoder(ABC, Generic[R]):
     """Makes the samples of one kind of shard; its networks are loaded once, for all shards of the kind.
 
     Attributes:
@@ -42,10 +45,10 @@ class Encoder(ABC):
         self.shape = self.base.geometry.latent_shape(model.num_frames, model.height, model.width)
 
     @abstractmethod
-    def encode(self, rows: list[Row]) -> Iterator[Sample | BrokenClip]:
+    def encode(self, rows: Sequence[R]) -> Iterator[Sample | BrokenClip]:
         """A sample for each row, or what is wrong with its clip."""
 
-    def batches(self, rows: list[Row]) -> Iterator[list[Row]]:
+    def batches(self, rows: Sequence[R]) -> Iterator[Sequence[R]]:
         """So many rows at a time as go through a network at once."""
         size = batch_size(self.shape)
         for start in range(0, len(rows), size):
@@ -56,28 +59,28 @@ class Encoder(ABC):
         return tensor.float().numpy().astype(self.params.encode.latent_dtype)
 
 
-class EncodeTexts(Encoder):
+class EncodeTexts(Encoder[Prompt]):
     """Embeddings [L, D] at their real length. One text a call: an embedding depends on its own text alone."""
 
     def __init__(self, params: Params, device: str) -> None:
         super().__init__(params, device)
         self.texts = self.base.load_text_encoder(device)
 
-    def encode(self, rows: list[Row]) -> Iterator[Sample]:
-        """Every row gives a sample."""
+    def encode(self, rows: Sequence[Prompt]) -> Iterator[Sample]:
+        """Every text gives a sample."""
         for row in rows:
-            embedding = self.stored(self.texts.encode([row["text"]])[0])
-            yield row["id"], {"embedding.npy": embedding, "text.json": {"text": row["text"], "split": row["split"]}}
+            embedding = self.stored(self.texts.encode([row.text])[0])
+            yield row.id, {"embedding.npy": embedding, "text.json": {"text": row.text, "split": row.split}}
 
 
-class EncodeClips(Encoder):
+class EncodeClips(Encoder[Clip]):
     """Normalised latents [C, F, H, W] of clips read by the rules of `gpd.data.clips`."""
 
     def __init__(self, params: Params, device: str) -> None:
         super().__init__(params, device)
         self.codec = self.base.load_codec(device)
 
-    def encode(self, rows: list[Row]) -> Iterator[Sample | BrokenClip]:
+    def encode(self, rows: Sequence[Clip]) -> Iterator[Sample | BrokenClip]:
         """A batch is made of those of its clips that can be read."""
         for batch in self.batches(rows):
             good, frames = [], []
@@ -86,18 +89,18 @@ class EncodeClips(Encoder):
                     frames.append(load_frames(row, self.params))
                     good.append(row)
                 except BrokenClipError as error:
-                    yield BrokenClip(file=row["file"], reason=str(error))
+                    yield BrokenClip(file=row.file, reason=str(error))
             if good:
                 yield from self._encode_batch(good, np.stack(frames))
 
-    def _encode_batch(self, rows: list[Row], frames: np.ndarray) -> Iterator[Sample]:
-        generators = [seeded_generator(self.params.encode.seed, row["id"]) for row in rows]
+    def _encode_batch(self, rows: list[Clip], frames: np.ndarray) -> Iterator[Sample]:
+        generators = [seeded_generator(self.params.encode.seed, row.id) for row in rows]
         latents = self.codec.encode(frames, self.params.encode.posterior, generators)
         for row, latent in zip(rows, latents, strict=True):
-            yield row["id"], {"latents.npy": self.stored(latent), "text.json": {"id": row["text"]}}
+            yield row.id, {"latents.npy": self.stored(latent), "text.json": {"id": row.text}}
 
 
-class EncodeRollouts(Encoder):
+class EncodeRollouts(Encoder[Rollout]):
     """Trajectories [N + 1, C, F, H, W] of the guided teacher; noise depends on seed and index alone."""
 
     def __init__(self, params: Params, device: str) -> None:
@@ -107,16 +110,16 @@ class EncodeRollouts(Encoder):
         self.negative = self.texts.encode([model.negative_prompt])[0]
         self.network = self.base.load_network(device, merge_padding=model.merge_padding, dtype=model.dtype)
 
-    def encode(self, rows: list[Row]) -> Iterator[Sample]:
+    def encode(self, rows: Sequence[Rollout]) -> Iterator[Sample]:
         """Every row gives a sample."""
         for batch in self.batches(rows):
             for row, trajectory in zip(batch, self._roll_out(batch), strict=True):
-                yield row["id"], {"trajectory.npy": self.stored(trajectory), "text.json": {"id": row["text"]}}
+                yield row.id, {"trajectory.npy": self.stored(trajectory), "text.json": {"id": row.prompt.id}}
 
-    def _roll_out(self, rows: list[Row]) -> Tensor:
+    def _roll_out(self, rows: Sequence[Rollout]) -> Tensor:
         """[B, N + 1, C, F, H, W]."""
-        embeddings = [self.texts.encode([row["caption"]])[0] for row in rows]
-        noise = [seeded_noise(self.shape, seed=self.params.encode.seed, index=int(row["index"])) for row in rows]
+        embeddings = [self.texts.encode([row.prompt.text])[0] for row in rows]
+        noise = [seeded_noise(self.shape, seed=self.params.encode.seed, index=row.index) for row in rows]
         trajectory = sample(
             self.network,
             torch.stack(noise).to(self.device),
@@ -138,17 +141,17 @@ def batch_size(latent_shape: tuple[int, ...]) -> int:
     return min(MAX_BATCH, max(1, BATCH_VALUES // math.prod(latent_shape)))
 
 
-def load_frames(row: Row, params: Params) -> np.ndarray:
-    """Frames [F, H, W, 3] uint8 of a row of clips.jsonl.
+def load_frames(clip: Clip, params: Params) -> np.ndarray:
+    """Frames [F, H, W, 3] uint8 of a clip.
 
     Raises:
         UserError: the file is gone or has changed since `prepare`.
         BrokenClipError: it cannot be read.
     """
-    path = Path(params.prepare.source) / row["file"]
-    if not path.is_file() or artifacts.hash_file(path) != row["sha256"]:
+    path = Path(params.prepare.source) / clip.file
+    if not path.is_file() or artifacts.hash_file(path) != clip.sha256:
         state = "has changed" if path.is_file() else "is gone"
-        raise UserError(f"{path}: {state} since {PROMPTS}/clips.jsonl was written; run `gpd prepare` again")
+        raise UserError(f"{path}: {state} since {PROMPTS}/{CLIP_ROWS} was written; run `gpd prepare` again")
     return load_clip(
         path,
         frames_per_second=params.encode.frames_per_second,

@@ -1,6 +1,7 @@
 """Does jobs of `encode`: makes what goes into each shard, and writes it."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
@@ -12,7 +13,7 @@ from gpd.documents import BrokenClip, Document
 from gpd.params import Params
 from gpd.progress import progress_bar
 
-ENCODERS: dict[str, type[Encoder]] = {  # by kind of shard, in the order in which they are made
+ENCODERS: dict[str, type[Encoder[Any]]] = {  # by kind of shard, in the order in which they are made
     "text": EncodeTexts,
     "clips": EncodeClips,
     "evaluation": EncodeClips,
@@ -48,7 +49,7 @@ def encode_jobs(params: Params, work: Work, jobs: list[Job], device: str) -> dic
     return {"teacher": num_rollouts * forwards_per_rollout(params)} if num_rollouts else {}
 
 
-def write_job(work: Work, job: Job, encoder: Encoder, on_row: Callable[[], None]) -> None:
+def write_job(work: Work, job: Job, encoder: Encoder[Any], on_row: Callable[[], None]) -> None:
     """Writes a job's shard, then notes that it is whole and which clips are not in it."""
     work.shards.mkdir(parents=True, exist_ok=True)
     broken: list[BrokenClip] = []

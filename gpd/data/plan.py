@@ -1,15 +1,27 @@
 """What `encode` has to make: its shards and what goes into each, which follow from prompts, clips and params alone."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from gpd.data.rows import CLIP_ROWS, PROMPT_ROWS, PROMPTS, Clip, Prompt, load_rows
 from gpd.data.shards import KINDS, NEGATIVE, shard_name
 from gpd.params import Params
 
-PROMPTS = Path("data/prompts")
 
-Row = dict[str, str]  # a line of prompts.jsonl or clips.jsonl, or a roll-out to make
+@dataclass(frozen=True)
+class Rollout:
+    """A trajectory to make: the number that its noise is drawn from, and the prompt."""
+
+    index: int
+    prompt: Prompt
+
+    @property
+    def id(self) -> str:
+        """Its key in the shard."""
+        return f"r-{self.index:06d}"
+
+
+Row = Prompt | Clip | Rollout
 
 
 @dataclass(frozen=True)
@@ -18,7 +30,7 @@ class Job:
 
     kind: str
     index: int
-    rows: list[Row]
+    rows: Sequence[Row]
 
     @property
     def name(self) -> str:
@@ -28,22 +40,13 @@ class Job:
 
 def plan(params: Params) -> list[Job]:
     """All jobs, in the order of kinds; text comes first."""
-    prompts, clips = _read_rows(PROMPTS / "prompts.jsonl"), _read_rows(PROMPTS / "clips.jsonl")
-    captions = [{"id": clip["text"], "text": clip["caption"], "split": "caption"} for clip in clips]
-    negative = {"id": NEGATIVE, "text": params.model.negative_prompt, "split": NEGATIVE}
-    training = [row for row in prompts if row["split"] == "train"]
-    # setdefault keeps the first: a caption that is a prompt as well stays in the prompt's split
-    texts: dict[str, Row] = {}
-    for row in [negative, *prompts, *captions]:
-        texts.setdefault(row["id"], row)
-    rows = {
-        "text": list(texts.values()),
-        "clips": [clip for clip in clips if clip["split"] == "train"],
-        "evaluation": [clip for clip in clips if clip["split"] == "evaluation"],
-        "rollouts": [
-            {"id": f"r-{index:06d}", "index": str(index), **_as_text(training[index % len(training)])}
-            for index in range(params.encode.rollouts.num)
-        ],
+    prompts, clips = load_rows(PROMPTS / PROMPT_ROWS, Prompt), load_rows(PROMPTS / CLIP_ROWS, Clip)
+    training = [prompt for prompt in prompts if prompt.split == "train"]
+    rows: dict[str, Sequence[Row]] = {
+        "text": list_texts(prompts, clips, params.model.negative_prompt),
+        "clips": [clip for clip in clips if clip.split == "train"],
+        "evaluation": [clip for clip in clips if clip.split == "evaluation"],
+        "rollouts": [Rollout(index, training[index % len(training)]) for index in range(params.encode.rollouts.num)],
     }
     size = params.encode.samples_per_shard
     return [
@@ -53,10 +56,11 @@ def plan(params: Params) -> list[Job]:
     ]
 
 
-def _as_text(row: Row) -> Row:
-    return {"text": row["id"], "caption": row["text"]}
-
-
-def _read_rows(path: Path) -> list[Row]:
-    # split at line feeds alone: a prompt may hold other separators of lines
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+def list_texts(prompts: list[Prompt], clips: list[Clip], negative_prompt: str) -> list[Prompt]:
+    """Every text once: the negative prompt, prompts, captions. A caption that is a prompt as well counts as prompt."""
+    negative = Prompt(id=NEGATIVE, text=negative_prompt, split=NEGATIVE)
+    captions = [Prompt(id=clip.text, text=clip.caption, split="caption") for clip in clips]
+    texts: dict[str, Prompt] = {}
+    for text in [negative, *prompts, *captions]:
+        texts.setdefault(text.id, text)  # keeps the first
+    return list(texts.values())

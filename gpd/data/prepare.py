@@ -1,15 +1,13 @@
 """DVC stage `prepare`: collects prompts and clips of a source folder, checks them and settles the split."""
 
-import json
 from pathlib import Path
 
 from gpd import artifacts, documents
+from gpd.data.rows import CLIP_ROWS, PROMPT_ROWS, PROMPTS, Prompt, save_rows
 from gpd.data.sources import collect
 from gpd.data.texts import text_id
 from gpd.documents import PromptsFacts
 from gpd.params import Params
-
-OUTPUT = Path("data/prompts")
 
 
 def run(params: Params) -> None:
@@ -18,23 +16,23 @@ def run(params: Params) -> None:
     Raises:
         UserError: one line for each thing that is wrong in the source.
     """
-    source = Path(params.prepare.source)
-    with documents.recording_run("prepare", params.prepare.model_dump()) as record:
-        training, evaluation, clips = collect(source, params.prepare)
-        with artifacts.replacing(OUTPUT) as folder:
-            _write_lines(folder / "prompts.jsonl", [*_rows(training, "train"), *_rows(evaluation, "evaluation")])
-            _write_lines(folder / "clips.jsonl", clips)
+    settings = params.prepare.model_dump()
+    with documents.recording_run("prepare", settings) as record:
+        source = collect(Path(params.prepare.source), params.prepare)
+        training, held_out = _rows(source.training, "train"), _rows(source.evaluation, "evaluation")
+        with artifacts.replacing(PROMPTS) as folder:
+            save_rows(folder / PROMPT_ROWS, [*training, *held_out])
+            save_rows(folder / CLIP_ROWS, source.clips)
             facts = PromptsFacts(
-                num_prompts=len(training), num_evaluation_prompts=len(evaluation), num_clips=len(clips)
+                num_prompts=len(training), num_evaluation_prompts=len(held_out), num_clips=len(source.clips)
             )
-            manifest = documents.write_manifest(folder, facts, inputs={}, params=params.prepare.model_dump())
-        record.wrote(OUTPUT, manifest)
-    print(f"prepare: {len(training)} training prompts, {len(evaluation)} held out, {len(clips)} clips -> {OUTPUT}/")
+            manifest = documents.write_manifest(folder, facts, inputs={}, params=settings)
+        record.wrote(PROMPTS, manifest)
+    print(
+        f"prepare: {facts.num_prompts} training prompts, {facts.num_evaluation_prompts} held out, "
+        f"{facts.num_clips} clips -> {PROMPTS}/"
+    )
 
 
-def _rows(texts: list[str], split: str) -> list[dict[str, str]]:
-    return [{"id": text_id(text), "text": text, "split": split} for text in texts]
-
-
-def _write_lines(path: Path, rows: list[dict[str, str]]) -> None:
-    artifacts.write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+def _rows(texts: list[str], split: str) -> list[Prompt]:
+    return [Prompt(id=text_id(text), text=text, split=split) for text in texts]
