@@ -18,9 +18,11 @@ from gpd.data.clips import load_clip, write_mp4
 from gpd.data.shards import Latents, open_latents
 from gpd.data.texts import text_id
 from gpd.documents import RunRecord, load_document
+from gpd.models import families
 from gpd.models.families import open_model
 from gpd.params import Params, load_params
 from gpd.tiny.clips import draw, split_scenes
+from tests.toy_family import ToyFamily
 
 LATENTS = Path("data/latents")
 CAPTIONS = [scene.caption for scene in split_scenes()[0][:8]]
@@ -290,6 +292,23 @@ def test_sizes_are_checked_against_the_model_before_anything_is_done(work_tree: 
     with pytest.raises(UserError, match=r"params\.yaml: model: height=60 is not a multiple of 16"):
         encode.run(odd, "0/1")
     assert list(Path(".work/encode").iterdir()) == []
+
+
+def test_another_family_goes_through_the_same_code(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not Wan needs nothing but its class and a row in the table."""
+    monkeypatch.setitem(families.FAMILIES, "ToyPipeline", ToyFamily)
+    artifacts.write_text(Path("toy/model_index.json"), '{"_class_name": "ToyPipeline"}')
+    facts = documents.BaseFacts(name="toy", repository=None, revision=None)
+    documents.write_manifest(Path("toy"), facts, inputs={}, params={})
+    params = params_of(Path("toy"))
+    encode.run(params, "0/1")
+    latents = open_latents(LATENTS, params)
+    assert latents.clip(0)[0].shape == (3, 9, 16, 16)
+    assert latents.rollout(0)[0].shape == (9, 3, 9, 16, 16)
+    assert latents.negative().shape == (len("blurry"), 1)
+    odd = params.model_copy(update={"model": params.model.model_copy(update={"num_frames": 18})})
+    with pytest.raises(UserError, match=r"num_frames=18 is not 2k \+ 1; the nearest are 17 and 19"):
+        encode.run(odd, "0/1")
 
 
 def test_the_run_record_counts_the_teachers_forwards(work_tree: Path) -> None:
