@@ -15,6 +15,7 @@ from gpd.models.network import VideoNetwork
 class ToyNetwork(VideoNetwork):
     """A velocity that is a multiple of the latents, of the timestep and of the text's mean."""
 
+    block_layers = ()
     time_width = 1
 
     def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor, step: Tensor | None = None) -> Tensor:
@@ -41,7 +42,6 @@ class ToyCodec:
 class ToyFamily(BaseModel):
     parts = ()
     text_length = 100
-    block_layers = ()
     solvers = {}  # noqa: RUF012 - as the protocol declares it
     geometry = Geometry(channels=3, latent_frames=2, latent_px=4, token_px=4)
 

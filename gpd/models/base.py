@@ -84,13 +84,11 @@ class BaseModel(ABC):
     Attributes:
         parts: the folders that a complete one holds beside model_index.json.
         text_length: rows of text that the network sees at most, padding included.
-        block_layers: ends of the names of the blocks' linear layers: what low-rank factors and Muon are made for.
         solvers: by the names that params.yaml gives them; a solver of order 2 keeps history, so one for each batch.
     """
 
     parts: ClassVar[tuple[str, ...]]
     text_length: ClassVar[int]
-    block_layers: ClassVar[tuple[str, ...]]
     solvers: ClassVar[Mapping[str, MakeSolver]]
 
     def __init__(self, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -42,9 +42,13 @@ class VideoNetwork(nn.Module, ABC):
     Returns: velocity [B, C, F, H, W], float32.
 
     Attributes:
+        block_layers: ends of the names of the blocks' linear layers, whose matrices low-rank factors and Muon are for:
+            `[name for name, _ in network.named_modules() if name.endswith(network.block_layers)]`.
         transformer: the part that is trained and stored, as diffusers loads it.
         steps: None if the network has learnt steps of one length only.
     """
+
+    block_layers: ClassVar[tuple[str, ...]]
 
     def __init__(self, transformer: Any) -> None:
         super().__init__()

@@ -26,7 +26,6 @@ class Wan(BaseModel):
 
     parts = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
     text_length = TEXT_LENGTH
-    block_layers = ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2")
     solvers = SOLVERS
 
     def __init__(self, folder: Path) -> None:

@@ -24,6 +24,8 @@ class VelocityNetwork(VideoNetwork):
     saving where a clip has fewer tokens than a text, none where attention kernels without a bias are faster.
     """
 
+    block_layers = ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2")
+
     def __init__(self, transformer: Any, merge_padding: bool = True) -> None:
         super().__init__(transformer)
         self.merge_padding = merge_padding

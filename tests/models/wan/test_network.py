@@ -74,3 +74,11 @@ def test_norms_and_modulation_stay_in_float32(small_wan: Path) -> None:
     assert transformer.blocks[0].attn1.to_q.weight.dtype == torch.bfloat16
     assert transformer.blocks[0].scale_shift_table.dtype == torch.float32
     assert transformer.condition_embedder.time_embedder.linear_1.weight.dtype == torch.float32
+
+
+def test_block_layers_are_the_matrices_of_the_blocks_and_no_others(small_wan: Path) -> None:
+    network = wan.load_network(small_wan, merge_padding=True)
+    named = {name for name, _ in network.named_modules() if name.endswith(network.block_layers)}
+    matrices = {name for name, weight in network.named_parameters() if weight.ndim == 2}
+    assert {f"{name}.weight" for name in named} == {name for name in matrices if ".blocks." in name}
+    assert len(named) == 2 * 10  # two blocks: queries, keys, values, output of two attentions, two of the feed-forward
