@@ -1,6 +1,5 @@
 """Wan2.1 as diffusers stores it. `model.Wan` is what other rooms open; these are its pieces."""
 
-from gpd.models.folders import check_model
 from gpd.models.network import STEPS_FILE, StepEmbedding, save_steps
 from gpd.models.wan.attention import padding_bias
 from gpd.models.wan.codec import ClipCodec
@@ -18,7 +17,6 @@ __all__ = [
     "StepEmbedding",
     "TextEncoder",
     "VelocityNetwork",
-    "check_model",
     "dpm_solver",
     "load_network",
     "make_text_encoder",
