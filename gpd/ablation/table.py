@@ -11,7 +11,7 @@ from gpd import artifacts
 from gpd.ablation.grid import AblationGrid, Run
 from gpd.ablation.runs import load_floors, result_file
 from gpd.evaluation.metrics.catalogue import CATALOGUE
-from gpd.pages.chart import NUM_COLOURS, Series, line_chart
+from gpd.pages.chart import Series, line_chart
 from gpd.pages.html import document, element, escape, paragraph, section, table
 
 OUTPUT = Path("data/ablation")
@@ -222,7 +222,7 @@ def _curve(metric: str, rows: list[Row], floors: list[Row]) -> str:
         Series(
             f"{floor['label']}, {floor['sampling_forwards']} forwards a clip",
             [(first, floor["metrics"][metric]["mean"]), (last, floor["metrics"][metric]["mean"])],
-            (len(curves) + place) % NUM_COLOURS,
+            len(curves) + place,
         )
         for place, floor in enumerate(crossed)
     ]
