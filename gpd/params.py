@@ -11,7 +11,6 @@ from gpd.artifacts import UserError
 
 PARAMS_FILE = Path("params.yaml")
 OBJECTIVES = Path(__file__).parent / "distillation" / "objectives"  # a file each; what it excludes is its own affair
-LATENT_FRAMES, LATENT_CELL_PX, TOKEN_PX = 4, 8, 16  # Wan2.1: 4 frames x 8 x 8 px a latent, 2 x 2 latents a token
 
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -34,7 +33,7 @@ class Hub(Section):
 
 
 class Model(Section):
-    """The base model and what its networks are fed."""
+    """The base model and what its networks are fed. Which sizes fit, its family says (`gpd.models.base.Geometry`)."""
 
     path: str
     hub: Hub | None
@@ -47,16 +46,6 @@ class Model(Section):
     dtype: Literal["float32", "bfloat16"]
     merge_padding: bool
     gradient_checkpointing: bool
-
-    @model_validator(mode="after")
-    def _check_sizes(self) -> "Model":
-        if (self.num_frames - 1) % LATENT_FRAMES:
-            below = self.num_frames - 1 - (self.num_frames - 1) % LATENT_FRAMES + 1
-            raise ValueError(f"num_frames={self.num_frames} is not 4k + 1; the nearest are {below} and {below + 4}")
-        for name in ("height", "width"):
-            if getattr(self, name) % TOKEN_PX:
-                raise ValueError(f"{name}={getattr(self, name)} is not a multiple of {TOKEN_PX}")
-        return self
 
 
 class Prepare(Section):

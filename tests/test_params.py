@@ -54,8 +54,6 @@ def test_every_value_of_a_profile_has_its_line(profile: str) -> None:
     [
         ({"model.num_frame": 17}, r"model.num_frame: unknown key \(value 17\)"),
         ({"model.shift": None}, "model.shift: missing"),
-        ({"model.num_frames": 18}, r"model: num_frames=18 is not 4k \+ 1; the nearest are 17 and 21"),
-        ({"model.height": 60}, "model: height=60 is not a multiple of 16"),
         ({"model.num_frames": "17"}, "model.num_frames='17'"),
         ({"model.shift": -1.0}, "model.shift=-1.0"),
         ({"distill.teacher_walk.stride": 0}, "distill.teacher_walk.stride=0"),

@@ -30,7 +30,7 @@ def _params() -> Any:
 
 
 @app.command()
-def use(profile: Annotated[str, typer.Argument(help="tiny-wan, wan2.1-1.3b or wan2.1-14b")]) -> None:
+def use(profile: Annotated[str, typer.Argument(help="such as tiny-wan; a wrong name lists them")]) -> None:
     """Write params.yaml for a model."""
     from gpd.models import use
 

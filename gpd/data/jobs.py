@@ -1,78 +1,111 @@
-"""Unfinished work of `encode`: shards wait in a folder of their own until all are there."""
+"""Work of a DVC stage shared out over processes: each job writes one file of the finished folder.
+
+Jobs and the bytes of their files follow from the inputs alone, so any process can do any of them. Finished files wait
+in a folder of their own until all are there, then they move into place together; a stage that was stopped goes on with
+the jobs that are missing.
+"""
 
 import contextlib
-import fcntl
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
+
+from filelock import FileLock
 
 from gpd import artifacts
-from gpd.data.shards import Sample, shard_name, write_shard
+from gpd.artifacts import UserError
 
-Row = dict[str, str]  # a line of prompts.jsonl or clips.jsonl
-Encoder = Callable[
-    [list[Row]], Iterator[Sample | Row]
-]  # a sample for each item, or {"file", "reason"} of a broken clip
+J = TypeVar("J", bound="Named")
+M = TypeVar("M")
 
 
-@dataclass(frozen=True)
-class Job:
-    """One shard: its kind, its number among its kind and what goes into it."""
-
-    kind: str
-    index: int
-    rows: list[Row]
+class Named(Protocol):
+    """A job: one file of the finished folder."""
 
     @property
     def name(self) -> str:
-        """The shard's file name."""
-        return shard_name(self.kind, self.index)
+        """The file's name."""
 
 
 class Work:
-    """Shards that are done and those to come, in a folder that only this set of inputs and params uses."""
+    """Jobs that are done and those to come, in a folder that only this set of inputs and params uses.
+
+    Attributes:
+        shards: the folder of finished files.
+        results: for each of them a JSON object that says how large it is, and what else is to be remembered of it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.shards, self.results = folder / "shards", folder / "results"
 
-    def result(self, job: Job) -> dict[str, Any] | None:
-        """What is known of a finished job: size of its shard, number of samples, broken clips. None if not done."""
-        path, shard = self.results / f"{job.name}.json", self.shards / job.name
-        if not (path.exists() and shard.exists()):
+    def result(self, job: Named) -> dict[str, Any] | None:
+        """What `finish` noted of a job, and "size" in bytes. None if its file is not there or not whole."""
+        path, file = self.results / f"{job.name}.json", self.shards / job.name
+        if not (path.exists() and file.exists()):
             return None
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return result if result["size"] == shard.stat().st_size else None
+        return result if result["size"] == file.stat().st_size else None
 
-    def do(self, job: Job, encoder: Encoder, on_row: Callable[[], None]) -> None:
-        """Writes a job's shard, then its result, which says that the shard is whole."""
-        self.shards.mkdir(parents=True, exist_ok=True)
-        broken: list[Row] = []
+    def missing(self, jobs: Iterable[J]) -> list[J]:
+        """Those that are not done."""
+        return [job for job in jobs if self.result(job) is None]
 
-        def samples() -> Iterator[Sample]:
-            for made in encoder(job.rows):
-                if isinstance(made, dict):
-                    broken.append(made)
-                else:
-                    yield made
-                on_row()
-
-        num_samples = write_shard(self.shards / job.name, samples())
-        result = {"size": (self.shards / job.name).stat().st_size, "num_samples": num_samples, "broken": broken}
-        artifacts.write_json(self.results / f"{job.name}.json", result)
+    def finish(self, job: Named, **facts: Any) -> None:
+        """Notes that a job's file is whole. It comes after the file, so that a killed process leaves no half."""
+        size = (self.shards / job.name).stat().st_size
+        artifacts.write_json(self.results / f"{job.name}.json", {"size": size, **facts})
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """One process at a time; the lock goes with the process that holds it."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.folder.with_suffix(".lock"), "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        """One process at a time; the lock goes with the process that holds it.
+
+        Whoever waited while the work was published finds none of it left, and leaves no lock behind.
+        """
+        lock = self.folder.with_name(f"{self.folder.name}.lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):
             yield
+            if not self.folder.exists():
+                lock.unlink(missing_ok=True)
+
+    def publish(self, jobs: Iterable[Named], output: Path, describe: Callable[[Path], M]) -> M:
+        """Moves the files of all jobs to `output`. Only under the lock, and when no job is missing.
+
+        Args:
+            describe: writes what belongs beside the files, the manifest last; its result is returned.
+        """
+        self.remove_leftovers({job.name for job in jobs})
+        described = describe(self.shards)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        artifacts.move_into_place(self.shards, output)
+        self.remove()
+        return described
+
+    def remove_leftovers(self, names: Collection[str]) -> None:
+        """Partial files of processes that were killed."""
+        for path in self.shards.iterdir():
+            if path.name not in names:
+                path.unlink()
 
     def remove(self) -> None:
-        """Only under the lock: whoever waits for it will find no shards and leave."""
+        """Only under the lock: whoever waits for it finds nothing and leaves."""
         shutil.rmtree(self.folder)
-        self.folder.with_suffix(".lock").unlink()
+
+
+def parse_part(shard: str) -> tuple[int, int]:
+    """ "i/n" -> (i, n): process i of n.
+
+    Raises:
+        UserError: it is not of this form.
+    """
+    words = shard.split("/")
+    if (
+        len(words) != 2
+        or not all(word.isascii() and word.isdigit() for word in words)
+        or int(words[0]) >= int(words[1])
+    ):
+        raise UserError(f"--shard={shard}: expected i/n with 0 <= i < n, such as 0/2")
+    return int(words[0]), int(words[1])

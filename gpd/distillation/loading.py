@@ -9,14 +9,13 @@ from torch import Tensor
 
 from gpd import documents
 from gpd.artifacts import UserError
-from gpd.core.precision import fast_dtype
 from gpd.core.schedule import make_grid
 from gpd.data.shards import Latents, open_latents
 from gpd.distillation.costs import target_forwards
 from gpd.distillation.stage import Stage
 from gpd.documents import StudentFacts
-from gpd.models import wan
-from gpd.params import LATENT_CELL_PX, LATENT_FRAMES, Model, Params
+from gpd.models.families import open_model
+from gpd.params import Model, Params
 
 LATENTS = Path("data/latents")
 
@@ -36,7 +35,6 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
     clips = _Samples(data, "clip", data.num_clips, number)
     if distill.states.clips > 0 and not clips:
         raise UserError(f"params.yaml: distill.states.clips={distill.states.clips:g}, but {LATENTS} has no clips")
-    frozen = fast_dtype(model.dtype, device)
     student = _load(model, stage.previous, "float32", device, checkpointing=model.gradient_checkpointing)
     if distill.horizons:
         student.embed_steps(distill.horizons)
@@ -46,10 +44,10 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
         params=stage,
         distill=distill,
         grid=make_grid(model.grid_steps, model.shift),
-        latent_shape=_latent_shape(model, student.transformer.config.in_channels),
+        latent_shape=open_model(model.path).geometry.latent_shape(model.num_frames, model.height, model.width),
         student=student,
-        teacher=_load(model, model.path, frozen, device),
-        previous=_load(model, stage.previous, frozen, device) if asks_previous else None,
+        teacher=_load(model, model.path, model.dtype, device),
+        previous=_load(model, stage.previous, model.dtype, device) if asks_previous else None,
         previous_horizon=previous_horizon,
         texts=texts,
         num_prompts=num_prompts,
@@ -62,15 +60,10 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
 
 
 def _load(model: Model, folder: str, dtype: str, device: torch.device, checkpointing: bool = False) -> Any:
-    network = wan.load_network(
-        Path(folder), merge_padding=model.merge_padding, dtype=dtype, gradient_checkpointing=checkpointing
+    network = open_model(folder).load_network(
+        device, merge_padding=model.merge_padding, dtype=dtype, gradient_checkpointing=checkpointing
     )
-    return network.to(device).requires_grad_(False)
-
-
-def _latent_shape(model: Model, channels: int) -> tuple[int, int, int, int]:
-    frames = (model.num_frames - 1) // LATENT_FRAMES + 1
-    return (channels, frames, model.height // LATENT_CELL_PX, model.width // LATENT_CELL_PX)
+    return network.requires_grad_(False)
 
 
 def _number_texts(data: Latents) -> tuple[dict[str, int], list[Tensor], int]:

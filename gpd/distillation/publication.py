@@ -7,7 +7,7 @@ from typing import Any
 from gpd import artifacts, documents
 from gpd.distillation.ledger import Ledger
 from gpd.documents import Identity, Manifest, StudentFacts
-from gpd.models import wan
+from gpd.models.families import open_model
 from gpd.params import Params, student_path
 
 
@@ -27,9 +27,7 @@ def publish(
     """Writes data/students/NAME, whole or not at all."""
     model = params.model
     with artifacts.replacing(Path(student_path(name))) as folder:
-        wan.save_student(folder, student.transformer, Path(model.path), grid_steps=model.grid_steps, shift=model.shift)
-        if params.distill.horizons:
-            wan.save_steps(folder, student.steps)
+        open_model(model.path).save_student(folder, student, grid_steps=model.grid_steps, shift=model.shift)
         with (folder / "training.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(ledger.curve[0]))
             writer.writeheader()

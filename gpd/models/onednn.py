@@ -4,6 +4,10 @@ PyTorch sends float32 products to MKL, which keeps to AVX2 on processors that ar
 brings as well, takes AVX-512 wherever it is: 2.4 times as fast a product on an EPYC, the same to rounding. The
 public switch to oneDNN (`torch.backends.mkldnn.matmul.fp32_precision = "bf16"`) was tried and left out: where
 the processor has AMX it rounds to bfloat16, and it makes attention five times slower.
+
+What remains is the operator that torch.compile puts in place of a linear layer on the CPU. Its leading underscore says
+that PyTorch may change it in any release, so `is_available` looks for it and all goes by MKL if it is gone; and it
+has no derivative, so `LinearFunction` writes out the three products of a backward itself.
 """
 
 from typing import Any
@@ -21,6 +25,7 @@ def is_available() -> bool:
 
 def product(features: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """features @ weight^T + bias: [.., K], [N, K], [N] -> [.., N], all float32 on the CPU."""
+    # The last three arguments fuse what follows the layer (relu, gelu with its scalars, its algorithm): here nothing.
     result: Tensor = torch.ops.mkldnn._linear_pointwise(features, weight, bias, "none", [], "")
     return result
 

@@ -4,12 +4,14 @@ from importlib import resources
 from pathlib import Path
 
 from gpd.artifacts import UserError, write_text
+from gpd.models.folders import INDEX
 from gpd.params import PARAMS_FILE, load_params
 
-PROFILES = ("tiny-wan", "wan2.1-1.3b", "wan2.1-14b")
+FOLDER = resources.files("gpd.models") / "profiles"
+PROFILES = sorted(file.name.removesuffix(".yaml") for file in FOLDER.iterdir() if file.name.endswith(".yaml"))
 
 NEEDS_WEIGHTS = """The weights of this model belong in this folder, in diffusers format:
-model_index.json, scheduler/, text_encoder/, tokenizer/, transformer/, vae/.
+model_index.json and beside it a folder for each part that it names (transformer/, vae/, ..).
 
 `gpd fetch` downloads them: {repository} at revision {revision}.
 Or copy a local folder of that model here and run `gpd fetch`, which then only writes manifest.json.
@@ -31,7 +33,7 @@ def run(profile: str) -> None:
     params = load_params()
     print(f"use: {PARAMS_FILE} is now the profile {profile}")
     folder = Path(params.model.path)
-    if params.model.hub and not (folder / "model_index.json").exists():
+    if params.model.hub and not (folder / INDEX).exists():
         hub = params.model.hub
         # DVC wants to see its dependencies: the folder exists from now on, and says what it waits for
         write_text(folder / "README.md", NEEDS_WEIGHTS.format(repository=hub.repository, revision=hub.revision))
@@ -40,4 +42,4 @@ def run(profile: str) -> None:
 
 def profile_text(profile: str) -> str:
     """The params.yaml that comes with gpd for a profile."""
-    return (resources.files("gpd.models") / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")
+    return (FOLDER / f"{profile}.yaml").read_text(encoding="utf-8")

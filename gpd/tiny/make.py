@@ -59,15 +59,15 @@ def measure(folder: Path) -> dict[str, Any]:
     from gpd.core.sampler import sample
     from gpd.core.schedule import make_grid
     from gpd.core.velocity import stack_text
-    from gpd.models import wan
+    from gpd.models.families import open_model
     from gpd.tiny.clips import draw, split_scenes
     from gpd.tiny.oracle import agreement
     from gpd.tiny.train import SHIFT
 
     _, held_out = split_scenes()
     captions = [scene.caption for scene in held_out]
-    codec, network = wan.ClipCodec(folder), wan.load_network(folder, merge_padding=True)
-    encoder = wan.TextEncoder(folder)
+    model = open_model(folder)
+    codec, network, encoder = model.load_codec(), model.load_network(merge_padding=True), model.load_text_encoder()
     texts, negative = encoder.encode(captions), stack_text(encoder.encode([""]))
     grid = make_grid(GRID_STEPS, SHIFT)
     errors, frames = [], []

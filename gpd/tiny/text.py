@@ -1,4 +1,4 @@
-"""The miniature's text side: a byte-level tokenizer that knows the captions' words, and a small frozen UMT5.
+"""The miniature's text side: a byte-level tokenizer fitted on the captions' words, and a small frozen UMT5.
 
 The encoder is not trained. Random UMT5 weights give every word a direction of its own and mix the words of a
 prompt, which is all that the transformer's cross-attention needs; real Wan's text encoder is frozen as well.
@@ -13,7 +13,6 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from gpd.tiny.clips import all_scenes
 
 VOCABULARY_SIZE = 384  # pad, eos, 256 bytes and the merges that make every word of the captions one token
-MAX_TOKENS = 512  # Wan's text length
 
 
 def make_tokenizer() -> Tokenizer:

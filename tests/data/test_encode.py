@@ -17,9 +17,13 @@ from gpd.core.schedule import make_grid
 from gpd.data import encode, prepare
 from gpd.data.clips import load_clip, write_mp4
 from gpd.data.shards import Latents, open_latents
-from gpd.models import wan
+from gpd.data.texts import text_id
+from gpd.documents import RunRecord, load_document
+from gpd.models import families
+from gpd.models.families import open_model
 from gpd.params import Params, load_params
 from gpd.tiny.clips import draw, split_scenes
+from tests.toy_family import ToyFamily
 
 LATENTS = Path("data/latents")
 CAPTIONS = [scene.caption for scene in split_scenes()[0][:8]]
@@ -93,23 +97,17 @@ def work_folder() -> Path:
 
 def test_manifest_and_counts(work_tree: Path, small_wan: Path) -> None:
     manifest = documents.load_manifest(LATENTS, documents.LatentsFacts)
-    assert manifest["inputs"] == {
+    assert manifest.inputs == {
         "base": documents.identify(small_wan),
         "prompts": documents.identify(Path("data/prompts")),
     }
-    (broken,) = manifest["facts"]["broken_clips"]
-    assert broken["file"] == "clips/words.mp4"
-    assert broken["reason"].startswith("cannot be decoded")
+    facts = manifest.facts
+    (broken,) = facts.broken_clips
+    assert broken.file == "clips/words.mp4"
+    assert broken.reason.startswith("cannot be decoded")
     # 8 prompts, 1 evaluation prompt, the caption of the broken clip
-    assert {
-        key: manifest["facts"][key] for key in ("num_texts", "num_clips", "num_evaluation_clips", "num_rollouts")
-    } == {
-        "num_texts": 10,
-        "num_clips": 3,
-        "num_evaluation_clips": 1,
-        "num_rollouts": 2,
-    }
-    assert manifest["facts"]["index"] == {"text": [3, 3, 3, 2], "clips": [2, 1], "evaluation": [1], "rollouts": [2]}
+    assert (facts.num_texts, facts.num_clips, facts.num_evaluation_clips, facts.num_rollouts) == (10, 3, 1, 2)
+    assert facts.index == {"text": [3, 3, 3, 2], "clips": [2, 1], "evaluation": [1], "rollouts": [2]}
     assert documents.verify(LATENTS) == []
     assert list(Path(".work/encode").iterdir()) == []
 
@@ -117,34 +115,34 @@ def test_manifest_and_counts(work_tree: Path, small_wan: Path) -> None:
 def test_texts_are_the_encoders(work_tree: Path, small_wan: Path) -> None:
     latents = open_latents(LATENTS, params_of(small_wan))
     assert len(latents.texts()) == 10
-    assert list(latents.texts("evaluation")) == [prepare.text_id("a cat in the snow")]
-    assert list(latents.texts("train")) == [prepare.text_id(caption) for caption in CAPTIONS]
-    model = wan.TextEncoder(small_wan)
+    assert list(latents.texts("evaluation")) == [text_id("a cat in the snow")]
+    assert list(latents.texts("train")) == [text_id(caption) for caption in CAPTIONS]
+    model = open_model(small_wan).load_text_encoder()
     for caption in CAPTIONS[:2]:
-        np.testing.assert_array_equal(latents.texts()[prepare.text_id(caption)], model.encode([caption])[0].numpy())
+        np.testing.assert_array_equal(latents.texts()[text_id(caption)], model.encode([caption])[0].numpy())
     np.testing.assert_array_equal(latents.negative(), model.encode(["blurry"])[0].numpy())
 
 
 def test_clips_are_the_codecs(work_tree: Path, small_wan: Path) -> None:
     latents = open_latents(LATENTS, params_of(small_wan))
-    codec = wan.ClipCodec(small_wan)
+    codec = open_model(small_wan).load_codec()
     frames = load_clip(Path("source/clips/1.mp4"), frames_per_second=16, num_frames=17, height=64, width=64)
     array, text = latents.clip(1)
-    assert text == prepare.text_id(CAPTIONS[1])
+    assert text == text_id(CAPTIONS[1])
     assert array.shape == (16, 5, 8, 8)
     np.testing.assert_allclose(array, codec.encode(frames[None])[0].numpy(), atol=1e-5)
-    assert latents.evaluation_clip(0)[1] == prepare.text_id("a cat in the snow")
+    assert latents.evaluation_clip(0)[1] == text_id("a cat in the snow")
 
 
 def test_rollouts_are_the_guided_teachers(work_tree: Path, small_wan: Path) -> None:
     latents = open_latents(LATENTS, params_of(small_wan))
     trajectory, text = latents.rollout(1)
     assert trajectory.shape == (9, 16, 5, 8, 8)
-    assert text == prepare.text_id(CAPTIONS[1])
+    assert text == text_id(CAPTIONS[1])
     noise = seeded_noise((16, 5, 8, 8), seed=0, index=1)
     np.testing.assert_array_equal(trajectory[0], noise.numpy())
     expected = sample(
-        wan.load_network(small_wan, merge_padding=True),
+        open_model(small_wan).load_network(merge_padding=True),
         noise[None],
         torch.from_numpy(latents.texts()[text])[None],
         make_grid(8, 3.0),
@@ -249,23 +247,6 @@ def test_a_sampled_posterior_is_reproducible(work_tree: Path, small_wan: Path) -
     assert hashes() == sampled
 
 
-@pytest.mark.parametrize("shard", ["1/1", "2/1", "-1/2", "a/b", "1", "0/0", "0/1/2", ""])
-def test_a_bad_part_is_named(shard: str) -> None:
-    with pytest.raises(UserError, match=r"expected i/n with 0 <= i < n"):
-        encode.parse_part(shard)
-
-
-def test_batches_follow_from_the_clips_size() -> None:
-    assert encode.batch_size((16, 5, 8, 8)) == 8
-    assert encode.batch_size((16, 21, 60, 104)) == 1
-    assert encode.batch_size((16, 21, 90, 160)) == 1
-
-
-def test_parts_are_read() -> None:
-    assert encode.parse_part("0/1") == (0, 1)
-    assert encode.parse_part("11/12") == (11, 12)
-
-
 @pytest.mark.parametrize(
     ("key", "value"),
     [("height", 96), ("num_frames", 21), ("negative_prompt", "ugly"), ("shift", 5.0), ("grid_steps", 16)],
@@ -306,8 +287,33 @@ def test_missing_weights_are_told_plainly(work_tree: Path) -> None:
         encode.run(params_of(Path("nowhere")), "0/1")
 
 
+def test_sizes_are_checked_against_the_model_before_anything_is_done(work_tree: Path, small_wan: Path) -> None:
+    params = params_of(small_wan)
+    odd = params.model_copy(update={"model": params.model.model_copy(update={"height": 60})})
+    with pytest.raises(UserError, match=r"params\.yaml: model: height=60 is not a multiple of 16"):
+        encode.run(odd, "0/1")
+    assert list(Path(".work/encode").iterdir()) == []
+
+
+def test_another_family_goes_through_the_same_code(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not Wan needs nothing but its class and a row in the table."""
+    monkeypatch.setitem(families.FAMILIES, "ToyPipeline", ToyFamily)
+    artifacts.write_text(Path("toy/model_index.json"), '{"_class_name": "ToyPipeline"}')
+    facts = documents.BaseFacts(name="toy", repository=None, revision=None)
+    documents.write_manifest(Path("toy"), facts, inputs={}, params={})
+    params = params_of(Path("toy"))
+    encode.run(params, "0/1")
+    latents = open_latents(LATENTS, params)
+    assert latents.clip(0)[0].shape == (3, 9, 16, 16)
+    assert latents.rollout(0)[0].shape == (9, 3, 9, 16, 16)
+    assert latents.negative().shape == (len("blurry"), 1)
+    odd = params.model_copy(update={"model": params.model.model_copy(update={"num_frames": 18})})
+    with pytest.raises(UserError, match=r"num_frames=18 is not 2k \+ 1; the nearest are 17 and 19"):
+        encode.run(odd, "0/1")
+
+
 def test_the_run_record_counts_the_teachers_forwards(work_tree: Path) -> None:
-    records = [json.loads(path.read_text()) for path in Path(".work/runs").iterdir()]
-    (record,) = [record for record in records if record["stage"] == "encode"]
-    assert record["forwards"] == {"teacher": 2 * 8 * 2}
-    assert record["outputs"][0]["content"] == documents.load_manifest(LATENTS).content
+    records = [load_document(RunRecord, path, "") for path in Path(".work/runs").iterdir()]
+    (record,) = [record for record in records if record.stage == "encode"]
+    assert record.forwards == {"teacher": 2 * 8 * 2}
+    assert record.outputs[0].content == documents.load_manifest(LATENTS).content

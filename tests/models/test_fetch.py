@@ -48,6 +48,20 @@ def test_an_incomplete_folder_gets_no_manifest(model: Path) -> None:
     assert not (model / artifacts.MANIFEST).exists()
 
 
+def test_a_model_of_another_family_gets_no_manifest(model: Path) -> None:
+    (model / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(UserError, match=r"model_index\.json: _class_name='FluxPipeline'"):
+        fetch.run(params_for(model))
+    assert not (model / artifacts.MANIFEST).exists()
+
+
+def test_sizes_are_checked_against_the_model(model: Path) -> None:
+    params = params_for(model)
+    odd = params.model_copy(update={"model": params.model.model_copy(update={"num_frames": 18})})
+    with pytest.raises(UserError, match=r"model: num_frames=18 is not 4k \+ 1"):
+        fetch.run(odd)
+
+
 @pytest.mark.parametrize(
     ("hub", "message"), [(None, "model.hub names none"), (HUB, "'nobody/nothing': the download failed")]
 )

@@ -10,7 +10,7 @@ from gpd.core.randomness import seeded_noise
 from gpd.core.sampler import sample
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import stack_text
-from gpd.models import wan
+from gpd.models.families import open_model
 from gpd.tiny.clips import draw, split_scenes
 from gpd.tiny.oracle import agreement
 
@@ -32,7 +32,7 @@ def test_its_figures_reach_the_goals() -> None:
 
 def test_its_vae_rebuilds_clips_that_it_never_saw() -> None:
     _, held_out = split_scenes()
-    codec = wan.ClipCodec(FOLDER)
+    codec = open_model(FOLDER).load_codec()
     frames = np.stack([draw(scene, 5_000_000 + n) for n, scene in enumerate(held_out[::32])])
     rebuilt = codec.decode(codec.encode(frames))
     error = ((frames.astype(float) - rebuilt) / 255) ** 2
@@ -43,10 +43,10 @@ def test_its_samples_follow_captions_that_it_never_saw() -> None:
     """A small fresh draw in few steps, so the bounds are loose: the manifest has the figures of all 256."""
     _, held_out = split_scenes()
     captions = [scene.caption for scene in held_out[::32]]
-    encoder, codec = wan.TextEncoder(FOLDER), wan.ClipCodec(FOLDER)
+    encoder, codec = open_model(FOLDER).load_text_encoder(), open_model(FOLDER).load_codec()
     noise = torch.stack([seeded_noise((16, 5, 8, 8), seed=11, index=n) for n in range(len(captions))])
     latents = sample(
-        wan.load_network(FOLDER, merge_padding=True),
+        open_model(FOLDER).load_network(merge_padding=True),
         noise,
         stack_text(encoder.encode(captions)),
         make_grid(16, 3.0),

@@ -1,0 +1,167 @@
+"""What goes into a shard: embeddings of texts, latents of clips, roll-outs of the guided teacher.
+
+What is computed at once follows from the rows alone, so that the bytes do not depend on who does the job.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpd import artifacts
+from gpd.artifacts import UserError
+from gpd.core.randomness import seeded_noise
+from gpd.core.sampler import sample
+from gpd.core.schedule import make_grid
+from gpd.core.velocity import stack_text
+from gpd.data.clips import BrokenClipError, load_clip
+from gpd.data.plan import Rollout
+from gpd.data.rows import CLIP_ROWS, PROMPTS, Clip, Prompt
+from gpd.data.shards import Sample
+from gpd.documents import BrokenClip
+from gpd.models.families import open_model
+from gpd.params import Params
+
+BATCH_VALUES, MAX_BATCH = 2_000_000, 8  # latent values and clips at once: one clip of 480 x 832, 8 of the miniature
+
+R = TypeVar("R")
+
+
+class Encoder(ABC, Generic[R]):
+    """Makes the samples of one kind of shard; its networks are loaded once, for all shards of the kind.
+
+    Attributes:
+        shape: [C, F, H, W] of a clip's latents.
+    """
+
+    def __init__(self, params: Params, device: str) -> None:
+        self.params, self.device = params, device
+        self.base = open_model(params.model.path)
+        model = params.model
+        self.shape = self.base.geometry.latent_shape(model.num_frames, model.height, model.width)
+
+    @abstractmethod
+    def encode(self, rows: Sequence[R]) -> Iterator[Sample | BrokenClip]:
+        """A sample for each row, or what is wrong with its clip."""
+
+    def batches(self, rows: Sequence[R]) -> Iterator[Sequence[R]]:
+        """So many rows at a time as go through a network at once."""
+        size = batch_size(self.shape)
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+
+    def stored(self, tensor: Tensor) -> np.ndarray:
+        """The array that is written."""
+        return tensor.float().numpy().astype(self.params.encode.latent_dtype)
+
+
+class EncodeTexts(Encoder[Prompt]):
+    """Embeddings [L, D] at their real length. One text a call: an embedding depends on its own text alone."""
+
+    def __init__(self, params: Params, device: str) -> None:
+        super().__init__(params, device)
+        self.texts = self.base.load_text_encoder(device)
+
+    def encode(self, rows: Sequence[Prompt]) -> Iterator[Sample]:
+        """Every text gives a sample."""
+        for row in rows:
+            embedding = self.stored(self.texts.encode([row.text])[0])
+            yield row.id, {"embedding.npy": embedding, "text.json": {"text": row.text, "split": row.split}}
+
+
+class EncodeClips(Encoder[Clip]):
+    """Normalised latents [C, F, H, W] of clips read by the rules of `gpd.data.clips`."""
+
+    def __init__(self, params: Params, device: str) -> None:
+        super().__init__(params, device)
+        self.codec = self.base.load_codec(device)
+
+    def encode(self, rows: Sequence[Clip]) -> Iterator[Sample | BrokenClip]:
+        """A batch is made of those of its clips that can be read."""
+        for batch in self.batches(rows):
+            good, frames = [], []
+            for row in batch:
+                try:
+                    frames.append(load_frames(row, self.params))
+                    good.append(row)
+                except BrokenClipError as error:
+                    yield BrokenClip(file=row.file, reason=str(error))
+            if good:
+                yield from self._encode_batch(good, np.stack(frames))
+
+    def _encode_batch(self, rows: list[Clip], frames: np.ndarray) -> Iterator[Sample]:
+        generators = [seeded_generator(self.params.encode.seed, row.id) for row in rows]
+        latents = self.codec.encode(frames, self.params.encode.posterior, generators)
+        for row, latent in zip(rows, latents, strict=True):
+            yield row.id, {"latents.npy": self.stored(latent), "text.json": {"id": row.text}}
+
+
+class EncodeRollouts(Encoder[Rollout]):
+    """Trajectories [N + 1, C, F, H, W] of the guided teacher; noise depends on seed and index alone."""
+
+    def __init__(self, params: Params, device: str) -> None:
+        super().__init__(params, device)
+        model = params.model
+        self.texts = self.base.load_text_encoder(device)
+        self.negative = self.texts.encode([model.negative_prompt])[0]
+        self.network = self.base.load_network(device, merge_padding=model.merge_padding, dtype=model.dtype)
+
+    def encode(self, rows: Sequence[Rollout]) -> Iterator[Sample]:
+        """Every row gives a sample."""
+        for batch in self.batches(rows):
+            for row, trajectory in zip(batch, self._roll_out(batch), strict=True):
+                yield row.id, {"trajectory.npy": self.stored(trajectory), "text.json": {"id": row.prompt.id}}
+
+    def _roll_out(self, rows: Sequence[Rollout]) -> Tensor:
+        """[B, N + 1, C, F, H, W]."""
+        embeddings = [self.texts.encode([row.prompt.text])[0] for row in rows]
+        noise = [seeded_noise(self.shape, seed=self.params.encode.seed, index=row.index) for row in rows]
+        trajectory = sample(
+            self.network,
+            torch.stack(noise).to(self.device),
+            stack_text(embeddings).to(self.device),
+            make_grid(self.params.model.grid_steps, self.params.model.shift),
+            negative=self.negative[None].to(self.device),
+            guidance_scale=self.params.encode.rollouts.guidance_scale,
+        )
+        return torch.stack([latents.cpu() for latents in trajectory], 1)
+
+
+def forwards_per_rollout(params: Params) -> int:
+    """Guidance takes two forwards a step."""
+    return params.model.grid_steps * (1 if params.encode.rollouts.guidance_scale == 1.0 else 2)
+
+
+def batch_size(latent_shape: tuple[int, ...]) -> int:
+    """How many clips go through a network at once; follows from their size alone, so that bytes do not vary."""
+    return min(MAX_BATCH, max(1, BATCH_VALUES // math.prod(latent_shape)))
+
+
+def load_frames(clip: Clip, params: Params) -> np.ndarray:
+    """Frames [F, H, W, 3] uint8 of a clip.
+
+    Raises:
+        UserError: the file is gone or has changed since `prepare`.
+        BrokenClipError: it cannot be read.
+    """
+    path = Path(params.prepare.source) / clip.file
+    if not path.is_file() or artifacts.hash_file(path) != clip.sha256:
+        state = "has changed" if path.is_file() else "is gone"
+        raise UserError(f"{path}: {state} since {PROMPTS}/{CLIP_ROWS} was written; run `gpd prepare` again")
+    return load_clip(
+        path,
+        frames_per_second=params.encode.frames_per_second,
+        num_frames=params.model.num_frames,
+        height=params.model.height,
+        width=params.model.width,
+    )
+
+
+def seeded_generator(seed: int, clip_id: str) -> Any:
+    """Of a sampled posterior: depends on seed and clip alone."""
+    return torch.Generator().manual_seed(int(artifacts.hash_json([seed, clip_id])[:15], 16))

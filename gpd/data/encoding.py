@@ -1,0 +1,76 @@
+"""Does jobs of `encode`: makes what goes into each shard, and writes it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from gpd.data.encoders import EncodeClips, Encoder, EncodeRollouts, EncodeTexts, forwards_per_rollout
+from gpd.data.jobs import Work
+from gpd.data.plan import Job
+from gpd.data.shards import Sample, write_shard
+from gpd.documents import BrokenClip, Document
+from gpd.params import Params
+from gpd.progress import progress_bar
+
+ENCODERS: dict[str, type[Encoder[Any]]] = {  # by kind of shard, in the order in which they are made
+    "text": EncodeTexts,
+    "clips": EncodeClips,
+    "evaluation": EncodeClips,
+    "rollouts": EncodeRollouts,
+}
+
+
+class Finished(Document):
+    """What is noted of a finished shard."""
+
+    size: int  # bytes
+    num_samples: int
+    broken: list[BrokenClip]
+
+
+def encode_jobs(params: Params, work: Work, jobs: list[Job], device: str) -> dict[str, int]:
+    """Makes shards, with the networks of one kind in memory at a time. Returns the forwards that this took, by role."""
+    done, total = 0, sum(len(job.rows) for job in jobs)
+    with progress_bar("encode", total) as advance:
+
+        def on_row() -> None:
+            nonlocal done
+            done += 1
+            advance(done, "")
+
+        for kind, make_encoder in ENCODERS.items():
+            mine = [job for job in jobs if job.kind == kind]
+            if mine:
+                encoder = make_encoder(params, device)
+                for job in mine:
+                    write_job(work, job, encoder, on_row)
+    num_rollouts = sum(len(job.rows) for job in jobs if job.kind == "rollouts")
+    return {"teacher": num_rollouts * forwards_per_rollout(params)} if num_rollouts else {}
+
+
+def write_job(work: Work, job: Job, encoder: Encoder[Any], on_row: Callable[[], None]) -> None:
+    """Writes a job's shard, then notes that it is whole and which clips are not in it."""
+    work.shards.mkdir(parents=True, exist_ok=True)
+    broken: list[BrokenClip] = []
+
+    def samples() -> Iterator[Sample]:
+        for made in encoder.encode(job.rows):
+            if isinstance(made, BrokenClip):
+                broken.append(made)
+            else:
+                yield made
+            on_row()
+
+    num_samples = write_shard(work.shards / job.name, samples())
+    work.finish(job, num_samples=num_samples, broken=[clip.model_dump() for clip in broken])
+
+
+def finished_shards(work: Work, jobs: list[Job]) -> list[Finished]:
+    """What is noted of each job, all of which are done."""
+    return [Finished.model_validate(work.result(job)) for job in jobs]
+
+
+def pick_device(part: int) -> str:
+    """The GPU of process number `part`, or the CPU."""
+    return f"cuda:{part % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"

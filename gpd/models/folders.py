@@ -1,0 +1,49 @@
+"""A pipeline's folder in diffusers' format: model_index.json, and a folder for each part that it names."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gpd.artifacts import UserError
+
+INDEX = "model_index.json"
+
+
+def check_model(folder: Path) -> None:
+    """A clear line if a model's weights are not there.
+
+    Raises:
+        UserError: `folder` is not a pipeline in diffusers format.
+    """
+    if not (folder / INDEX).is_file():
+        raise UserError(
+            f"params.yaml: model.path={str(folder)!r}: no weights there ({INDEX} is missing). "
+            "`gpd fetch` downloads them where model.hub names a repository; or put a local folder in diffusers "
+            "format there"
+        )
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """model_index.json, or the config.json of a part.
+
+    Raises:
+        UserError: the file is missing or holds no JSON object.
+    """
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; {path.parent} is not complete") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON ({error})") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{path}: expected a JSON object, found {type(config).__name__}")
+    return config
+
+
+def quiet_libraries() -> None:
+    """The libraries' bars for loading a file would stand between ours."""
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()

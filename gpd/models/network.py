@@ -1,0 +1,89 @@
+"""A base model's network as training and sampling see it, and what it learns of steps of several lengths."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from gpd.core.velocity import Network
+
+STEPS_FILE = "horizons.safetensors"  # in a student's folder: its `StepEmbedding`
+
+
+class StepEmbedding(nn.Module):
+    """One learnt vector for each length of a step, zero at first (cf. Frans et al. 2024, arXiv 2410.12557).
+
+    Args:
+        horizons: the lengths in grid intervals. Any other, a stage's own among them, has the zero vector: for it the
+            network is the plain one.
+    """
+
+    def __init__(self, horizons: Sequence[int], dim: int) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.zeros(len(horizons), dim))
+        self.horizons: Tensor
+        self.register_buffer("horizons", torch.tensor(horizons, dtype=torch.int64))
+
+    def forward(self, step: Tensor) -> Tensor:
+        """Vectors [B, dim] of steps [B] int64. All rows take part, so that each has a gradient in every batch."""
+        is_learnt = step[:, None] == self.horizons
+        return (is_learnt[..., None] * self.vectors).sum(1)
+
+
+class VideoNetwork(nn.Module, ABC):
+    """A transformer as `network(latents, timesteps, text) -> velocity`, the same call for every base model.
+
+    Args of a call: latents [B, C, F, H, W], timesteps [B] in [0, 1000], text [B, L, D] zero-padded; step [B], the grid
+        intervals that each sample's step covers, if the network has learnt several (`embed_steps`).
+    Returns: velocity [B, C, F, H, W], float32.
+
+    Attributes:
+        block_layers: ends of the names of the blocks' linear layers, whose matrices low-rank factors and Muon are for:
+            `[name for name, _ in network.named_modules() if name.endswith(network.block_layers)]`.
+        transformer: the part that is trained and stored, as diffusers loads it.
+        steps: None if the network has learnt steps of one length only.
+    """
+
+    block_layers: ClassVar[tuple[str, ...]]
+
+    def __init__(self, transformer: Any) -> None:
+        super().__init__()
+        self.transformer: Any = transformer
+        self.steps: StepEmbedding | None = None
+
+    @property
+    @abstractmethod
+    def time_width(self) -> int:
+        """Length of the time embedding, to which the vectors of steps are added."""
+
+    def embed_steps(self, horizons: Sequence[int]) -> StepEmbedding:
+        """Makes room to learn steps of these shorter lengths; until then they are the network's own."""
+        self.steps = StepEmbedding(horizons, self.time_width)
+        return self.steps
+
+    def at(self, horizon: int) -> Network:
+        """The network for steps of `horizon` grid intervals, to sample on `grid.every(horizon)`.
+
+        Raises:
+            ValueError: it has not learnt them; the stage's own horizon is the network itself.
+        """
+        learnt = [] if self.steps is None else self.steps.horizons.tolist()
+        if horizon not in learnt:
+            raise ValueError(f"horizon={horizon} is not among the shorter ones that this network has learnt: {learnt}")
+        return lambda latents, timesteps, text: self(latents, timesteps, text, torch.full_like(timesteps, horizon))
+
+
+def save_steps(folder: Path, steps: StepEmbedding) -> None:
+    """Writes the vectors of shorter steps beside a pipeline, which needs none for its own steps."""
+    save_file(steps.state_dict(), folder / STEPS_FILE)
+
+
+def load_steps(folder: Path, network: VideoNetwork) -> None:
+    """Gives a network the vectors that lie in its folder, if any do."""
+    if (folder / STEPS_FILE).is_file():
+        saved = load_file(folder / STEPS_FILE)
+        network.embed_steps(saved["horizons"].tolist()).load_state_dict(saved)

@@ -1,0 +1,68 @@
+"""Wan's VAE: frames to latents and back."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpd.models.base import Geometry
+from gpd.models.folders import check_model, load_config, quiet_libraries
+
+
+class ClipCodec:
+    """The VAE of a pipeline folder: frames to normalised latents and back, in float32."""
+
+    def __init__(self, folder: Path, device: torch.device | str = "cpu") -> None:
+        from diffusers import AutoencoderKLWan
+
+        quiet_libraries()
+        check_model(Path(folder))
+        self.device = device
+        self.vae = AutoencoderKLWan.from_pretrained(
+            folder, subfolder="vae", torch_dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+        self.vae.to(device).eval()
+        config = self.vae.config
+        self.geometry = load_geometry(Path(folder))
+        self.num_channels = self.geometry.channels
+        # The pipeline's normalisation lies outside the VAE: (z - mean) / std going in, z * std + mean going out.
+        self.mean = torch.tensor(config.latents_mean, device=device).view(1, -1, 1, 1, 1)
+        self.std = torch.tensor(config.latents_std, device=device).view(1, -1, 1, 1, 1)
+
+    def latent_shape(self, num_frames: int, height: int, width: int) -> tuple[int, int, int, int]:
+        """[C, F, H, W] of the latents of such a clip."""
+        return self.geometry.latent_shape(num_frames, height, width)
+
+    @torch.no_grad()
+    def encode(self, frames: np.ndarray, posterior: str = "mode", generator: torch.Generator | None = None) -> Tensor:
+        """Normalised latents [B, C, f, h, w] of frames [B, F, H, W, 3] uint8.
+
+        Args:
+            posterior: "mode", or "sample" drawn with `generator`, or with one for each clip.
+        """
+        clips = torch.from_numpy(frames).movedim(-1, 1).to(self.device).float() / 127.5 - 1.0
+        distribution = self.vae.encode(clips).latent_dist
+        latents: Tensor = distribution.mode() if posterior == "mode" else distribution.sample(generator)
+        return ((latents - self.mean) / self.std).cpu()
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> np.ndarray:
+        """Frames [B, F, H, W, 3] uint8 of normalised latents [B, C, f, h, w]."""
+        raw = latents.to(self.device).float() * self.std + self.mean
+        clips = self.vae.decode(raw).sample.clamp(-1, 1)
+        frames: np.ndarray = ((clips + 1) * 127.5).round().to(torch.uint8).movedim(1, -1).cpu().numpy()
+        return frames
+
+
+def load_geometry(folder: Path) -> Geometry:
+    """As the configs of VAE and transformer say; a key that they leave out has diffusers' default, that of Wan2.1."""
+    vae = load_config(folder / "vae" / "config.json")
+    _, *patch = load_config(folder / "transformer" / "config.json").get("patch_size", (1, 2, 2))
+    latent_px = vae.get("scale_factor_spatial", 8)
+    return Geometry(
+        channels=vae.get("z_dim", 16),
+        latent_frames=vae.get("scale_factor_temporal", 4),
+        latent_px=latent_px,
+        token_px=latent_px * max(patch),
+    )

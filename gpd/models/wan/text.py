@@ -1,0 +1,48 @@
+"""Wan's text encoder."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gpd.artifacts import UserError
+from gpd.core.precision import multiplies_bfloat16
+from gpd.models.folders import check_model, quiet_libraries
+
+TEXT_LENGTH = 512  # rows of text that Wan's cross-attention sees, padding included
+
+
+class TextEncoder:
+    """Tokenizer and text encoder of a pipeline folder."""
+
+    def __init__(self, folder: Path, device: torch.device | str = "cpu") -> None:
+        from transformers import AutoTokenizer, UMT5EncoderModel
+
+        quiet_libraries()
+        check_model(Path(folder))
+        self.tokenizer = AutoTokenizer.from_pretrained(Path(folder) / "tokenizer", local_files_only=True)
+        self.encoder = UMT5EncoderModel.from_pretrained(
+            Path(folder) / "text_encoder", use_safetensors=True, local_files_only=True
+        )
+        # It comes in the format that it is stored in: bfloat16 for Wan2.1.
+        if self.encoder.dtype == torch.bfloat16 and not multiplies_bfloat16(device):
+            self.encoder.float()
+        self.encoder.to(device).eval()
+        if not self.encoder.get_input_embeddings().weight.any():
+            # seen with transformers 5 and published UMT5 checkpoints: every text would embed to the same
+            raise UserError(f"{folder}/text_encoder: the token embedding loaded as all zeros; its weights do not fit")
+
+    @torch.no_grad()
+    def encode(self, prompts: list[str]) -> list[Tensor]:
+        """Embeddings [L_i, D], float32, of the prompts' real tokens; longer than 512 tokens are cut, as in Wan."""
+        from diffusers.pipelines.wan.pipeline_wan import prompt_clean
+
+        tokens = self.tokenizer(
+            [prompt_clean(prompt) for prompt in prompts],
+            padding="longest",
+            max_length=TEXT_LENGTH,
+            truncation=True,
+            return_tensors="pt",
+        ).to(self.encoder.device)
+        states = self.encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state.float().cpu()
+        return [row[:length].clone() for row, length in zip(states, tokens.attention_mask.sum(1).tolist(), strict=True)]
