@@ -7,7 +7,7 @@ finished shards wait in .work/encode/FINGERPRINT/ until all are there, then the 
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
-from gpd.data.jobs import Encoder, Job, Row, Work
+from gpd.data.jobs import Encoder, Job, Row, Work, parse_part
 from gpd.data.shards import KINDS, NEGATIVE, Sample, content_settings
 from gpd.documents import BrokenClip, Identity, LatentsFacts, Manifest, RunRecord, dump
 from gpd.params import Params
@@ -56,18 +56,6 @@ def run(params: Params, shard: str) -> None:
         if manifest is not None:
             record.wrote(OUTPUT, manifest)
     print(_summary(work, jobs, manifest))
-
-
-def parse_part(shard: str) -> tuple[int, int]:
-    """ "i/n" -> (i, n)."""
-    words = shard.split("/")
-    if (
-        len(words) != 2
-        or not all(word.isascii() and word.isdigit() for word in words)
-        or int(words[0]) >= int(words[1])
-    ):
-        raise UserError(f"--shard={shard}: expected i/n with 0 <= i < n, such as 0/2")
-    return int(words[0]), int(words[1])
 
 
 def plan(params: Params) -> list[Job]:
@@ -281,7 +269,7 @@ def assemble(params: Params, work: Work, jobs: list[Job], inputs: dict[str, Iden
         broken_clips=[BrokenClip.model_validate(entry) for entry in broken],
         index=index,
     )
-    _remove_leftovers(work.shards, {job.name for job in jobs})
+    work.remove_leftovers({job.name for job in jobs})
     manifest = documents.write_manifest(work.shards, facts, inputs=inputs, params=content_settings(params))
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     artifacts.move_into_place(work.shards, OUTPUT)
@@ -301,13 +289,6 @@ def check_broken_share(broken: list[Row], num_clips: int, params: Params) -> Non
         f"{params.prepare.source}: {len(broken)} of {num_clips} clips are broken, encode.max_broken_share={limit:g} "
         "allows fewer:\n  " + "\n  ".join(lines)
     )
-
-
-def _remove_leftovers(folder: Path, names: Iterable[str]) -> None:
-    """Partial files of processes that were killed."""
-    for path in folder.iterdir():
-        if path.name not in names:
-            path.unlink()
 
 
 def _device(part: int) -> str:

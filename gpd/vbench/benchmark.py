@@ -16,7 +16,7 @@ from typing import Any
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
-from gpd.data.encode import parse_part
+from gpd.data.jobs import parse_part
 from gpd.params import Params
 from gpd.vbench import environment
 from gpd.vbench.flicker import flicker_as_vbench

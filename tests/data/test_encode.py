@@ -15,6 +15,7 @@ from gpd.core.sampler import sample, seeded_noise
 from gpd.core.schedule import make_grid
 from gpd.data import encode, prepare
 from gpd.data.clips import load_clip, write_mp4
+from gpd.data.jobs import parse_part
 from gpd.data.shards import Latents, open_latents
 from gpd.models import wan
 from gpd.params import Params, load_params
@@ -251,7 +252,7 @@ def test_a_sampled_posterior_is_reproducible(work_tree: Path, small_wan: Path) -
 @pytest.mark.parametrize("shard", ["1/1", "2/1", "-1/2", "a/b", "1", "0/0", "0/1/2", ""])
 def test_a_bad_part_is_named(shard: str) -> None:
     with pytest.raises(UserError, match=r"expected i/n with 0 <= i < n"):
-        encode.parse_part(shard)
+        parse_part(shard)
 
 
 def test_batches_follow_from_the_clips_size() -> None:
@@ -261,8 +262,8 @@ def test_batches_follow_from_the_clips_size() -> None:
 
 
 def test_parts_are_read() -> None:
-    assert encode.parse_part("0/1") == (0, 1)
-    assert encode.parse_part("11/12") == (11, 12)
+    assert parse_part("0/1") == (0, 1)
+    assert parse_part("11/12") == (11, 12)
 
 
 @pytest.mark.parametrize(
