@@ -55,12 +55,14 @@ def read_workspace(workspace: Path, model_path: str) -> Iterator[Document]:
 def _artifact_folders(workspace: Path, model_path: str) -> Iterator[Path]:
     single = (
         workspace / model_path,
-        *(workspace / "data" / name for name in ("prompts", "latents", "reference", "report")),
+        *(workspace / "data" / name for name in ("prompts", "latents", "report")),
     )
     yield from (folder for folder in single if (folder / artifacts.MANIFEST).is_file())
     for path in _listed(workspace / "data" / "students", artifacts.MANIFEST):
         yield path.parent
-    for path in _listed(workspace / "data" / "evaluations", f"samples/{artifacts.MANIFEST}"):
+    for path in _listed(workspace / "data" / "samples", artifacts.MANIFEST):
+        yield path.parent
+    for path in _listed(workspace / "data" / "evaluations", f"clips/{artifacts.MANIFEST}"):
         yield path.parent
 
 

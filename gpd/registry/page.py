@@ -24,7 +24,7 @@ MOST_CLIPS_BYTES = 12_000_000
 
 
 def render_page(*, session: Session, workspace: Path = Path()) -> str:
-    """The page as HTML. Clips come from the samples folders of the workspace, small ones, a few a subject."""
+    """The page as HTML. Clips come from the evaluations of the workspace, small ones, a few a subject."""
     listed, is_cut = list_checkpoints(session=session, limit=MOST_CHECKPOINTS)
     measured = {row.content: scores(session=session, content=row.content) for row in listed}
     data = {
@@ -124,7 +124,7 @@ def _all_clips(measured: dict[str, list[ShownScore]], workspace: Path) -> dict[s
     budget = MOST_CLIPS_BYTES
     shown: dict[str, list[dict[str, str]]] = {}
     for content, source, subject in subjects:
-        for path, caption in _clips_of(workspace / source / "samples", subject)[:CLIPS_EACH]:
+        for path, caption in _clips_of(workspace / source / "clips", subject)[:CLIPS_EACH]:
             size = path.stat().st_size
             if size > min(MOST_CLIP_BYTES, budget):
                 continue

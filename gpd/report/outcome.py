@@ -118,18 +118,18 @@ class Outcome:
 
 
 def load_outcome(params: Params) -> Outcome:
-    """Reads all evaluated subjects of params.evaluate.
+    """Reads the evaluations of all of params.sample.subjects.
 
     Raises:
         UserError: an evaluation is missing, or two were made under different protocols.
     """
-    names = [name for name in reversed(params.evaluate.subjects) if name != "teacher"]
-    names += [name for name in params.evaluate.subjects if name == "teacher"]
+    names = [name for name in reversed(params.sample.subjects) if name in params.distill.stages]
+    names += [name for name in params.sample.subjects if name not in params.distill.stages]
     evaluations = {name: _load_json(name, "evaluation.json") for name in names}
     protocol = _shared_protocol(evaluations)
     profiles = {key: value for name in names for key, value in _load_profiles(name, protocol["hash"]).items()}
     students = {name: documents.load_manifest(Path(student_path(name)), StudentFacts) for name in params.distill.stages}
-    samples = {name: documents.load_manifest(EVALUATIONS / name / "samples", ClipsFacts) for name in names}
+    samples = {name: documents.load_manifest(EVALUATIONS / name / "clips", ClipsFacts) for name in names}
     subjects = {name: entry for value in evaluations.values() for name, entry in value["subjects"].items()}
     return Outcome(
         protocol=protocol,
@@ -143,7 +143,7 @@ def load_outcome(params: Params) -> Outcome:
         frames_per_second=next(iter(samples.values())).params["frames_per_second"],
         profiles=profiles,
         rivals=load_rivals(protocol["hash"]),
-        inputs={f"samples of {name}": manifest.identity for name, manifest in samples.items()}
+        inputs={f"clips of {name}": manifest.identity for name, manifest in samples.items()}
         | {name: manifest.identity for name, manifest in students.items()},
     )
 
@@ -168,7 +168,7 @@ def _load_profiles(name: str, protocol: str) -> dict[str, Any]:
 
 def _clips(shown: dict[str, list[ShownClip]]) -> list[Clip]:
     return [
-        Clip(EVALUATIONS / name / "samples" / clip.file, clip.subject, clip.prompt, clip.seed)
+        Clip(EVALUATIONS / name / "clips" / clip.file, clip.subject, clip.prompt, clip.seed)
         for name, clips in shown.items()
         for clip in clips
     ]
