@@ -16,7 +16,13 @@ from gpd.sampling import sample
 from tests.workspace import NUM_PROMPTS
 
 PAIRED = {"trajectory_error", "psnr", "ssim", "colour_shift", "spectral_space_ratio", "flicker_ratio"}
-NAMES = {"reference": "teacher-8", "teacher-2": "teacher-2", "teacher-4-unipc": "teacher-4-unipc", "k1": "k1", "k4": "k4"}
+NAMES = {
+    "reference": "teacher-8",
+    "teacher-2": "teacher-2",
+    "teacher-4-unipc": "teacher-4-unipc",
+    "k1": "k1",
+    "k4": "k4",
+}
 
 
 def load(name: str) -> Evaluation:
@@ -170,7 +176,9 @@ def test_samples_of_another_student_are_refused_and_nothing_lost(workspace: Para
     content = documents.load_manifest(Path("data/students/k1")).content
     raw = json.loads(text)
     manifest.write_text(json.dumps(raw | {"content": content}))
-    with pytest.raises(UserError, match=r"data/samples/k4/manifest.json: made from another checkpoint; run `gpd sample"):
+    with pytest.raises(
+        UserError, match=r"data/samples/k4/manifest.json: made from another checkpoint; run `gpd sample"
+    ):
         evaluate.run(workspace, "k4")
     assert load("k4").subjects
 
