@@ -138,8 +138,8 @@ def open_samples(params: Params, name: str) -> SampleSet:
     """Opens data/samples/NAME/.
 
     Raises:
-        UserError: there is no such subject; its samples are missing, or were made with other params or from other inputs.
-            An input that is gone is not asked for: samples may be measured where the checkpoint does not lie.
+        UserError: there is no such subject; its samples are missing, or are of other params or other inputs. An input
+            that is gone is no mistake: samples may be measured where the checkpoint does not lie.
     """
     _check_name(params, name)
     found = SampleSet(SAMPLES / name)

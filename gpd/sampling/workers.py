@@ -13,7 +13,7 @@ from gpd.artifacts import UserError
 
 
 def num_workers() -> int:
-    """How many processes sample at once. Small networks gain nothing from a second thread, all from a second process."""
+    """How many processes sample at once. A small network gains from a second process, not from a second thread."""
     return torch.cuda.device_count() or len(os.sched_getaffinity(0))
 
 

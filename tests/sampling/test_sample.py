@@ -1,4 +1,4 @@
-"""The stage on the small model: which rows, which points, from which noise, and that only the inputs decide the bytes."""
+"""The stage on the small model: its rows, the points that are kept, its noise, and bytes that the inputs decide."""
 
 import multiprocessing
 from pathlib import Path
