@@ -177,7 +177,7 @@ class Subject(Section):
     guidance_scale: GuidanceScale
 
 
-class Sample(Section):
+class Sampling(Section):
     """Trajectories on the same prompts and noise for every subject."""
 
     num_prompts: Positive
@@ -214,7 +214,7 @@ class Params(Section):
     prepare: Prepare
     encode: Encode
     distill: Distill
-    sample: Sample
+    sample: Sampling
     evaluate: Evaluate
     report: Report
 
