@@ -1,6 +1,7 @@
 """The JSON documents that rooms exchange, as types: what stands in a file is read here and nowhere else.
 
 manifest.json       beside every artefact: what determines its content, nothing that differs between identical runs
+samples.json        rows of a subject's trajectories
 evaluation.json     metrics of subjects under one protocol; profiles.json beside it: curves for a person to look at
 results.json        of the ablation
 .work/runs/ID.json  one execution, with all that a manifest leaves out
@@ -125,13 +126,23 @@ class StudentFacts(Facts):
     after: Probed
 
 
-class ReferenceFacts(Facts):
-    """The guided teacher's samples."""
+class SamplesFacts(Facts):
+    """A subject's samples, as latents, and how they were taken.
 
-    kind: ClassVar[str] = "reference"
-    num_samples: int
-    num_clips: int
+    Attributes:
+        subject: its name in evaluation.json.
+        forwards: network evaluations for one sample.
+        num_further: samples of other seeds, for the diversity of those of one prompt.
+    """
+
+    kind: ClassVar[str] = "samples"
+    subject: str
+    solver: str
+    steps: int
+    guidance_scale: float
     forwards: int
+    num_samples: int
+    num_further: int
 
 
 class ShownClip(Document):
@@ -146,7 +157,7 @@ class ShownClip(Document):
 class ClipsFacts(Facts):
     """Shown clips of an evaluation; the brightest colour of a difference stands for `difference_full_levels` of 255."""
 
-    kind: ClassVar[str] = "samples"
+    kind: ClassVar[str] = "clips"
     num_samples: int
     clips: list[ShownClip]
     differences: list[ShownClip]
@@ -164,7 +175,7 @@ class ReportFacts(Facts):
 
 KINDS: dict[str, type[Facts]] = {
     facts.kind: facts
-    for facts in (BaseFacts, PromptsFacts, LatentsFacts, StudentFacts, ReferenceFacts, ClipsFacts, ReportFacts)
+    for facts in (BaseFacts, PromptsFacts, LatentsFacts, StudentFacts, SamplesFacts, ClipsFacts, ReportFacts)
 }
 F = TypeVar("F", bound=Facts)
 
@@ -262,6 +273,42 @@ def verify(folder: Path) -> list[str]:
         elif found[name]["sha256"] != manifest.files[name].sha256:
             wrong.append(f"{name}: content changed")
     return wrong
+
+
+# ---- samples.json beside a subject's samples
+
+
+class Sample(Document):
+    """What a sample starts from: a prompt, and the seed and index that its noise is drawn from."""
+
+    id: str
+    text: str
+    seed: int
+    index: int
+
+
+class Point(Document):
+    """A noise level that is kept: its index on the base grid, and the subject's own steps until there."""
+
+    index: int
+    step: int
+
+
+class Listing(Document):
+    """samples.json: which sample each row of the trajectories is, and which points of its way are kept.
+
+    Attributes:
+        batch: rows in a file of trajectories; the last one may have fewer.
+        samples: those that everything is measured on. The rows of `further` come after theirs.
+        diversity: for each of the first prompts, the rows of its seeds.
+    """
+
+    format: Literal[1] = 1
+    batch: int
+    points: list[Point]
+    samples: list[Sample]
+    further: list[Sample]
+    diversity: list[list[int]]
 
 
 # ---- evaluation.json and profiles.json

@@ -11,6 +11,7 @@ from gpd.artifacts import UserError
 
 PARAMS_FILE = Path("params.yaml")
 OBJECTIVES = Path(__file__).parent / "distillation" / "objectives"  # a file each; what it excludes is its own affair
+REFERENCE = "reference"  # the subject that all others are measured against
 
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -169,38 +170,36 @@ class Distill(Section):
     stages: Annotated[dict[str, StageParams], Field(min_length=1)]
 
 
-class Reference(Section):
-    """The 48-step guided teacher that everything is measured against."""
+class Subject(Section):
+    """Whose samples are taken, and how: the reference, an undistilled baseline or a student."""
 
-    guidance_scale: GuidanceScale
-    num_prompts: Positive
-    seeds: Annotated[list[Seed], Field(min_length=1)]
-    batch: Positive
-
-
-class Baseline(Section):
-    """The undistilled teacher with fewer steps."""
-
+    checkpoint: str
     steps: Positive
     solver: Literal["euler", "unipc", "dpm++"]
     guidance_scale: GuidanceScale
 
 
-class Subject(Section):
-    """What one evaluation looks at."""
+class Sampling(Section):
+    """Trajectories on the same prompts and noise for every subject."""
 
-    checkpoint: str
+    num_prompts: Positive
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    batch: Positive
+    diversity_prompts: NotNegative
+    diversity_seeds: Annotated[int, Field(ge=2)]
+    subjects: dict[Annotated[str, Field(pattern=r"^\w[\w+-]*$")], Subject]
+
+    @property
+    def reference(self) -> Subject:
+        """The guided teacher on the base grid, which everything is measured against."""
+        return self.subjects[REFERENCE]
 
 
 class Evaluate(Section):
-    """What is measured, and beside what."""
+    """How samples are measured."""
 
     batch: Positive
     num_shown_clips: Positive
-    diversity_prompts: NotNegative
-    diversity_seeds: Annotated[int, Field(ge=2)]
-    baselines: dict[str, Baseline]
-    subjects: Annotated[dict[str, Subject], Field(min_length=1)]
 
 
 class Report(Section):
@@ -217,7 +216,7 @@ class Params(Section):
     prepare: Prepare
     encode: Encode
     distill: Distill
-    reference: Reference
+    sample: Sampling
     evaluate: Evaluate
     report: Report
 
@@ -264,21 +263,41 @@ class Params(Section):
         self._check_horizons()
         if distill.states.rollouts > 0 and self.encode.rollouts.num == 0:
             raise ValueError("distill.states.rollouts is above 0, but encode.rollouts.num is 0: there are none to use")
-        for name, baseline in self.evaluate.baselines.items():
-            if self.model.grid_steps % baseline.steps:
+        self._check_subjects()
+        return self
+
+    def _check_subjects(self) -> None:
+        """The reference is there, and each subject is sampled on noise levels that the base grid has."""
+        if self.sample.num_prompts > self.prepare.num_evaluation_prompts:
+            raise ValueError(
+                f"sample.num_prompts={self.sample.num_prompts} is above "
+                f"prepare.num_evaluation_prompts={self.prepare.num_evaluation_prompts}"
+            )
+        if REFERENCE not in self.sample.subjects:
+            raise ValueError(f"sample.subjects has no {REFERENCE!r}; it has {', '.join(self.sample.subjects)}")
+        for name, subject in self.sample.subjects.items():
+            for key, wanted in self._wanted(name, subject).items():
+                if (value := getattr(subject, key)) != wanted:
+                    raise ValueError(f"sample.subjects.{name}.{key}={value!r} must be {wanted!r}")
+            if subject.checkpoint == self.model.path and self.model.grid_steps % subject.steps:
                 raise ValueError(
-                    f"evaluate.baselines.{name}.steps={baseline.steps} does not divide "
+                    f"sample.subjects.{name}.steps={subject.steps} does not divide "
                     f"model.grid_steps={self.model.grid_steps}"
                 )
-        paths = {"teacher": self.model.path} | {name: student_path(name) for name in distill.stages}
-        for name, subject in self.evaluate.subjects.items():
-            if paths.get(name) != subject.checkpoint:
-                raise ValueError(
-                    f"evaluate.subjects.{name}.checkpoint={subject.checkpoint!r} must be {paths.get(name)!r}"
-                    if name in paths
-                    else f"evaluate.subjects.{name}: not 'teacher' and not one of {list(distill.stages)}"
-                )
-        return self
+
+    def _wanted(self, name: str, subject: Subject) -> dict[str, Any]:
+        """What a subject's name and checkpoint leave no choice about: a student is sampled as it was trained."""
+        if name == REFERENCE:
+            return {"checkpoint": self.model.path, "steps": self.model.grid_steps, "solver": "euler"}
+        if name in self.distill.stages:
+            steps = num_student_steps(self.model.grid_steps, self.distill.stages[name].horizon)
+            return {"checkpoint": student_path(name), "steps": steps, "solver": "euler", "guidance_scale": 1.0}
+        if subject.checkpoint.startswith(student_path("")):
+            raise ValueError(
+                f"sample.subjects.{name}.checkpoint={subject.checkpoint!r}: a student's samples are named after its "
+                f"stage, one of {', '.join(self.distill.stages)}"
+            )
+        return {"checkpoint": self.model.path}
 
     def _check_horizons(self) -> None:
         """What a student of several step lengths needs."""
@@ -297,6 +316,11 @@ class Params(Section):
         for horizon in distill.horizons:
             if horizon >= longest or longest % horizon:
                 raise ValueError(f"{key}: {horizon} is no shorter divisor of the stage's horizon={longest}")
+
+
+def num_student_steps(grid_steps: int, horizon: int) -> int:
+    """How many steps a student samples in; the last is shorter if the horizon does not divide the grid."""
+    return -(-grid_steps // horizon)
 
 
 def student_path(stage: str) -> str:

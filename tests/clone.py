@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from tests.curricula import student_subject
+
 ROOT = Path(__file__).parents[1]
 AUTHOR = ("-c", "user.name=t", "-c", "user.email=t@example.org")
 
@@ -38,17 +40,17 @@ def edit_params(workspace: Path, edit: Callable[[dict[str, Any]], None]) -> None
 def smoke(raw: dict[str, Any]) -> None:
     """Two stages of a few iterations and four prompts: minutes become seconds."""
     raw["prepare"]["num_evaluation_prompts"] = 8
-    raw["reference"] |= {"num_prompts": 4, "batch": 4}
     raw["distill"] |= {"pool_slots": 8, "probe": {"num_states": 2}, "warmup_iterations": 1}
     common = {"iterations": 3, "batch": 4, "learning_rate": 1e-5}
     raw["distill"]["stages"] = {
         "k1": {"horizon": 1, "tail": 1, "previous": "data/tiny-wan", **common},
         "k8": {"horizon": 8, "tail": 1, "previous": "data/students/k1", **common},
     }
-    subjects = {name: {"checkpoint": f"data/students/{name}"} for name in ("k1", "k8")}
-    raw["evaluate"]["subjects"] = {"teacher": {"checkpoint": "data/tiny-wan"}, **subjects}
-    raw["evaluate"] |= {"batch": 4, "num_shown_clips": 2, "diversity_prompts": 1, "diversity_seeds": 2}
-    raw["evaluate"]["baselines"] = {"teacher-6": {"steps": 6, "solver": "euler", "guidance_scale": 3.0}}
+    kept = {name: raw["sample"]["subjects"][name] for name in ("reference", "teacher-6")}
+    students = {f"k{horizon}": student_subject(horizon) for horizon in (1, 8)}
+    raw["sample"] |= {"num_prompts": 4, "batch": 4, "diversity_prompts": 1, "diversity_seeds": 2}
+    raw["sample"]["subjects"] = kept | students
+    raw["evaluate"] |= {"batch": 4, "num_shown_clips": 2}
     raw["report"]["num_clips"] = 2
 
 

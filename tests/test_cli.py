@@ -22,7 +22,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 def test_every_command_has_help(tmp_path: Path) -> None:
     listing = gpd("--help", cwd=tmp_path)
     assert listing.returncode == 0
-    for command in ("use", "fetch", "prepare", "encode", "reference", "distill", "evaluate", "report", "generate"):
+    for command in ("use", "fetch", "prepare", "encode", "distill", "sample", "evaluate", "report", "generate"):
         assert command in listing.stdout
         assert gpd(command, "--help", cwd=tmp_path).returncode == 0
 

@@ -3,7 +3,7 @@ import yaml
 
 from tests.dvc_deps import ROOT, code_of, stages
 
-SECTIONS = ["prepare", "encode", "reference", "distill", "evaluate", "report"]
+SECTIONS = ["prepare", "encode", "distill", "sample", "evaluate", "report"]
 
 
 @pytest.mark.parametrize("name", SECTIONS)
@@ -30,6 +30,19 @@ def test_a_distillation_stage_reads_no_other_stages_params() -> None:
     assert "distill.stages.${key}" in distill
 
 
+def test_a_subjects_samples_read_no_other_subjects_params() -> None:
+    """Else a new student would sample the reference again."""
+    sample = stages()["sample"]["params"]
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())["sample"]
+    assert {entry.split(".")[1] for entry in sample if entry.startswith("sample.")} == set(params)
+    assert "sample.subjects.${key}" in sample
+    assert not {"sample", "sample.subjects"} & set(sample)
+
+
+def test_dvc_yaml_is_a_page() -> None:
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 80
+
+
 def test_the_analytics_of_dvc_are_off() -> None:
     config = (ROOT / ".dvc" / "config").read_text()
     assert "analytics = false" in config
@@ -37,8 +50,9 @@ def test_the_analytics_of_dvc_are_off() -> None:
 
 
 def test_code_of_a_stage_is_only_what_it_needs() -> None:
-    """An edit in a metric trains nothing again."""
-    assert "gpd/evaluation" not in code_of("distill")
+    """An edit in a metric trains and samples nothing again."""
+    assert "gpd/evaluation" not in code_of("distill") | code_of("sample")
+    assert "gpd/tiny" not in code_of("sample")
     assert "gpd/distillation" not in code_of("evaluate")
     assert "gpd/models" not in code_of("prepare")
     assert not any("gpd/registry" in code_of(name) for name in SECTIONS)

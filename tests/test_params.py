@@ -6,8 +6,8 @@ import yaml
 
 from gpd.artifacts import UserError
 from gpd.models.use import PROFILES, profile_text
-from gpd.params import load_params
-from tests.curricula import doubling_profile
+from gpd.params import load_params, num_student_steps
+from tests.curricula import doubling_profile, student_subject, undistilled
 
 ROOT = Path(__file__).parents[1]
 
@@ -75,15 +75,18 @@ def test_every_value_of_a_profile_has_its_line(profile: str) -> None:
             {"distill.states": {"stream": 0.5, "clips": 0.0, "rollouts": 0.5}},
             "distill.states.rollouts is above 0, but encode.rollouts.num is 0",
         ),
-        (
-            {"evaluate.subjects.k3": {"checkpoint": "data/students/k3"}},
-            "evaluate.subjects.k3: not 'teacher' and not one",
-        ),
-        (
-            {"evaluate.subjects.k8.checkpoint": "elsewhere"},
-            "subjects.k8.checkpoint='elsewhere' must be 'data/students/k8'",
-        ),
-        ({"evaluate.baselines.teacher-6.steps": 7}, "evaluate.baselines.teacher-6.steps=7 does not divide"),
+        ({"sample.subjects.reference": None}, "sample.subjects has no 'reference'; it has teacher-12, "),
+        ({"sample.subjects.reference.steps": 24}, "sample.subjects.reference.steps=24 must be 48"),
+        ({"sample.subjects.reference.checkpoint": "x"}, "subjects.reference.checkpoint='x' must be 'data/tiny-wan'"),
+        ({"sample.subjects.teacher-6.steps": 7}, "subjects.teacher-6.steps=7 does not divide model.grid_steps=48"),
+        ({"sample.subjects.teacher-6.solver": "heun"}, "sample.subjects.teacher-6.solver='heun'"),
+        ({"sample.subjects.teacher-6.checkpoint": "x"}, "subjects.teacher-6.checkpoint='x' must be 'data/tiny-wan'"),
+        ({"sample.subjects.k3": student_subject(3)}, "k3.checkpoint='data/students/k3': a student's .* k1, k2, k4, k8"),
+        ({"sample.subjects.k8.checkpoint": "x"}, "subjects.k8.checkpoint='x' must be 'data/students/k8'"),
+        ({"sample.subjects.k8.steps": 12}, "sample.subjects.k8.steps=12 must be 6"),
+        ({"sample.subjects.k8.guidance_scale": 3.0}, "sample.subjects.k8.guidance_scale=3.0 must be 1.0"),
+        ({"sample.subjects.a/b": student_subject(3)}, "sample.subjects.a/b"),
+        ({"sample.num_prompts": 65}, "sample.num_prompts=65 is above prepare.num_evaluation_prompts=64"),
     ],
 )
 def test_mistakes_are_named_by_file_key_and_value(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -156,13 +159,17 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
     "horizons", [[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 4, 8], [8], [1, 8], [1, 3, 8]], ids=lambda h: "-".join(map(str, h))
 )
 def test_any_rising_list_of_horizons_is_a_curriculum(tmp_path: Path, horizons: list[int]) -> None:
-    stages, subjects, previous = {}, {"teacher": {"checkpoint": "data/tiny-wan"}}, "data/tiny-wan"
+    stages, subjects, previous = {}, undistilled(doubling_profile()), "data/tiny-wan"
     for number, horizon in enumerate(horizons):
         stage = {"horizon": horizon, "tail": 1 if number else horizon, "previous": previous}
         stages[f"k{horizon}"] = {**stage, "iterations": 10, "batch": 4, "learning_rate": 1e-4}
         previous = f"data/students/k{horizon}"
-        subjects[f"k{horizon}"] = {"checkpoint": previous}
-    load_params(write(tmp_path, {"distill.stages": stages, "evaluate.subjects": subjects}))
+        subjects[f"k{horizon}"] = student_subject(horizon)
+    load_params(write(tmp_path, {"distill.stages": stages, "sample.subjects": subjects}))
+
+
+def test_a_horizon_that_does_not_divide_the_grid_takes_one_more_shorter_step() -> None:
+    assert [num_student_steps(48, horizon) for horizon in (1, 5, 7, 8, 9)] == [48, 10, 7, 6, 6]
 
 
 def test_horizons_must_rise(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import yaml
 from tests.clone import edit_params, run
 from tests.plain import plain_latents
 
+EVALUATIONS = {f"evaluate@{name}" for name in ("reference", "teacher-6", "k1", "k8")}
+ADDED = {"teacher-4": {"checkpoint": "data/tiny-wan", "steps": 4, "solver": "euler", "guidance_scale": 3.0}}
 Edit = Callable[[dict[str, Any]], None]
 
 
@@ -24,7 +26,7 @@ def stale(workspace: Path) -> set[str]:
 
 
 def test_every_stage_leaves_its_artefact(workspace: Path) -> None:
-    for folder in ("prompts", "latents", "reference", "students/k1", "students/k8", "report"):
+    for folder in ("prompts", "latents", "samples/reference", "samples/k8", "students/k1", "students/k8", "report"):
         manifest = json.loads((workspace / "data" / folder / "manifest.json").read_text())
         assert manifest["content"]
     assert (workspace / "data" / "report" / "report.html").stat().st_size > 10_000
@@ -60,8 +62,10 @@ def test_git_sees_only_the_lock_and_the_metrics(workspace: Path) -> None:
         (lambda raw: raw["report"].update(title="Another"), {"report"}),
         (lambda raw: raw["distill"].update(save_every_seconds=7), set()),
         (lambda raw: raw["distill"].update(seed=7), {"distill@k1", "distill@k8"}),
+        (lambda raw: raw["sample"]["subjects"].update(ADDED), {"sample@teacher-4", "evaluate@teacher-4"}),
+        (lambda raw: raw["evaluate"].update(num_shown_clips=1), EVALUATIONS),
     ],
-    ids=["one stage", "report", "how often to save", "seed"],
+    ids=["one stage", "report", "how often to save", "seed", "one more subject", "evaluations"],
 )
 def test_params_make_stale_what_reads_them(workspace: Path, edit: Edit, expected: set[str]) -> None:
     before = (workspace / "params.yaml").read_text()
@@ -73,15 +77,20 @@ def test_params_make_stale_what_reads_them(workspace: Path, edit: Edit, expected
 
 
 @pytest.mark.parametrize(
-    ("file", "is_stale"),
-    [("gpd/distillation/trainer.py", True), ("gpd/evaluation/metrics/motion.py", False), ("gpd/cli.py", False)],
+    ("file", "expected"),
+    [
+        ("gpd/distillation/trainer.py", {"distill@k1", "distill@k8"}),
+        ("gpd/evaluation/metrics/motion.py", EVALUATIONS | {"report"}),  # not one of the samples
+        ("gpd/cli/__init__.py", set()),
+    ],
+    ids=["training", "a metric", "the command line"],
 )
-def test_code_makes_stale_what_imports_it(workspace: Path, file: str, is_stale: bool) -> None:
+def test_code_makes_stale_what_imports_it(workspace: Path, file: str, expected: set[str]) -> None:
     path = workspace / file
     before = path.read_text()
     path.write_text(before + "# a comment\n")
     try:
-        assert ("distill@k8" in stale(workspace)) == is_stale
+        assert stale(workspace) == expected
     finally:
         path.write_text(before)
 
@@ -153,7 +162,7 @@ def test_an_ablation_runs_what_is_missing_and_is_paired_with_the_pipelines_refer
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in first.items())  # finished runs are kept
     assert results["rows"][0]["metrics"]["trajectory_error"]["std"] > 0  # seeds differ
     floor = next(row for row in results["floors"] if row["label"] == "teacher-6")
-    teacher = json.loads((workspace / "data" / "evaluations" / "teacher" / "metrics.json").read_text())["teacher-6"]
+    teacher = json.loads((workspace / "data" / "evaluations" / "teacher-6" / "metrics.json").read_text())["teacher-6"]
     assert floor["metrics"]["trajectory_error"]["mean"] == pytest.approx(teacher["trajectory_error"])
     assert (workspace / "data" / "ablation" / "ablation.html").is_file()
     log = next((workspace / ".work" / "ablation").glob("run-*/log.txt")).read_text()

@@ -12,7 +12,7 @@ import torch
 from gpd import artifacts, documents
 from gpd.documents import Probed, StudentFacts
 from gpd.models import wan
-from gpd.params import Baseline, Params, StageParams, Subject
+from gpd.params import Params, StageParams, Subject
 from gpd.tiny.clips import split_scenes
 from tests.curricula import doubling_profile
 
@@ -37,24 +37,22 @@ def workspace_params(base: Path) -> Params:
         "k1": stage,
         "k4": StageParams(**stage.model_dump() | {"horizon": 4, "previous": "data/students/k1"}),
     }
-    baselines = {
-        "teacher-2": Baseline(steps=2, solver="euler", guidance_scale=3.0),
-        "teacher-4-unipc": Baseline(steps=4, solver="unipc", guidance_scale=1.0),
+    teacher = {"checkpoint": str(base), "solver": "euler", "guidance_scale": 3.0}
+    student = {"solver": "euler", "guidance_scale": 1.0}
+    subjects = {
+        "reference": Subject(**teacher | {"steps": 8}),
+        "teacher-2": Subject(**teacher | {"steps": 2}),
+        "teacher-4-unipc": Subject(**teacher | {"steps": 4, "solver": "unipc", "guidance_scale": 1.0}),
+        "k1": Subject(**student | {"checkpoint": "data/students/k1", "steps": 8}),
+        "k4": Subject(**student | {"checkpoint": "data/students/k4", "steps": 2}),
     }
-    subjects = {name: Subject(checkpoint=f"data/students/{name}") for name in stages}
+    sample = {"batch": 3, "num_prompts": NUM_PROMPTS, "seeds": [0, 1], "diversity_prompts": 2, "diversity_seeds": 3}
     changes = {
         "model": {"path": str(base), "grid_steps": 8, "num_frames": 5},
         "prepare": {"source": "source", "num_evaluation_prompts": NUM_PROMPTS + 1},
-        "reference": {"num_prompts": NUM_PROMPTS, "seeds": [0, 1], "batch": 3},
         "distill": {"final_steps": 2, "stages": stages},
-        "evaluate": {
-            "batch": 3,
-            "num_shown_clips": 2,
-            "diversity_prompts": 2,
-            "diversity_seeds": 2,
-            "baselines": baselines,
-            "subjects": {"teacher": Subject(checkpoint=str(base)), **subjects},
-        },
+        "sample": {**sample, "subjects": subjects},
+        "evaluate": {"batch": 4, "num_shown_clips": 2},
         "report": {"num_clips": 2},
     }
     return params.model_copy(
@@ -97,7 +95,8 @@ def save_student(params: Params, base: Path, name: str, noise: float) -> None:
 def evaluated(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
     """The workspace and its params. Do not write here: `workspace` gives a copy."""
     from gpd.data import encode, prepare
-    from gpd.evaluation import evaluate, reference
+    from gpd.evaluation import evaluate
+    from gpd.sampling import sample
 
     folder, params = tmp_path_factory.mktemp("evaluated"), workspace_params(small_wan)
     training, held_out = split_scenes()
@@ -106,10 +105,10 @@ def evaluated(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
         artifacts.write_text(Path("source/evaluation.txt"), "\n".join(scene.caption for scene in held_out[:9]))
         prepare.run(params)
         encode.run(params, "0/1")
-        reference.run(params)
         save_student(params, small_wan, "k1", 0.02)
         save_student(params, small_wan, "k4", 0.05)
-        for name in params.evaluate.subjects:
+        for name in params.sample.subjects:
+            sample.run(params, name, "0/1")
             evaluate.run(params, name)
     return folder, params
 

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from gpd.artifacts import UserError
 from gpd.distillation.costs import fill_forwards, forwards_per_sample
 from gpd.distillation.objectives import check_objective
-from gpd.params import NotNegative, Params, Positive, Section, Seed, Share, explain, student_path
+from gpd.params import NotNegative, Params, Positive, Section, Seed, Share, explain, num_student_steps, student_path
 
 GRID_FILE = Path("data/ablation/grid.yaml")
 
@@ -123,7 +123,7 @@ def run_params(grid: AblationGrid, params: Params, name: str, budget: int, seed:
     _set_all(raw, variant.set, where)
     raw["distill"]["seed"] = seed
     raw["distill"]["stages"] = stages = _stages(grid, variant, raw["model"]["path"])
-    raw["evaluate"]["subjects"] = {name: {"checkpoint": student_path(name)} for name in stages}
+    raw["sample"]["subjects"] = _subjects(params, stages)
     previous_horizon = 0
     checked = _checked(raw, where)
     check_objective(checked.distill, f"{GRID_FILE}: {where}")
@@ -134,6 +134,19 @@ def run_params(grid: AblationGrid, params: Params, name: str, budget: int, seed:
         stages[key]["iterations"] = max(1, math.floor(left / cost))
         previous_horizon = stage.horizon
     return _checked(raw, where)
+
+
+def _subjects(params: Params, stages: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The params' own undistilled subjects, and the run's students."""
+    kept = {
+        name: subject.model_dump()
+        for name, subject in params.sample.subjects.items()
+        if subject.checkpoint == params.model.path
+    }
+    for name, stage in stages.items():
+        steps = num_student_steps(params.model.grid_steps, stage["horizon"])
+        kept[name] = {"checkpoint": student_path(name), "steps": steps, "solver": "euler", "guidance_scale": 1.0}
+    return kept
 
 
 def _stages(grid: AblationGrid, variant: Variant, previous: str) -> dict[str, dict[str, Any]]:

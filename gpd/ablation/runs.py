@@ -1,6 +1,6 @@
 """One run of an ablation: the same commands as everywhere, in a small tree of its own.
 
-.work/ablation/base-<fingerprint>/   data that all runs share: prompts, latents, reference, the teacher's floors
+.work/ablation/base-<fingerprint>/   data that all runs share: prompts, latents, the reference and the teacher's floors
 .work/ablation/run-<fingerprint>/    one run's students; removed when its result is written
 .work/ablation/<fingerprint>.json    the result
 """
@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from gpd.documents import StudentFacts
 from gpd.params import Params
 
 FOLDER = artifacts.WORK / "ablation"
-SHARED = ("prompts", "latents", "reference")
+SHARED = ("prompts", "latents", "samples/reference")
 TRAINING_CODE = ("core", "models", "data", "distillation")  # folders of gpd
 MEASURING_CODE = ("core", "models", "data", "sampling", "evaluation", "tiny")
 ROLES = ("teacher", "previous", "student")  # of training; the probe measures
@@ -33,7 +34,7 @@ def code_hash(folders: Sequence[str]) -> str:
 
 def base_tree(params: Params) -> Path:
     """Where the shared data of a grid lies."""
-    sections = params.model_dump(include={"model", "prepare", "encode", "reference", "evaluate"})
+    sections = params.model_dump(include={"model", "prepare", "encode", "sample", "evaluate"})
     inputs = [
         documents.identify(Path(params.model.path)).content,
         params.distill.final_steps,
@@ -57,25 +58,33 @@ def result_file(run: Run, base: Path) -> Path:
 def make_base(tree: Path, params: Params) -> None:
     """Prepares, encodes and samples the reference, and measures the undistilled teacher; nothing that is there."""
     from gpd.data import encode, prepare
-    from gpd.evaluation import evaluate, reference
+    from gpd.evaluation import evaluate
+    from gpd.sampling import sample
 
     root = Path.cwd().resolve()
     with _inside(tree, root, params):
         make: dict[str, Callable[[], None]] = {
             "prompts": lambda: prepare.run(params),
             "latents": lambda: encode.run(params, "0/1"),
-            "reference": lambda: reference.run(params),
-            "evaluations/teacher/samples": lambda: evaluate.run(params, "teacher"),
         }
-        for name, command in make.items():
-            if not (Path("data") / name / artifacts.MANIFEST).exists():
+        for name in undistilled(params):
+            make[f"samples/{name}"] = partial(sample.run, params, name)
+            make[f"evaluations/{name}/clips"] = partial(evaluate.run, params, name)
+        for folder, command in make.items():
+            if not (Path("data") / folder / artifacts.MANIFEST).exists():
                 command()
 
 
+def undistilled(params: Params) -> list[str]:
+    """The reference and the baselines."""
+    return [name for name, subject in params.sample.subjects.items() if subject.checkpoint == params.model.path]
+
+
 def load_floors(base: Path) -> dict[str, Any]:
-    """The evaluation of the undistilled teacher."""
-    found: dict[str, Any] = json.loads((base / "data/evaluations/teacher/evaluation.json").read_text(encoding="utf-8"))
-    return found
+    """The evaluations of the undistilled teacher, as one: they share their protocol."""
+    paths = sorted((base / "data/evaluations").glob("*/evaluation.json"))
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return {**found[0], "subjects": {key: value for each in found for key, value in each["subjects"].items()}}
 
 
 def execute(run: Run, root: Path, base: Path, num_threads: int) -> None:
@@ -100,11 +109,13 @@ def execute(run: Run, root: Path, base: Path, num_threads: int) -> None:
 def _train_and_measure(run: Run, tree: Path, root: Path) -> dict[str, Any]:
     from gpd.distillation import distill
     from gpd.evaluation import evaluate
+    from gpd.sampling import sample
 
     with _inside(tree, root, run.params):
         for name in run.params.distill.stages:
             if not (Path("data/students") / name / artifacts.MANIFEST).exists():
                 distill.run(run.params, name)
+        sample.run(run.params, run.last_stage, "0/1")
         evaluate.run(run.params, run.last_stage)
         facts = [
             documents.load_manifest(Path("data/students") / name, StudentFacts).facts

@@ -64,14 +64,6 @@ def encode(
 
 
 @app.command()
-def reference() -> None:
-    """DVC stage: the guided teacher on the base grid, which everything is measured against."""
-    from gpd.evaluation import reference
-
-    reference.run(_params())
-
-
-@app.command()
 def distill(stage: Annotated[str, typer.Argument(help="a key of distill.stages, such as k1")]) -> None:
     """DVC stage: train one student."""
     from gpd.distillation import distill
@@ -80,12 +72,31 @@ def distill(stage: Annotated[str, typer.Argument(help="a key of distill.stages, 
 
 
 @app.command()
+def sample(
+    subject: Annotated[str, typer.Argument(help="a key of sample.subjects, such as reference or k8")],
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: only the parts of process i of n, for several machines")
+    ] = None,
+) -> None:
+    """DVC stage: trajectories of the reference, an undistilled baseline or a student, as latents."""
+    from gpd.sampling import sample
+
+    sample.run(_params(), subject, shard)
+
+
+@app.command(hidden=True)
+def reference() -> None:
+    """Says the command's new name."""
+    raise UserError("reference: this command is called `gpd sample reference` now")
+
+
+@app.command()
 def evaluate(
-    subject: Annotated[str | None, typer.Argument(help="teacher, or a key of distill.stages")] = None,
+    subject: Annotated[str | None, typer.Argument(help="a key of sample.subjects, such as reference or k8")] = None,
     clips: Annotated[Path | None, typer.Option(hidden=True)] = None,
     protocol: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """DVC stage: measure the teacher's baselines or a student against the reference."""
+    """DVC stage: measure a subject's samples beside the reference's."""
     from gpd.evaluation import evaluate
 
     if protocol is not None:
@@ -93,7 +104,7 @@ def evaluate(
     if clips is not None:
         raise UserError("evaluate --clips A --reference B: this command is called `gpd compare A B` now")
     if subject is None:
-        raise UserError("evaluate: name a subject, `teacher` or a key of distill.stages")
+        raise UserError("evaluate: name a subject, a key of sample.subjects in params.yaml")
     evaluate.run(_params(), subject)
 
 

@@ -1,6 +1,6 @@
-"""Samples subjects on the reference's prompts and noise and measures them, batch by batch."""
+"""Decodes samples and measures them beside the reference's, batch by batch."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,138 +9,152 @@ import torch
 
 from gpd.core.schedule import make_grid
 from gpd.data.shards import Latents
+from gpd.documents import Sample, SamplesFacts
 from gpd.evaluation.difference import difference_map
 from gpd.evaluation.metrics.fidelity import trajectory_error
+from gpd.evaluation.metrics.frechet import latent_features, num_samples_needed, pixel_features
 from gpd.evaluation.metrics.measures import Measures, join, measure, measure_pairs, score, score_diversity
 from gpd.evaluation.metrics.score import Score
 from gpd.evaluation.profiles import Profile, mean_profile, measure_profiles
 from gpd.models import wan
 from gpd.params import Params
 from gpd.progress import progress_bar
-from gpd.sampling.reference_set import ReferenceSet, Sample
-from gpd.sampling.subject import Subject, pick_device, sample_batch, sample_ends
+from gpd.sampling.samples import SampleSet
+from gpd.sampling.workers import pick_device
 from gpd.tiny import oracle
 
-SAME_SIGMA = 1e-6
-
 Shown = list[tuple[Sample, np.ndarray]]  # a few samples with their clips, [F, H, W, 3] uint8
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """How far a subject is from the reference on the way, after so many forwards."""
+
+    sigma: float
+    forwards: int
+    error: float
 
 
 @dataclass(frozen=True)
 class Result:
     """All that is kept of a subject."""
 
-    subject: Subject
+    facts: SamplesFacts
     scores: dict[str, Score]
-    curve: dict[int, float]  # step of the subject's grid -> trajectory error there
+    curve: list[CurvePoint]  # empty for the reference itself
     shown: Shown
     differences: Shown  # of the shown ones from the reference, as colours; empty for the reference itself
     profile: Profile
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """A batch: kept points of the trajectories [B, K, C, F, H, W] and the clips that they end in."""
+
+    samples: list[Sample]
+    latents: np.ndarray
+    frames: np.ndarray  # [B, F, H, W, 3] uint8
+
+
 class Bench:
-    """The reference, the prompts and the VAE that subjects are measured with."""
+    """The reference, the real clips and the VAE that subjects are measured with."""
 
-    def __init__(self, params: Params, reference: ReferenceSet, latents: Latents) -> None:
+    def __init__(self, params: Params, reference: SampleSet, latents: Latents) -> None:
         self.params, self.reference = params, reference
-        self.texts = latents.texts("evaluation")
         self.codec = wan.ClipCodec(Path(params.model.path), pick_device())
-        model = params.model
-        self.shape = self.codec.latent_shape(model.num_frames, model.height, model.width)
-        self.base_sigmas = make_grid(model.grid_steps, model.shift).sigmas
         self.is_readable = oracle.is_readable([sample.text for sample in reference.samples])
-        self.several = diversity_samples(params, reference.samples)
-        self.num_forwards = 0
+        self.clips = measure_clips(latents, self.codec, params.evaluate.batch, max_clips=len(reference.samples))
 
-    def describe_reference(self, teacher: Subject) -> Result:
+    def describe_reference(self) -> Result:
         """What can be said of the reference alone: its distance to itself says nothing and is left out."""
-        scores = score(self.reference.measures, self.reference.seeds, None, self.reference.clips)
-        shown: Shown = []
         rows: list[Measures] = []
-        for part in self.reference.parts(self.params.evaluate.batch):
-            shown += self._pick_shown(part.samples, part.frames)
-            rows.append(measure_profiles(part.frames))
-        return Result(teacher, scores, {}, shown, [], self._profile(join(rows)))
+        shown: Shown = []
+        for batch in self._decode(self.reference):
+            rows.append(self._measure_alone(batch) | measure_profiles(batch.frames))
+            shown += self._pick_shown(batch)
+        scores = score(join(rows), self.reference.seeds, None, self.clips)
+        return Result(self.reference.facts, scores, [], shown, [], self._profile(join(rows)))
+
+    def measure(self, subject: SampleSet) -> Result:
+        """Scores a subject beside the reference, both decoded here."""
+        own: list[Measures] = []
+        others: list[Measures] = []
+        shown: Shown = []
+        differences: Shown = []
+        for mine, theirs in zip(self._decode(subject), self._decode(self.reference), strict=True):
+            own.append(self._measure_beside(subject, mine, theirs))
+            others.append(measure(theirs.frames, theirs.latents[:, -1]))
+            here, there = self._pick_shown(mine), self._pick_shown(theirs)
+            shown += here
+            differences += [(row, difference_map(a, b)) for (row, a), (_, b) in zip(here, there, strict=True)]
+        rows = join(own)
+        scores = score(rows, self.reference.seeds, join(others), self.clips) | self._diversity(subject)
+        return Result(
+            subject.facts, scores, self._curve(subject, rows["curve"]), shown, differences, self._profile(rows)
+        )
+
+    def _decode(self, subject: SampleSet) -> Iterator[Decoded]:
+        done, total = 0, len(subject.samples)
+        with progress_bar(f"evaluate {subject.facts.subject}", total) as advance:
+            for samples, latents in subject.batches(self.params.evaluate.batch):
+                yield Decoded(samples, latents, self.codec.decode(torch.from_numpy(latents[:, -1])))
+                done += len(samples)
+                advance(done, "samples")
+
+    def _measure_alone(self, batch: Decoded) -> Measures:
+        """Measures of a batch; agreement with the captions too, if all of the prompts can be judged."""
+        measures = measure(batch.frames, batch.latents[:, -1])
+        if self.is_readable:
+            agreements = oracle.agreement(batch.frames, [sample.text for sample in batch.samples])
+            measures |= {f"agreement_{name}": right for name, right in agreements.items()}
+        return measures
+
+    def _measure_beside(self, subject: SampleSet, mine: Decoded, theirs: Decoded) -> Measures:
+        pairs = measure_pairs(mine.frames, mine.latents[:, -1], theirs.frames, theirs.latents[:, -1])
+        visited = {point.index: place for place, point in enumerate(self.reference.listing.points)}
+        errors = [
+            trajectory_error(mine.latents[:, place], theirs.latents[:, visited[point.index]])
+            for place, point in enumerate(subject.listing.points)
+        ]
+        return self._measure_alone(mine) | pairs | measure_profiles(mine.frames) | {"curve": np.stack(errors, 1)}
+
+    def _diversity(self, subject: SampleSet) -> dict[str, Score]:
+        own, others = subject.diversity(), self.reference.diversity()
+        found = None if own is None or others is None else score_diversity(own, others)
+        return {} if found is None else {"diversity_ratio": found}
+
+    def _curve(self, subject: SampleSet, errors: np.ndarray) -> list[CurvePoint]:
+        model, facts = self.params.model, subject.facts
+        sigmas, each = make_grid(model.grid_steps, model.shift).sigmas, facts.forwards // facts.steps
+        return [
+            CurvePoint(float(sigmas[point.index]), point.step * each, error)
+            for point, error in zip(subject.listing.points, errors.mean(0).tolist(), strict=True)
+        ]
 
     def _profile(self, rows: Measures) -> Profile:
         model = self.params.model
         return mean_profile(rows, (model.num_frames, model.height, model.width))
 
-    def _pick_shown(self, samples: list[Sample], frames: np.ndarray) -> Shown:
+    def _pick_shown(self, batch: Decoded) -> Shown:
         """Those of a batch that are kept as clips: of the first seed, spread over the prompts."""
-        num_prompts, num_shown = self.params.reference.num_prompts, self.params.evaluate.num_shown_clips
+        num_prompts, num_shown = self.params.sample.num_prompts, self.params.evaluate.num_shown_clips
         wanted = {number * num_prompts // num_shown for number in range(num_shown)}
-        first_seed = self.params.reference.seeds[0]
         return [
             (sample, clip)
-            for sample, clip in zip(samples, frames, strict=True)
-            if sample.seed == first_seed and sample.index in wanted
+            for sample, clip in zip(batch.samples, batch.frames, strict=True)
+            if sample.seed == self.params.sample.seeds[0] and sample.index in wanted
         ]
 
-    def measure(self, subject: Subject) -> Result:
-        """Samples, decodes and scores one subject."""
-        num_samples = len(self.reference.samples)
-        self.num_forwards += subject.forwards * (num_samples + len(self.several))
-        with progress_bar(f"evaluate {subject.name}", num_samples + len(self.several)) as advance:
-            measures, shown, differences = self._measure_samples(subject, lambda done: advance(done, "samples"))
-            scores = score(measures, self.reference.seeds, self.reference.measures, self.reference.clips)
-            diversity = self._measure_diversity(subject, lambda done: advance(num_samples + done, "samples"))
-        if diversity is not None:
-            scores["diversity_ratio"] = diversity
-        steps = [own for own, _ in self._shared_points(subject)]
-        curve = dict(zip(steps, measures["curve"].mean(0).tolist(), strict=True))
-        return Result(subject, scores, curve, shown, differences, self._profile(measures))
 
-    def _measure_samples(self, subject: Subject, on_done: Callable[[int], None]) -> tuple[Measures, Shown, Shown]:
-        rows: list[Measures] = []
-        shown: Shown = []
-        differences: Shown = []
-        num_done = 0
-        for part in self.reference.parts(self.params.evaluate.batch):
-            trajectory = sample_batch(subject, part.samples, self.texts, self.shape)
-            frames, ends = self.codec.decode(trajectory[-1]), trajectory[-1].numpy()
-            measures = measure_samples(frames, ends, part.samples, self.is_readable)
-            measures |= measure_pairs(frames, ends, part.frames, part.latents[:, -1]) | measure_profiles(frames)
-            errors = [
-                trajectory_error(trajectory[own].numpy(), part.latents[:, kept])
-                for own, kept in self._shared_points(subject)
-            ]
-            rows.append(measures | {"curve": np.stack(errors, 1)})
-            here = self._pick_shown(part.samples, frames)
-            theirs = self._pick_shown(part.samples, part.frames)
-            shown += here
-            differences += [(row, difference_map(a, b)) for (row, a), (_, b) in zip(here, theirs, strict=True)]
-            num_done += len(part.samples)
-            on_done(num_done)
-        return join(rows), shown, differences
-
-    def _shared_points(self, subject: Subject) -> list[tuple[int, int]]:
-        """(index on the subject's grid, index among the reference's points) of each noise level that both visit."""
-        return [
-            (int(own), kept)
-            for kept, point in enumerate(self.reference.points)
-            for own in torch.nonzero((subject.grid.sigmas - self.base_sigmas[point]).abs() < SAME_SIGMA)
-        ]
-
-    def _measure_diversity(self, subject: Subject, on_done: Callable[[int], None]) -> Score | None:
-        if self.reference.diversity is None:
-            return None
-        batch = self.params.evaluate.batch
-        ends = sample_ends(subject, self.several, self.texts, self.shape, batch, on_done)
-        return score_diversity(ends.reshape(self.reference.diversity.shape), self.reference.diversity)
-
-
-def measure_samples(frames: np.ndarray, latents: np.ndarray, samples: list[Sample], is_readable: bool) -> Measures:
-    """Measures of a batch; agreement with the captions too, where all of the prompts can be judged."""
-    measures = measure(frames, latents)
-    if is_readable:
-        agreements = oracle.agreement(frames, [sample.text for sample in samples])
-        measures |= {f"agreement_{name}": right for name, right in agreements.items()}
-    return measures
-
-
-def diversity_samples(params: Params, samples: list[Sample]) -> list[Sample]:
-    """Several seeds of each of the first prompts, prompt by prompt; none where params ask for none."""
-    seeds = range(params.reference.seeds[0], params.reference.seeds[0] + params.evaluate.diversity_seeds)
-    prompts = samples[: min(params.evaluate.diversity_prompts, params.reference.num_prompts)]
-    return [Sample(prompt.id, prompt.text, seed, prompt.index) for prompt in prompts for seed in seeds]
+def measure_clips(latents: Latents, codec: wan.ClipCodec, batch: int, max_clips: int) -> Measures | None:
+    """Features of real clips of the evaluation split, as the VAE shows them; None when there are too few."""
+    number = min(latents.num_evaluation_clips, max_clips)
+    if number < num_samples_needed(2 * codec.num_channels):
+        return None
+    parts = []
+    for start in range(0, number, batch):
+        rows = np.stack([latents.evaluation_clip(index)[0] for index in range(start, min(start + batch, number))])
+        rows = rows.astype(np.float32)
+        frames = codec.decode(torch.from_numpy(rows))
+        parts.append({"latent_features": latent_features(rows), "pixel_features": pixel_features(frames)})
+    return join(parts)

@@ -28,7 +28,7 @@ from gpd.evaluation.metrics.catalogue import CATALOGUE
 from gpd.params import Params, student_path
 from gpd.report.rivals import load_rivals
 
-CLIPS = "samples"  # folder of an evaluation's shown clips
+CLIPS = "clips"
 
 T = TypeVar("T")
 Rows = list[dict[str, str]]
@@ -141,13 +141,13 @@ def find_best(metric: str, values: dict[str, float]) -> set[str]:
 
 
 def load_outcome(params: Params) -> Outcome:
-    """Reads all evaluated subjects of params.evaluate.
+    """Reads the evaluations of all of params.sample.subjects.
 
     Raises:
         UserError: an evaluation is missing, or two were made under different protocols.
     """
-    names = [*reversed(params.evaluate.subjects)]
-    names.sort(key=lambda name: name == "teacher")
+    names = [name for name in reversed(params.sample.subjects) if name in params.distill.stages]
+    names += [name for name in params.sample.subjects if name not in params.distill.stages]
     evaluations = {name: load_evaluation(name) for name in names}
     protocol = _shared_protocol({name: found.protocol for name, found in evaluations.items()})
     students = {name: documents.load_manifest(Path(student_path(name)), StudentFacts) for name in params.distill.stages}

@@ -11,6 +11,7 @@ from gpd.params import Params, student_path
 from gpd.progress import progress_bar
 from gpd.sampling.subject import Subject
 from gpd.sampling.subjects import load_student, load_teacher
+from gpd.sampling.workers import pick_device
 
 
 def run(params: Params, *, prompt: str, out: Path, student: str | None, checkpoint: str | None, seed: int) -> None:
@@ -68,12 +69,12 @@ def find_in_registry(spec: str) -> Path:
 
 
 def load_subject(params: Params, folder: Path, encoder: wan.TextEncoder) -> Subject:
-    """A student as it was trained to be sampled; the base model with all its steps and guidance."""
+    """A student as it was trained to be sampled; the base model as the reference."""
     negative = encoder.encode([params.model.negative_prompt])[0]
     if documents.load_manifest(folder).kind != "base":
-        return load_student(params, folder, negative)
+        return load_student(params, folder, negative, pick_device())
     if folder.resolve() != Path(params.model.path).resolve():
         raise UserError(
             f"--checkpoint={folder}: a base model, but not that of params.yaml (model.path={params.model.path})"
         )
-    return load_teacher(params, negative)
+    return load_teacher(params, negative, pick_device())

@@ -12,8 +12,8 @@ from gpd.core.randomness import seeded_noise
 from gpd.core.sampler import Solver, euler, sample
 from gpd.core.schedule import Grid, make_grid
 from gpd.core.velocity import Network, stack_text
+from gpd.documents import Sample
 from gpd.models import wan
-from gpd.sampling.reference_set import Sample
 
 SolverName = Literal["euler", "unipc", "dpm++"]
 
@@ -88,7 +88,6 @@ def sample_batch(
     samples: list[Sample],
     texts: dict[str, np.ndarray],
     shape: tuple[int, ...],
-    on_step: Callable[[int], None] = lambda _: None,
 ) -> list[Tensor]:
     """The trajectory of a batch of samples. Noise depends on the sample's seed and index: the same for every subject.
 
@@ -97,26 +96,4 @@ def sample_batch(
         shape: [C, F, H, W] of a latent.
     """
     noise = [seeded_noise(shape, seed=sample.seed, index=sample.index) for sample in samples]
-    return subject.walk(noise, [torch.from_numpy(texts[sample.id]).float() for sample in samples], on_step)
-
-
-def sample_ends(
-    subject: Subject,
-    samples: list[Sample],
-    texts: dict[str, np.ndarray],
-    shape: tuple[int, ...],
-    batch: int,
-    on_done: Callable[[int], None],
-) -> np.ndarray:
-    """Final latents [N, C, F, H, W]; `on_done` is called with the number of samples done."""
-    ends = []
-    for start in range(0, len(samples), batch):
-        rows = samples[start : start + batch]
-        ends.append(sample_batch(subject, rows, texts, shape)[-1].numpy())
-        on_done(start + len(rows))
-    return np.concatenate(ends)
-
-
-def pick_device() -> str:
-    """The first GPU, where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return subject.walk(noise, [torch.from_numpy(texts[sample.id]).float() for sample in samples])

@@ -1,4 +1,4 @@
-"""Who is sampled, as params.yaml says: the guided teacher, its baselines, the students."""
+"""Loads who is sampled: the teacher, guided or not, and the students."""
 
 from pathlib import Path
 
@@ -9,50 +9,41 @@ from gpd.artifacts import UserError
 from gpd.core.schedule import make_grid
 from gpd.documents import StudentFacts
 from gpd.models import wan
-from gpd.params import Params
-from gpd.sampling.subject import Subject, pick_device, student_grid
+from gpd.params import REFERENCE, Params
+from gpd.sampling.subject import Subject, student_grid
 
 
-def load_teacher(params: Params, negative: Tensor) -> Subject:
-    """The guided teacher on the base grid; `negative` is the negative prompt's embedding [L, D]."""
-    model, device = params.model, pick_device()
+def load_subject(params: Params, name: str, negative: Tensor, device: str) -> Subject:
+    """A key of sample.subjects; `negative` is the negative prompt's embedding [L, D]."""
+    checkpoint = params.sample.subjects[name].checkpoint
+    if checkpoint == params.model.path:
+        return load_teacher(params, negative, device, name)
+    return load_student(params, Path(checkpoint), negative, device)
+
+
+def load_teacher(params: Params, negative: Tensor, device: str, name: str = REFERENCE) -> Subject:
+    """The base model, sampled as params.sample.subjects says under `name`."""
+    model, asked = params.model, params.sample.subjects[name]
     network = wan.load_network(Path(model.path), merge_padding=model.merge_padding, dtype=model.dtype)
     return Subject(
-        name=f"teacher-{model.grid_steps}",
+        name=f"teacher-{asked.steps}" if name == REFERENCE else name,
         network=network.to(device),
-        grid=make_grid(model.grid_steps, model.shift),
+        grid=make_grid(asked.steps, model.shift),
         shift=model.shift,
-        solver="euler",
-        guidance_scale=params.reference.guidance_scale,
+        solver=asked.solver,
+        guidance_scale=asked.guidance_scale,
         negative=negative,
         device=device,
     )
 
 
-def make_baselines(params: Params, teacher: Subject) -> list[Subject]:
-    """The undistilled teacher as params.evaluate.baselines say."""
-    return [
-        Subject(
-            name=name,
-            network=teacher.network,
-            grid=make_grid(baseline.steps, params.model.shift),
-            shift=params.model.shift,
-            solver=baseline.solver,
-            guidance_scale=baseline.guidance_scale,
-            negative=teacher.negative,
-            device=teacher.device,
-        )
-        for name, baseline in params.evaluate.baselines.items()
-    ]
-
-
-def load_student(params: Params, folder: Path, negative: Tensor) -> Subject:
+def load_student(params: Params, folder: Path, negative: Tensor, device: str) -> Subject:
     """A student with the grid that its horizon gives, Euler steps and no guidance.
 
     Raises:
         UserError: there is none, or it was trained on another grid.
     """
-    model, device = params.model, pick_device()
+    model = params.model
     manifest = documents.load_manifest(folder, StudentFacts)
     facts, trained = manifest.facts, manifest.params.get("model", {})
     for key in ("grid_steps", "shift"):

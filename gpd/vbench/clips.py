@@ -44,7 +44,7 @@ def sampling_protocol(params: Params, folder: Path) -> dict[str, Any]:
     model, manifest = params.model, documents.load_manifest(folder)
     return {
         "checkpoint": manifest.content,
-        "guidance_scale": params.reference.guidance_scale if manifest.kind == "base" else 1.0,
+        "guidance_scale": params.sample.reference.guidance_scale if manifest.kind == "base" else 1.0,
         "negative_prompt": model.negative_prompt,
         "solver": "euler",
         "shift": model.shift,
@@ -71,8 +71,8 @@ def sample_clips(params: Params, checkpoint: Path, clips: list[Clip], told: dict
     codec = wan.ClipCodec(Path(params.model.path), subject.device)
     shape = codec.latent_shape(params.model.num_frames, params.model.height, params.model.width)
     with progress_bar(f"vbench {subject.name}", len(clips)) as advance:
-        for start in range(0, len(clips), params.evaluate.batch):
-            batch = clips[start : start + params.evaluate.batch]
+        for start in range(0, len(clips), params.sample.batch):
+            batch = clips[start : start + params.sample.batch]
             noise = [seeded_noise(shape, seed=clip.seed, index=0) for clip in batch]
             end = subject.walk(noise, [texts[told[clip.prompt.text]] for clip in batch])[-1]
             for clip, frames in zip(batch, codec.decode(end), strict=True):

@@ -36,7 +36,8 @@ def params_of(base: Path) -> Params:
     raw["distill"] |= {"final_steps": 2, "horizons": [1, 2], "pool_slots": 4, "probe": {"num_states": 2}}
     stage = {"horizon": 4, "tail": 4, "previous": str(base), "iterations": 6, "batch": 4, "learning_rate": 1e-3}
     raw["distill"]["stages"] = {"k4": stage}
-    raw["evaluate"] |= {"baselines": {}, "subjects": {"k4": {"checkpoint": "data/students/k4"}}}
+    reference = {"checkpoint": str(base), "steps": 8, "solver": "euler", "guidance_scale": 3.0}
+    raw["sample"] |= {"num_prompts": 1, "subjects": {"reference": reference}}
     return Params.model_validate(raw)
 
 

@@ -79,7 +79,7 @@ def test_a_missing_metric_is_a_dash(workspace: Params) -> None:
 
 
 def test_prompts_are_escaped(workspace: Params) -> None:
-    path = Path("data/evaluations/teacher") / CLIPS / artifacts.MANIFEST
+    path = Path("data/evaluations/reference") / CLIPS / artifacts.MANIFEST
     manifest = json.loads(path.read_text())
     for clip in manifest["facts"]["clips"]:
         clip["prompt"] = "<b>bold</b> & \u202e"
@@ -152,7 +152,7 @@ def test_no_rivals_under_another_protocol_or_without_an_ablation(workspace: Para
 
 def test_spectra_are_ones_over_themselves(workspace: Params) -> None:
     """A subject with the reference's own profile lies on the dashed line."""
-    path, theirs = Path("data/evaluations/k4/profiles.json"), Path("data/evaluations/teacher/profiles.json")
+    path, theirs = Path("data/evaluations/k4/profiles.json"), Path("data/evaluations/reference/profiles.json")
     profiles = json.loads(path.read_text())
     profiles["subjects"]["k4"] = json.loads(theirs.read_text())["subjects"]["teacher-8"]
     artifacts.write_json(path, profiles)

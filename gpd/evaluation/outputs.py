@@ -1,0 +1,111 @@
+"""The files of data/evaluations/NAME/: scores, curves and profiles as text, the shown clips as mp4."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+from gpd import artifacts, documents
+from gpd.data.clips import write_mp4
+from gpd.documents import (
+    ClipsFacts,
+    Evaluation,
+    Identity,
+    Manifest,
+    Profiles,
+    Protocol,
+    Sample,
+    Score,
+    ShownClip,
+    Spectrum,
+    SubjectProfile,
+    SubjectScores,
+)
+from gpd.evaluation.difference import FULL_LEVELS
+from gpd.evaluation.measuring import Result
+from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.profiles import Profile
+
+CURVE_COLUMNS = ("subject", "sigma", "forwards", "trajectory_error")
+
+
+def write_scores(folder: Path, protocol: Protocol, checkpoint: str, result: Result) -> None:
+    """evaluation.json, metrics.json, curves.csv and profiles.json."""
+    name = result.facts.subject
+    subject = describe(result, checkpoint)
+    evaluation = Evaluation(protocol=protocol, subjects={name: subject})
+    artifacts.write_json(folder / "evaluation.json", evaluation.model_dump(mode="json"))
+    values = {key: found.value for key, found in subject.metrics.items()}
+    artifacts.write_json(folder / "metrics.json", {name: {"forwards": subject.forwards, **values}})
+    with (folder / "curves.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(CURVE_COLUMNS)
+        for point in result.curve:
+            writer.writerow((name, f"{point.sigma:.6f}", point.forwards, f"{point.error:.6f}"))
+    profiles = Profiles(protocol=protocol.hash, subjects={name: describe_profile(result.profile)})
+    text = json.dumps(profiles.model_dump(mode="json"), allow_nan=False)  # indented it would be a page long
+    artifacts.write_text(folder / "profiles.json", text + "\n")
+
+
+def describe(result: Result, checkpoint: str) -> SubjectScores:
+    """A subject's part of evaluation.json; the metrics in the catalogue's order."""
+    facts = result.facts
+    return SubjectScores(
+        checkpoint=checkpoint,
+        solver=facts.solver,
+        steps=facts.steps,
+        guidance_scale=facts.guidance_scale,
+        forwards=facts.forwards,
+        metrics={
+            name: Score(
+                value=_rounded(found.value),
+                num_samples=found.num_samples,
+                spread=None if found.spread is None else _rounded(found.spread),
+                direction=metric.direction,
+            )
+            for name, metric in CATALOGUE.items()
+            if (found := result.scores.get(name)) is not None
+        },
+    )
+
+
+def _rounded(value: float) -> float:
+    """Six digits: beyond them lies the order of summation, which differs between machines."""
+    return float(f"{value:.6g}")
+
+
+def describe_profile(profile: Profile) -> SubjectProfile:
+    """A subject's part of profiles.json."""
+    space, time = (
+        Spectrum(frequency=_digits(frequency), power=_digits(power))
+        for frequency, power in (profile.space, profile.time)
+    )
+    return SubjectProfile(
+        space=space, time=time, motion=_digits(profile.motion), motion_top=_digits(profile.motion_top)
+    )
+
+
+def _digits(values: np.ndarray) -> list[float]:
+    return [_rounded(value) for value in values.tolist()]
+
+
+def write_clips(
+    folder: Path, protocol: Protocol, inputs: dict[str, Identity], frames_per_second: float, result: Result
+) -> Manifest[ClipsFacts]:
+    """The shown clips of a subject and their differences from the reference.
+
+    The manifest says of which prompt and seed each is.
+    """
+
+    def write(sample: Sample, frames: np.ndarray, suffix: str = "") -> ShownClip:
+        name = result.facts.subject
+        file = f"{name}-{sample.index:03d}-seed{sample.seed}{suffix}.mp4"
+        write_mp4(folder / file, frames, frames_per_second)
+        return ShownClip(file=file, subject=name, prompt=sample.text, seed=sample.seed)
+
+    clips = [write(*shown) for shown in result.shown]
+    differences = [write(*shown, "-difference") for shown in result.differences]
+    facts = ClipsFacts(num_samples=len(clips), clips=clips, differences=differences, difference_full_levels=FULL_LEVELS)
+    params = {"frames_per_second": frames_per_second, "protocol": protocol.hash}
+    return documents.write_manifest(folder, facts, inputs=inputs, params=params)

@@ -1,0 +1,61 @@
+"""Makes the parts of a plan and puts the finished ones together."""
+
+from pathlib import Path
+
+import torch
+
+from gpd import artifacts, documents
+from gpd.data.shards import open_latents
+from gpd.documents import Manifest, SamplesFacts
+from gpd.models import wan
+from gpd.params import Params
+from gpd.progress import progress_bar
+from gpd.sampling.plan import LATENTS, SAMPLES, Part, Plan
+from gpd.sampling.samples import LISTING, save_part
+from gpd.sampling.subject import sample_batch
+from gpd.sampling.subjects import load_subject
+from gpd.sampling.workers import is_orphan, one_thread, pick_device
+
+
+def unfinished(plan: Plan, share: slice = slice(None)) -> list[Part]:
+    """The parts still to be made, of all or of a share."""
+    return [part for part in plan.parts[share] if plan.work.result(part) is None]
+
+
+def make_share(params: Params, plan: Plan, num_workers: int, worker: int) -> None:
+    """Samples every `num_workers`-th part, from the `worker`-th on, into the folder of unfinished work."""
+    todo = unfinished(plan, slice(worker, None, num_workers))
+    if not todo:
+        return
+    latents = open_latents(LATENTS, params)
+    negative, texts = torch.from_numpy(latents.negative()).float(), latents.texts("evaluation")
+    subject = load_subject(params, plan.subject, negative, pick_device(worker))
+    shape = wan.ClipCodec(Path(params.model.path)).latent_shape(
+        params.model.num_frames, params.model.height, params.model.width
+    )
+    work, steps = plan.work, [point.step for point in plan.listing.points]
+    work.shards.mkdir(parents=True, exist_ok=True)
+    with one_thread(), progress_bar(f"sample {plan.subject}", len(plan.parts), is_shown=worker == 0) as advance:
+        for part in todo:
+            if is_orphan():
+                return
+            trajectory = sample_batch(subject, part.rows, texts, shape)
+            kept = torch.stack([trajectory[step] for step in steps], 1)
+            save_part(work.shards / part.name, kept.numpy())
+            work.finish(part)
+            advance(len(plan.parts) - len(unfinished(plan)), "parts")
+
+
+def assemble(plan: Plan) -> Manifest[SamplesFacts] | None:
+    """Moves the finished parts to data/samples/NAME/ with their listing and manifest; None while some are missing."""
+    work = plan.work
+    with work.locked():
+        if unfinished(plan):
+            return None
+        work.remove_leftovers({part.name for part in plan.parts})
+        artifacts.write_json(work.shards / LISTING, plan.listing.model_dump(mode="json"))
+        manifest = documents.write_manifest(work.shards, plan.facts, inputs=plan.inputs, params=plan.settings)
+        SAMPLES.mkdir(parents=True, exist_ok=True)
+        artifacts.move_into_place(work.shards, SAMPLES / plan.subject)
+        work.remove()
+        return manifest
