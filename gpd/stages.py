@@ -19,6 +19,7 @@ from gpd.artifacts import MANIFEST, UserError, hash_file, hash_files, hash_json,
 
 PIPELINE = Path("dvc.yaml")
 PLACES = ("model.path", "model.hub")  # where the base model lies; its identity says what it is
+CODE = "gpd/"
 CACHES = "__pycache__"
 
 Identify = Callable[[str], str | None]  # path of a dependency -> what lies there; None if nothing is said of it
@@ -131,6 +132,12 @@ def with_needs(stages: Stages, *wanted: str) -> Stages:
         needed |= new
         new = {maker for name in new for dep in stages[name].deps for maker in makers(dep, stages)} - needed
     return {name: stages[name] for name in order(stages) if name in needed}
+
+
+def outside(stages: Stages) -> list[str]:
+    """Data and models that these stages read and none of them makes; code is not among them."""
+    deps = dict.fromkeys(dep for stage in stages.values() for dep in stage.deps)
+    return [dep for dep in deps if not dep.startswith(CODE) and not makers(dep, stages)]
 
 
 # ---- the same work

@@ -106,6 +106,12 @@ def test_needs_come_before_what_reads_them(folder: Path) -> None:
     }  # reads a folder around
 
 
+def test_what_comes_from_outside_is_data_that_no_stage_makes(folder: Path) -> None:
+    found = stages.load_stages(folder, params())
+    assert stages.outside(found) == ["source", "models/base"]
+    assert stages.outside({"learn@b": found["learn@b"]}) == ["data/looked", "data/learnt/a", "models/base"]
+
+
 @pytest.mark.parametrize(
     ("dotted", "value", "expected"),
     [
