@@ -1,6 +1,7 @@
 """Many overrides, each in a work tree of its own; the results stand side by side in one table.
 
-They are every combination of a grid's values, or runs of variants of data/ablation/grid.yaml as `gpd ablate` plans them.
+They are every combination of a grid's values, or the runs of variants of data/ablation/grid.yaml, as `gpd ablate` plans
+them.
 """
 
 import itertools

@@ -77,9 +77,8 @@ def _open(name: str, block: dict[str, Any], params: Mapping[str, Any]) -> Iterat
 def _stage(name: str, block: dict[str, Any], known: Mapping[str, Any]) -> Stage:
     def listed(*sections: str) -> tuple[str, ...]:
         entries = (entry for section in sections for entry in block.get(section, []))
-        paths = (
-            next(iter(entry)) if isinstance(entry, Mapping) else entry for entry in entries
-        )  # path: {cache: false}
+        # an entry is a path, or a path with options: {path: {cache: false}}
+        paths = (next(iter(entry)) if isinstance(entry, Mapping) else entry for entry in entries)
         return tuple(str(_fill(path, known, name)) for path in paths)
 
     command = str(_fill(block["cmd"], known, name))
@@ -125,13 +124,13 @@ def order(stages: Stages) -> list[str]:
 
 
 def with_needs(stages: Stages, *wanted: str) -> Stages:
-    """The wanted stages and all whose outputs they need, directly or not, in an order in which they can run."""
+    """The wanted stages and all whose outputs they need, directly or not, in the order of dvc.yaml."""
     needed: set[str] = set()
     new = set(wanted)
     while new:
         needed |= new
         new = {maker for name in new for dep in stages[name].deps for maker in makers(dep, stages)} - needed
-    return {name: stages[name] for name in order(stages) if name in needed}
+    return {name: stage for name, stage in stages.items() if name in needed}
 
 
 def outside(stages: Stages) -> list[str]:

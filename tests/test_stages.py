@@ -95,15 +95,11 @@ def test_settings_are_what_the_stage_names_less_where_its_inputs_lie(folder: Pat
     assert stages.settings(found["look"], params()) == {"look.sharp": True}
 
 
-def test_needs_come_before_what_reads_them(folder: Path) -> None:
+def test_needs_are_all_that_a_stage_waits_for_and_order_puts_them_first(folder: Path) -> None:
     found = stages.load_stages(folder, params())
     assert list(stages.with_needs(found, "learn@b")) == ["look", "learn@a", "learn@b"]
-    assert set(stages.with_needs(found, "tell@en")) == {
-        "look",
-        "learn@a",
-        "learn@b",
-        "tell@en",
-    }  # reads a folder around
+    assert set(found) - set(stages.with_needs(found, "tell@en")) == {"tell@de"}  # it reads a folder around their scores
+    assert stages.order(dict(reversed(found.items())))[:3] == ["look", "learn@a", "learn@b"]
 
 
 def test_what_comes_from_outside_is_data_that_no_stage_makes(folder: Path) -> None:

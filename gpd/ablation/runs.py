@@ -14,7 +14,7 @@ from gpd.ablation.trees import MEASURING, TRAINING, Tree
 from gpd.artifacts import write_json
 from gpd.documents import Evaluation, StudentFacts, load_document, load_manifest
 from gpd.params import Params
-from gpd.stages import Stage
+from gpd.stages import Stage, order
 
 DONE = Path(".done")
 EVALUATION = "evaluation.json"
@@ -45,7 +45,7 @@ def make(tree: Tree, root: Path) -> None:
     for path, place in tree.inputs.items():
         _link(root / tree.folder / path, root / place)
     with contextlib.chdir(tree.folder):
-        for name in tree.stages:
+        for name in order(tree.stages):
             done = DONE / f"{name}-{tree.keys[name][:16]}"
             if not done.exists():
                 stage, _, item = name.partition("@")

@@ -24,8 +24,7 @@ class Tree:
     """Stages that run in a folder.
 
     Attributes:
-        stages: each after those that it needs.
-        keys: of these stages, by name.
+        keys: of these stages, by name; a key may be of a stage before them, too.
         inputs: what they read and none of them makes: path in the tree -> where it lies.
     """
 
