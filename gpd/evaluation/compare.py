@@ -1,6 +1,6 @@
 """`gpd compare A B`: any two folders of mp4s, measured as they lie there.
 
-Clips are paired by file name where both folders hold the same names; else only what needs no pairs is measured. One
+Clips are paired by file name if both folders hold the same names; else only what needs no pairs is measured. One
 clip is in memory at a time, or all seeds of one prompt.
 """
 
@@ -14,38 +14,47 @@ from gpd import artifacts
 from gpd.artifacts import UserError
 from gpd.data.clips import BrokenClipError, WholeClip, load_whole_clip
 from gpd.evaluation.folders import Pairing, group_seeds, pair_up
-from gpd.evaluation.metrics.catalogue import CATALOGUE
-from gpd.evaluation.metrics.diversity import pixel_diversity
-from gpd.evaluation.metrics.frechet import num_samples_needed
+from gpd.evaluation.metric import Batch, Metric, Rows
+from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.metrics.measures import (
-    FRECHET,
-    PAIRED,
-    RATIOS,
-    Measures,
     join,
-    measure_frame_pairs,
-    measure_frames,
+    list_measures,
+    measure_batch,
     score,
+    score_several,
     score_unpaired,
 )
-from gpd.evaluation.metrics.score import Score
+from gpd.evaluation.score import Score
 from gpd.progress import Advance, progress_bar
 
 MIN_SIDE_PX = 16  # below it the optical flow has no scale to work on
-ELSEWHERE = ("_clips", "agreement_")  # metrics whose question two folders do not answer
+ELSEWHERE = {"captions", "clips"}  # what no two folders hold: metrics that need it answer another question
+REASONS = {  # what may be missing of a metric's needs
+    "latents": "needs latents, which an mp4 does not hold",
+    "reference_latents": "needs latents, which an mp4 does not hold",
+    "reference_frames": "needs pairs: the same file names in both folders",
+    "several": "needs 2 seeds of a prompt on each side, called NAME-0.mp4, NAME-1.mp4, that differ in the reference",
+}
+
+Shape = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Folder:
-    """All that is kept of a folder's clips: measures by row, and the diversity of each prompt with several seeds."""
+    """All that is kept of a folder's clips.
 
-    measures: Measures
-    diversity: list[float]
+    Attributes:
+        rows: of each clip.
+        several: of each prompt that has several seeds; empty if none has.
+    """
+
+    rows: Rows
+    several: Rows
 
     @property
     def num_clips(self) -> int:
-        """Rows."""
-        return len(self.measures["flicker"])
+        """Clips in the folder."""
+        return len(next(iter(self.rows.values())))
 
 
 def run(clips: Path, reference: Path, out: Path) -> None:
@@ -66,21 +75,9 @@ def run(clips: Path, reference: Path, out: Path) -> None:
 
 def compare(pairing: Pairing) -> dict[str, Any]:
     """Metrics of the first folder's clips against the second's, and why the others are absent."""
-    partners = dict(zip(pairing.clips, pairing.reference, strict=True)) if pairing.is_paired else {}
-    first = pairing.clips[0]
-    standard = None if pairing.is_paired else (first, shape_of(load_clip(first)))
-    num_clips = len(pairing.clips)
-    with progress_bar("evaluate", num_clips + len(pairing.reference)) as advance:
-        folder = _measure(pairing.clips, partners, standard, advance)
-        others = _measure(pairing.reference, {}, standard, lambda done, words: advance(num_clips + done, words))
-    scores = (
-        score(folder.measures, np.zeros(folder.num_clips), others.measures, None)
-        if pairing.is_paired
-        else score_unpaired(folder.measures, others.measures)
-    )
-    if folder.diversity and others.diversity and np.mean(others.diversity) > 0:
-        ratio = float(np.mean(folder.diversity) / np.mean(others.diversity))
-        scores["diversity_ratio"] = Score(ratio, folder.num_clips, None)
+    folder, others = _measure_both(pairing)
+    scores = _score(folder, others, pairing.is_paired)
+    shown = {name: metric for name, metric in METRICS.items() if not metric.needs & ELSEWHERE}
     return {
         "is_paired": pairing.is_paired,
         "num_clips": folder.num_clips,
@@ -88,30 +85,41 @@ def compare(pairing: Pairing) -> dict[str, Any]:
         "num_shared_names": pairing.num_shared,
         "metrics": {
             name: {**asdict(scores[name]), "direction": metric.direction, "cost": metric.cost}
-            for name, metric in CATALOGUE.items()
+            for name, metric in shown.items()
             if name in scores
         },
-        "absent": {
-            name: why_absent(name, folder, others)
-            for name in CATALOGUE
-            if name not in scores and not any(part in name for part in ELSEWHERE)
-        },
+        "absent": {name: why_absent(metric, folder, others) for name, metric in shown.items() if name not in scores},
     }
 
 
-def why_absent(name: str, folder: Folder, others: Folder) -> str:
+def _measure_both(pairing: Pairing) -> tuple[Folder, Folder]:
+    partners = dict(zip(pairing.clips, pairing.reference, strict=True)) if pairing.is_paired else {}
+    first = pairing.clips[0]
+    standard = None if pairing.is_paired else (first, shape_of(load_clip(first)))
+    num_clips = len(pairing.clips)
+    with progress_bar("evaluate", num_clips + len(pairing.reference)) as advance:
+        folder = _measure(pairing.clips, partners, standard, advance)
+        others = _measure(pairing.reference, {}, standard, lambda done, words: advance(num_clips + done, words))
+    return folder, others
+
+
+def _score(folder: Folder, others: Folder, is_paired: bool) -> dict[str, Score]:
+    if is_paired:
+        scores = score(folder.rows, np.zeros(folder.num_clips), others.rows, None)
+    else:
+        scores = score_unpaired(folder.rows, others.rows)
+    return scores | score_several(folder.several, others.several, folder.num_clips)
+
+
+def why_absent(metric: Metric, folder: Folder, others: Folder) -> str:
     """What a metric needs that the folders do not have."""
-    if name in ("trajectory_error", "frechet_latent"):
-        return "needs latents, which an mp4 does not hold"
-    if name in PAIRED:
-        return "needs pairs: the same file names in both folders"
-    if name in FRECHET:
-        needed = num_samples_needed(folder.measures[FRECHET[name]].shape[1])
-        return f"needs {needed} clips on each side, found {folder.num_clips} and {others.num_clips}"
-    if name == "diversity_ratio":
-        return "needs 2 seeds of a prompt on each side, called NAME-0.mp4, NAME-1.mp4, that differ in the reference"
-    measured, floor = RATIOS[name]
-    return f"the reference's {measured} is {others.measures[measured].mean():.3g}, needs more than {floor:g}"
+    missing = [REASONS[need] for need in metric.measure.needs if need in REASONS]
+    if missing:
+        return missing[0]
+    rows, other_rows = metric.rows(folder.rows), metric.rows(others.rows)
+    assert rows is not None, metric.name
+    assert other_rows is not None, metric.name  # frames alone are measured on both sides
+    return metric.formula.shortfall(rows, other_rows)
 
 
 def load_clip(path: Path) -> WholeClip:
@@ -130,13 +138,13 @@ def load_clip(path: Path) -> WholeClip:
     return clip
 
 
-def shape_of(clip: WholeClip) -> dict[str, float]:
+def shape_of(clip: WholeClip) -> Shape:
     """What two clips must share to be set against each other."""
     num_frames, height, width, _ = clip.frames.shape
     return {"frames": num_frames, "width": width, "height": height, "frames a second": clip.frames_per_second}
 
 
-def check_alike(path: Path, clip: WholeClip, other_path: Path, other: dict[str, float]) -> None:
+def check_alike(path: Path, clip: WholeClip, other_path: Path, other: Shape) -> None:
     """Flow is in pixels a frame, spectra in cycles a sample: clips of other size, length or rate give other figures.
 
     Raises:
@@ -148,7 +156,7 @@ def check_alike(path: Path, clip: WholeClip, other_path: Path, other: dict[str, 
 
 
 def _measure(
-    paths: list[Path], partners: dict[Path, Path], standard: tuple[Path, dict[str, float]] | None, advance: Advance
+    paths: list[Path], partners: dict[Path, Path], standard: tuple[Path, Shape] | None, advance: Advance
 ) -> Folder:
     """Measures a folder.
 
@@ -156,26 +164,32 @@ def _measure(
         partners: the other folder's clip by the clip that is set beside it; empty without pairs.
         standard: whose shape every clip must have; None: only the seeds of one prompt must be alike.
     """
-    rows: dict[Path, Measures] = {}
-    diversity = []
+    rows: dict[Path, Rows] = {}
+    several = []
     for group in group_seeds(paths):
         clips = [load_clip(path) for path in group]
         alike = standard or (group[0], shape_of(clips[0]))
         for path, clip in zip(group, clips, strict=True):
             check_alike(path, clip, *alike)
-            rows[path] = measure_frames(clip.frames[None]) | _beside(path, clip, partners.get(path))
+            rows[path] = _measure_clip(path, clip, partners.get(path))
             advance(len(rows), "clips")
         if len(clips) > 1:
-            diversity.append(pixel_diversity([clip.frames for clip in clips]))
-    return Folder(join([rows[path] for path in paths]), diversity)
+            several.append(_measure_prompt([clip.frames for clip in clips]))
+    return Folder(join([rows[path] for path in paths]), join(several) if several else {})
 
 
-def _beside(path: Path, clip: WholeClip, partner: Path | None) -> Measures:
+def _measure_clip(path: Path, clip: WholeClip, partner: Path | None) -> Rows:
     if partner is None:
-        return {}
+        return measure_batch(Batch(frames=clip.frames[None]))
     other = load_clip(partner)
     check_alike(path, clip, partner, shape_of(other))
-    return measure_frame_pairs(clip.frames[None], other.frames[None])
+    return measure_batch(Batch(frames=clip.frames[None], reference_frames=other.frames[None]))
+
+
+def _measure_prompt(clips: list[np.ndarray]) -> Rows:
+    """One row of what several seeds of a prompt have together."""
+    found = [(measure.names[0], measure.of_clips) for measure in list_measures()]
+    return {name: np.array([of_clips(clips)]) for name, of_clips in found if of_clips is not None}
 
 
 def print_table(report: dict[str, Any]) -> None:
@@ -189,10 +203,10 @@ def print_table(report: dict[str, Any]) -> None:
     for column in ("", "figure", "", "cost"):
         grid.add_column(column, justify="right" if column == "figure" else "left", no_wrap=True)
     for name, found in report["metrics"].items():
-        metric = CATALOGUE[name]
+        metric = METRICS[name]
         grid.add_row(metric.label, f"{found['value']:.{metric.decimals}f}", way[metric.direction], metric.cost)
     Console(width=max(110, Console().width)).print(grid)
     pairs = "paired by name" if report["is_paired"] else f"not paired, {report['num_shared_names']} names in common"
     print(f"{report['num_clips']} and {report['num_reference_clips']} clips, {pairs}")
     for name, reason in report["absent"].items():
-        print(f"no {CATALOGUE[name].label}: {reason}")
+        print(f"no {METRICS[name].label}: {reason}")

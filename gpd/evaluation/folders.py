@@ -1,4 +1,4 @@
-"""Which clips of two folders belong together: by file name, or none where the names differ."""
+"""Which clips of two folders belong together: by file name, or none if the names differ."""
 
 import re
 from dataclasses import dataclass

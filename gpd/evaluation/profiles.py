@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpd.evaluation.metric import Rows
 from gpd.evaluation.metrics.fidelity import luma
-from gpd.evaluation.metrics.measures import Measures
 from gpd.evaluation.metrics.motion import pair_magnitudes, top_mean
 from gpd.evaluation.metrics.spectrum import hann
 
@@ -33,7 +33,7 @@ class Profile:
     motion_top: np.ndarray
 
 
-def measure_profiles(frames: np.ndarray) -> Measures:
+def measure_profiles(frames: np.ndarray) -> Rows:
     """Rows [N, ...] for `mean_profile`, of uint8 frames [N, F, H, W, 3]."""
     grey = luma(frames)
     motion = np.stack([motion_by_pair(clip) for clip in frames])
@@ -45,7 +45,7 @@ def measure_profiles(frames: np.ndarray) -> Measures:
     }
 
 
-def mean_profile(rows: Measures, shape: tuple[int, ...]) -> Profile:
+def mean_profile(rows: Rows, shape: tuple[int, ...]) -> Profile:
     """The mean over clips of `measure_profiles`, with its frequencies; clips are [F, H, W, ...]."""
     num_frames, height, width = shape[:3]
     means = {name: rows[name].mean(0, dtype=np.float64) for name in NAMES}

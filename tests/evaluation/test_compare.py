@@ -10,7 +10,7 @@ import pytest
 from gpd.artifacts import UserError
 from gpd.data.clips import write_mp4
 from gpd.evaluation import compare
-from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.metrics import METRICS
 from gpd.tiny.clips import all_scenes, draw
 
 SCENES = all_scenes()[::150]
@@ -44,7 +44,7 @@ def test_identity_is_one_or_zero(originals: Path) -> None:
     for name, entry in found["metrics"].items():
         if entry["direction"] == "one":
             assert entry["value"] == pytest.approx(1), name
-        assert entry["cost"] == CATALOGUE[name].cost
+        assert entry["cost"] == METRICS[name].cost
     assert found["metrics"]["ssim"]["value"] == pytest.approx(1)
     assert found["metrics"]["colour_shift"]["value"] == 0
 

@@ -3,6 +3,9 @@
 import cv2
 import numpy as np
 
+from gpd.evaluation.formula import Ratio
+from gpd.evaluation.metric import Measure, Metric
+
 
 def saturation(frames: np.ndarray) -> np.ndarray:
     """Mean HSV saturation [N], 0..1, of uint8 frames [N, F, H, W, 3]."""
@@ -40,3 +43,51 @@ def colour_shift(lab: np.ndarray, reference_lab: np.ndarray) -> np.ndarray:
 def _mean(values: np.ndarray) -> np.ndarray:
     mean: np.ndarray = values.reshape(len(values), -1).mean(1, dtype=np.float64)
     return mean
+
+
+def _colour_shift_of_frames(frames: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    return colour_shift(mean_lab(frames), mean_lab(reference))
+
+
+METRICS = (
+    Metric(
+        name="saturation_ratio",
+        label="Saturation",
+        direction="one",
+        meaning="Mean saturation over the reference's; above 1 is burnt.",
+        cost="37 ms/Mpx",
+        measure=Measure(saturation, ("saturation",)),
+        formula=Ratio(),
+        place=60,
+    ),
+    Metric(
+        name="brightness_ratio",
+        label="Brightness",
+        direction="one",
+        meaning="Mean brightness over the reference's.",
+        cost="18 ms/Mpx",
+        measure=Measure(brightness, ("brightness",)),
+        formula=Ratio(),
+        place=60,
+    ),
+    Metric(
+        name="clipped_share",
+        label="Clipped pixels",
+        direction="lower",
+        meaning="Share of pixels with a channel at 0 or 255.",
+        cost="19 ms/Mpx",
+        measure=Measure(clipped_share, ("clipped_share",)),
+        decimals=4,
+        place=60,
+    ),
+    Metric(
+        name="colour_shift",
+        label="Colour shift, Lab",
+        direction="lower",
+        meaning="Distance of the clip's mean colour from the reference's; 2 can just be seen.",
+        cost="8 ms/Mpx; needs pairs",
+        measure=Measure(_colour_shift_of_frames, ("colour_shift",), ("frames", "reference_frames")),
+        decimals=2,
+        place=60,
+    ),
+)

@@ -4,6 +4,9 @@ import itertools
 
 import numpy as np
 
+from gpd.evaluation.formula import Ratio
+from gpd.evaluation.metric import Measure, Metric
+
 
 def diversity(samples: np.ndarray) -> np.ndarray:
     """Mean distance over all pairs of seeds [P], root mean square a latent value; 0 when the seeds collapse.
@@ -26,3 +29,17 @@ def pixel_diversity(clips: list[np.ndarray]) -> float:
     pairs = itertools.combinations(clips, 2)
     squares = [np.square(first.astype(np.float32) - second).mean(dtype=np.float64) for first, second in pairs]
     return float(np.sqrt(squares).mean() / 255.0)
+
+
+METRICS = (
+    Metric(
+        name="diversity_ratio",
+        label="Diversity",
+        direction="one",
+        meaning="Distance between seeds of one prompt over the reference's; below 1 is collapse.",
+        cost="sampling of further seeds of each prompt, 2 at least",
+        measure=Measure(diversity, ("diversity",), ("several",), of_clips=pixel_diversity),
+        formula=Ratio(),
+        place=70,
+    ),
+)

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from gpd.evaluation.metric import Measure, Metric
+
 MIN_MSE = 1 / 12  # variance of rounding to 8 bits: equal frames are equal up to this, so PSNR ends at 58.9 dB
 SSIM_SIGMA_PX, SSIM_RADIUS_PX = 1.5, 5  # Wang et al. 2004: 11 x 11 Gaussian window
 SSIM_K1, SSIM_K2 = 0.01, 0.03
@@ -53,3 +55,37 @@ def _window_mean(image: np.ndarray) -> np.ndarray:
     blurred = cv2.GaussianBlur(image, (size, size), SSIM_SIGMA_PX)
     inside: np.ndarray = blurred[margin:-margin, margin:-margin]
     return inside if inside.size else blurred
+
+
+METRICS = (
+    Metric(
+        name="trajectory_error",
+        label="Trajectory error",
+        direction="lower",
+        meaning="Distance of the final latent from the reference on the same prompt and noise, relative to its length.",
+        cost="nothing; needs the reference on the same noise",
+        measure=Measure(trajectory_error, ("trajectory_error",), ("latents", "reference_latents")),
+        place=10,
+        headline="error",
+        axis="linear",
+    ),
+    Metric(
+        name="psnr",
+        label="PSNR, dB",
+        direction="higher",
+        meaning="Pixel fidelity of the decoded frames to the reference; 58.9 is identity.",
+        cost="5 ms/Mpx; needs pairs",
+        measure=Measure(psnr, ("psnr",), ("frames", "reference_frames")),
+        decimals=2,
+        place=10,
+    ),
+    Metric(
+        name="ssim",
+        label="SSIM",
+        direction="higher",
+        meaning="Structural similarity of the decoded frames to the reference; 1 is identity.",
+        cost="11 ms/Mpx; needs pairs",
+        measure=Measure(ssim, ("ssim",), ("frames", "reference_frames")),
+        place=10,
+    ),
+)

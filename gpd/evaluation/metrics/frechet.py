@@ -1,9 +1,15 @@
-"""Fréchet distance between Gaussians fitted to fixed features of samples. No network is asked.
+"""Fréchet distance between Gaussians fitted to fixed features of samples. No network is needed.
 
 d^2 = |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))
 """
 
+from dataclasses import dataclass, replace
+
 import numpy as np
+
+from gpd.evaluation.formula import Formula
+from gpd.evaluation.metric import Measure, Metric
+from gpd.evaluation.score import Statistic
 
 SAMPLES_PER_FEATURE = 2  # fewer give covariances of such low rank that the distance is mostly their noise
 
@@ -66,3 +72,67 @@ def _symmetric_root(matrix: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(matrix)
     root: np.ndarray = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     return root
+
+
+@dataclass(frozen=True)
+class Frechet(Formula):
+    """The distance of all rows [N, D] to others [M, D]; the same rows of both if they are paired."""
+
+    def statistic(self, rows: np.ndarray, others: np.ndarray | None, is_paired: bool) -> Statistic | None:
+        """The distance of the chosen rows; none if they are too few."""
+        if others is None:
+            return None
+
+        def distance(chosen: np.ndarray) -> float | None:
+            first, second = rows[chosen], others[chosen] if is_paired else others
+            if min(len(first), len(second)) < num_samples_needed(first.shape[1]):
+                return None
+            return frechet_distance(first, second)
+
+        return distance
+
+    def shortfall(self, rows: np.ndarray, others: np.ndarray) -> str:
+        """How many there must be."""
+        needed = num_samples_needed(rows.shape[1])
+        return f"needs {needed} clips on each side, found {len(rows)} and {len(others)}"
+
+
+LATENTS = Metric(
+    name="frechet_latent",
+    label="Fréchet, latents",
+    direction="lower",
+    meaning="Fréchet distance to the reference on means and deviations of latent channels.",
+    cost="nothing; needs 2 samples a feature (64 at 16 channels)",
+    measure=Measure(latent_features, ("latent_features",), ("latents",)),
+    formula=Frechet(),
+    place=20,
+    headline="Fréchet",
+    axis="log",
+)
+PIXELS = Metric(
+    name="frechet_pixel",
+    label="Fréchet, pixels",
+    direction="lower",
+    meaning="Fréchet distance to the reference on colour and change of the frames.",
+    cost="16 ms/Mpx; needs 30 samples a side",
+    measure=Measure(pixel_features, ("pixel_features",)),
+    formula=Frechet(),
+    decimals=4,
+    place=20,
+)
+
+
+def _to_clips(metric: Metric) -> Metric:
+    return replace(
+        metric,
+        name=f"{metric.name}_clips",
+        label=f"{metric.label}, to real clips",
+        meaning="The same distance to real clips.",
+        cost=f"as {metric.label}; needs encoded real clips",
+        against="clips",
+        headline=None,
+        axis=None,
+    )
+
+
+METRICS = (LATENTS, PIXELS, _to_clips(LATENTS), _to_clips(PIXELS))

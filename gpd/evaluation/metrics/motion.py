@@ -7,6 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from gpd.evaluation.formula import Ratio
+from gpd.evaluation.metric import Measure, Metric
+
 TOP_SHARE = 0.05  # the fastest pixels of each pair of frames, as VBench's dynamic degree takes them
 MIN_MOTION_PX = 0.05  # below this the flow of a clip is noise, and a ratio to it says nothing
 
@@ -41,3 +44,32 @@ def top_mean(magnitude: np.ndarray) -> float:
 def _clip_magnitudes(clip: np.ndarray) -> tuple[float, float]:
     medians, tops = zip(*((np.median(pair), top_mean(pair)) for pair in pair_magnitudes(clip)), strict=True)
     return float(np.mean(medians)), float(np.mean(tops))
+
+
+FLOW = Measure(flow_magnitudes, ("flow_median", "flow_top"))
+
+METRICS = (
+    Metric(
+        name="motion_ratio",
+        label="Motion",
+        direction="one",
+        meaning="Median optical-flow magnitude over the reference's; below 1 is slow motion.",
+        cost="80 ms/Mpx (OpenCV's DIS flow)",
+        measure=FLOW,
+        row="flow_median",
+        formula=Ratio(floor=MIN_MOTION_PX),
+        place=30,
+    ),
+    Metric(
+        name="motion_top_ratio",
+        label="Motion, fastest 5 %",
+        direction="one",
+        meaning="Flow of the fastest 5 % of pixels over the reference's; the dynamic degree.",
+        cost="none beside Motion",
+        measure=FLOW,
+        row="flow_top",
+        formula=Ratio(floor=MIN_MOTION_PX),
+        place=30,
+        headline="motion",
+    ),
+)

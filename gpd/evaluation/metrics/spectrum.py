@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from gpd.evaluation.formula import Ratio
+from gpd.evaluation.metric import Measure, Metric
 from gpd.evaluation.metrics.fidelity import luma
 
 CUTOFF = 0.25  # cycles a sample
@@ -48,3 +50,28 @@ def hann(size: int) -> np.ndarray:
 def _share_above(energy: np.ndarray, frequency: np.ndarray) -> float:
     total = energy.sum()
     return float(energy[frequency > CUTOFF].sum() / total) if total > 0 else 0.0
+
+
+METRICS = (
+    Metric(
+        name="spectral_space_ratio",
+        label="Detail in space",
+        direction="one",
+        meaning="Share of energy above 0.25 cycles/pixel over the reference's; below 1 is blur.",
+        cost="20 ms/Mpx",
+        measure=Measure(spatial_share, ("spatial_share",)),
+        formula=Ratio(),
+        place=40,
+        headline="detail",
+    ),
+    Metric(
+        name="spectral_time_ratio",
+        label="Detail in time",
+        direction="one",
+        meaning="Share of energy above 0.25 cycles/frame over the reference's; below 1 is smoothing.",
+        cost="18 ms/Mpx",
+        measure=Measure(temporal_share, ("temporal_share",)),
+        formula=Ratio(),
+        place=40,
+    ),
+)

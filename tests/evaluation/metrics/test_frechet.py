@@ -58,6 +58,25 @@ def test_too_few_samples_says_how_many() -> None:
         frechet.frechet_distance(FEATURES, FEATURES[:9])
 
 
+def test_formula_takes_the_same_rows_of_pairs_and_all_of_others() -> None:
+    others, rows = FEATURES + 1.0, np.arange(20)
+    paired = frechet.Frechet().statistic(FEATURES, others, is_paired=True)
+    unpaired = frechet.Frechet().statistic(FEATURES, others, is_paired=False)
+    assert paired is not None
+    assert unpaired is not None
+    assert paired(rows) == frechet.frechet_distance(FEATURES[:20], others[:20])
+    assert unpaired(rows) == frechet.frechet_distance(FEATURES[:20], others)
+
+
+def test_formula_without_others_or_with_too_few_rows_has_no_figure() -> None:
+    formula = frechet.Frechet()
+    assert formula.statistic(FEATURES, None, is_paired=True) is None
+    statistic = formula.statistic(FEATURES, FEATURES, is_paired=True)
+    assert statistic is not None
+    assert statistic(np.arange(9)) is None
+    assert formula.shortfall(FEATURES[:9], FEATURES) == "needs 10 clips on each side, found 9 and 40"
+
+
 def test_latent_features_by_hand() -> None:
     latents = np.zeros((1, 2, 1, 1, 2))
     latents[0, 1, 0, 0] = [1, 3]

@@ -2,8 +2,20 @@ import cv2
 import numpy as np
 import pytest
 
-from gpd.evaluation.metrics.catalogue import CATALOGUE
-from gpd.evaluation.metrics.measures import Measures, join, measure, measure_pairs, score, score_diversity
+from gpd.evaluation.metric import Batch
+from gpd.evaluation.metrics import METRICS
+from gpd.evaluation.metrics.measures import (
+    Measures,
+    join,
+    measure,
+    measure_batch,
+    measure_clips,
+    measure_pairs,
+    score,
+    score_diversity,
+    score_several,
+)
+from gpd.evaluation.score import Score
 from gpd.tiny.clips import all_scenes, draw
 
 RNG = np.random.default_rng(0)
@@ -24,7 +36,7 @@ def test_identity_is_one_or_zero() -> None:
         {"trajectory_error": 0, "colour_shift": 0, "ssim": 1}
     )
     for name, value in found.items():
-        if CATALOGUE[name].direction == "one":
+        if METRICS[name].direction == "one":
             assert value == pytest.approx(1), name
 
 
@@ -73,6 +85,29 @@ def test_diversity_ratio_of_shrunken_seeds() -> None:
     assert found is not None
     assert found.value == pytest.approx(0.5)
     assert found.num_samples == 12
+
+
+def test_several_seeds_are_compared_by_their_means_over_any_number_of_prompts() -> None:
+    own, theirs = {"diversity": np.array([1.0, 2.0])}, {"diversity": np.array([1.0, 2.0, 3.0])}
+    assert score_several(own, theirs, 8) == {"diversity_ratio": Score(0.75, 8, None)}
+    assert score_several(own, {"diversity": np.zeros(3)}, 8) == {}
+    assert score_several({}, theirs, 8) == {}
+
+
+def test_real_clips_are_measured_by_what_is_set_against_them() -> None:
+    found = measure_clips(FRAMES, LATENTS)
+    wanted = {name for metric in METRICS.values() if metric.against == "clips" for name in metric.measure.names}
+    assert found.keys() == wanted
+    for name, rows in found.items():
+        assert np.array_equal(rows, REFERENCE[name]), name
+
+
+def test_one_batch_gives_what_its_parts_give() -> None:
+    whole = measure_batch(Batch(FRAMES, LATENTS, None, FRAMES[::-1], LATENTS[::-1]))
+    parts = measure(FRAMES, LATENTS) | measure_pairs(FRAMES, LATENTS, FRAMES[::-1], LATENTS[::-1])
+    assert whole.keys() == parts.keys()
+    for name, rows in whole.items():
+        assert np.array_equal(rows, parts[name]), name
 
 
 def test_join_keeps_the_order() -> None:

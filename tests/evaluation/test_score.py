@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gpd.evaluation.metrics.score import Score, mean_of, over_seeds, ratio_of_means
+from gpd.evaluation.score import Score, mean_of, over_seeds, ratio_of_means
 
 SEEDS = np.array([0, 0, 1, 1])
 
