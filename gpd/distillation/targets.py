@@ -33,7 +33,7 @@ def make_target(
     tail_stride: int = 1,
     tail_solver: TailSolver = "euler",
 ) -> Target:
-    """Target of a step over `horizon` grid intervals from state x_i (arXiv 2602.01814; docs/method.md):
+    """Target of a step over `horizon` grid intervals from state x_i (arXiv 2602.01814; METHOD of this project):
 
         jump    x[i + k - tail] = x_i walked by the previous student, unguided, in steps of its own horizon
         tail    x[i + k]        = that, walked by the guided teacher, `tail_stride` intervals an evaluation
