@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 GPD = [sys.executable, "-c", "from gpd.cli import main; main()"]
-HEAVY = ("torch", "diffusers", "transformers", "av", "cv2", "sqlmodel", "pydantic", "altair")
+HEAVY = ("torch", "diffusers", "transformers", "av", "cv2", "sqlmodel", "pydantic", "vl_convert")
 
 
 def gpd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

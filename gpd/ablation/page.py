@@ -6,7 +6,7 @@ from gpd.ablation.curves import CURVES, crossings, curves, points
 from gpd.ablation.tables import CROSSING_HEAD, HEAD, cells, groups, words
 from gpd.documents import AblationFloor, AblationResults
 from gpd.evaluation.metrics.catalogue import CATALOGUE
-from gpd.pages.chart import NUM_COLOURS, Series, line_chart
+from gpd.pages.chart import Series, line_chart
 from gpd.pages.html import document, element, escape, paragraph, section, table
 
 TITLE = "Ablation on the miniature"
@@ -41,8 +41,7 @@ def _chart(metric: str, results: AblationResults) -> str:
     crossed = [floor for floor in results.floors if floor.metrics[metric].mean < highest]
     series = [Series(label, curve, colour) for colour, (label, curve) in enumerate(drawn.items())]
     series += [
-        _level(floor, metric, (min(every)[0], max(every)[0]), (len(drawn) + place) % NUM_COLOURS)
-        for place, floor in enumerate(crossed)
+        _level(floor, metric, (min(every)[0], max(every)[0]), len(drawn) + place) for place, floor in enumerate(crossed)
     ]
     label = CATALOGUE[metric].label
     return line_chart(f"{label} over training", "training forwards", label, series, log_x=True, log_y=True)

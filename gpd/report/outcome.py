@@ -1,20 +1,36 @@
-"""What the pipeline has left behind, read back for the report: evaluations, students, curves, clips."""
+"""What the pipeline has left behind, read back for the report. No other module here reads params or paths."""
 
 import csv
 import itertools
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from gpd import documents
 from gpd.artifacts import UserError
-from gpd.documents import ClipsFacts, Identity, Manifest, ShownClip, StudentFacts
+from gpd.documents import (
+    AblationRow,
+    ClipsFacts,
+    Evaluation,
+    Identity,
+    Manifest,
+    Profiles,
+    Protocol,
+    Score,
+    ShownClip,
+    StudentFacts,
+    SubjectProfile,
+    SubjectScores,
+)
 from gpd.evaluation.evaluate import EVALUATIONS
 from gpd.evaluation.metrics.catalogue import CATALOGUE
 from gpd.params import Params, student_path
-from gpd.report.rivals import Rival, load_rivals
+from gpd.report.rivals import load_rivals
 
+CLIPS = "samples"  # folder of an evaluation's shown clips
+
+T = TypeVar("T")
 Rows = list[dict[str, str]]
 
 
@@ -33,19 +49,18 @@ class Outcome:
     """All evaluated subjects under one protocol.
 
     Attributes:
-        subjects: name -> its part of evaluation.json; students from the last stage down, then the teacher.
+        subjects: by name; students from the last stage down, then the teacher.
         students: stage -> manifest of its student, in the order of training.
         training: stage -> rows of training.csv, where there is one.
         curves: rows of the evaluations' curves.csv.
         differences: each shown clip's difference from the reference, as colours.
         difference_full_levels: how many of 255 levels their brightest colour stands for.
-        profiles: subject -> its part of profiles.json.
         rivals: of the ablation, where it was made under the same protocol.
-        inputs: name -> reference of each folder that went in.
+        inputs: name -> identity of each folder that went in.
     """
 
-    protocol: dict[str, Any]
-    subjects: dict[str, dict[str, Any]]
+    protocol: Protocol
+    subjects: dict[str, SubjectScores]
     students: dict[str, Manifest[StudentFacts]]
     training: dict[str, Rows]
     curves: Rows
@@ -53,8 +68,8 @@ class Outcome:
     differences: list[Clip]
     difference_full_levels: int
     frames_per_second: float
-    profiles: dict[str, dict[str, Any]]
-    rivals: list[Rival]
+    profiles: dict[str, SubjectProfile]
+    rivals: list[AblationRow]
     inputs: dict[str, Identity]
 
     @property
@@ -65,37 +80,42 @@ class Outcome:
     @property
     def reference(self) -> str:
         """The guided teacher on the base grid."""
-        return f"teacher-{self.protocol['grid_steps']}"
+        return f"teacher-{self.protocol.grid_steps}"
 
     @property
-    def rival(self) -> str | None:
+    def baselines(self) -> dict[str, SubjectScores]:
+        """The undistilled teacher in fewer steps."""
+        apart = {*self.students, self.reference}
+        return {name: subject for name, subject in self.subjects.items() if name not in apart}
+
+    @property
+    def main_baseline(self) -> str | None:
         """What the lead must beat: the undistilled teacher with as many steps, guided Euler before others."""
         baselines = self.baselines
         if self.lead is None or not baselines:
             return None
-        steps = self.subjects[self.lead]["steps"]
+        steps = self.subjects[self.lead].steps
 
         def rank(name: str) -> tuple[bool, bool, bool]:
-            entry = baselines[name]
-            return entry["steps"] != steps, entry["guidance_scale"] == 1.0, entry["solver"] != "euler"
+            subject = baselines[name]
+            return subject.steps != steps, subject.guidance_scale == 1.0, subject.solver != "euler"
 
         return min(baselines, key=rank)
 
     @property
-    def baselines(self) -> dict[str, dict[str, Any]]:
-        """The undistilled teacher in fewer steps."""
-        apart = {*self.students, self.reference}
-        return {name: entry for name, entry in self.subjects.items() if name not in apart}
+    def line_up(self) -> list[str]:
+        """Reference, main baseline, lead: those that there are."""
+        return [name for name in (self.reference, self.main_baseline, self.lead) if name is not None]
 
     @property
-    def line_up(self) -> list[str]:
-        """Reference, rival, lead: those that there are."""
-        return [name for name in (self.reference, self.rival, self.lead) if name is not None]
+    def contenders(self) -> list[str]:
+        """Students and baselines: the reference, which they are measured against, takes no part."""
+        return [name for name in self.subjects if name != self.reference]
 
     @property
     def metrics(self) -> list[str]:
         """Metrics that at least one subject has, in the catalogue's order."""
-        return [name for name in CATALOGUE if any(name in entry["metrics"] for entry in self.subjects.values())]
+        return [name for name in CATALOGUE if any(name in subject.metrics for subject in self.subjects.values())]
 
     @property
     def training_forwards(self) -> dict[str, int]:
@@ -103,18 +123,21 @@ class Outcome:
         spent = [sum(manifest.facts.forwards.values()) for manifest in self.students.values()]
         return dict(zip(self.students, itertools.accumulate(spent), strict=True))
 
-    def value(self, subject: str, metric: str) -> float | None:
+    def score(self, subject: str, metric: str) -> Score | None:
         """A figure, None where it could not be computed."""
-        found = self.subjects[subject]["metrics"].get(metric)
-        return None if found is None else found["value"]
+        return self.subjects[subject].metrics.get(metric)
 
     def best(self, metric: str, names: list[str]) -> set[str]:
         """Those of `names` that look best at the digits shown; none where all look alike."""
-        decimals = CATALOGUE[metric].decimals
-        shown = {name: round(value, decimals) for name in names if (value := self.value(name, metric)) is not None}
-        badness = {name: CATALOGUE[metric].badness(value) for name, value in shown.items()}
-        found = {name for name, value in badness.items() if value <= min(badness.values()) + 1e-12}
-        return found if len(found) < len(shown) else set()
+        return find_best(metric, {name: found.value for name in names if (found := self.score(name, metric))})
+
+
+def find_best(metric: str, values: dict[str, float]) -> set[str]:
+    """Names whose values look best at the digits shown; none where all look alike."""
+    entry = CATALOGUE[metric]
+    badness = {name: entry.badness(round(value, entry.decimals)) for name, value in values.items()}
+    found = {name for name, value in badness.items() if value <= min(badness.values()) + 1e-12}
+    return found if len(found) < len(values) else set()
 
 
 def load_outcome(params: Params) -> Outcome:
@@ -123,68 +146,61 @@ def load_outcome(params: Params) -> Outcome:
     Raises:
         UserError: an evaluation is missing, or two were made under different protocols.
     """
-    names = [name for name in reversed(params.evaluate.subjects) if name != "teacher"]
-    names += [name for name in params.evaluate.subjects if name == "teacher"]
-    evaluations = {name: _load_json(name, "evaluation.json") for name in names}
-    protocol = _shared_protocol(evaluations)
-    profiles = {key: value for name in names for key, value in _load_profiles(name, protocol["hash"]).items()}
+    names = [*reversed(params.evaluate.subjects)]
+    names.sort(key=lambda name: name == "teacher")
+    evaluations = {name: load_evaluation(name) for name in names}
+    protocol = _shared_protocol({name: found.protocol for name, found in evaluations.items()})
     students = {name: documents.load_manifest(Path(student_path(name)), StudentFacts) for name in params.distill.stages}
-    samples = {name: documents.load_manifest(EVALUATIONS / name / "samples", ClipsFacts) for name in names}
-    subjects = {name: entry for value in evaluations.values() for name, entry in value["subjects"].items()}
+    clips = {name: documents.load_manifest(EVALUATIONS / name / CLIPS, ClipsFacts) for name in names}
+    first = next(iter(clips.values()))
     return Outcome(
         protocol=protocol,
-        subjects=subjects,
+        subjects=_joined(evaluation.subjects for evaluation in evaluations.values()),
         students=students,
         training={name: rows for name in students if (rows := _read_csv(Path(student_path(name)) / "training.csv"))},
         curves=[row for name in names for row in _read_csv(EVALUATIONS / name / "curves.csv")],
-        clips=_clips({name: found.facts.clips for name, found in samples.items()}),
-        differences=_clips({name: found.facts.differences for name, found in samples.items()}),
-        difference_full_levels=next(iter(samples.values())).facts.difference_full_levels,
-        frames_per_second=next(iter(samples.values())).params["frames_per_second"],
-        profiles=profiles,
-        rivals=load_rivals(protocol["hash"]),
-        inputs={f"samples of {name}": manifest.identity for name, manifest in samples.items()}
+        clips=[clip for name, found in clips.items() for clip in _clips(name, found.facts.clips)],
+        differences=[clip for name, found in clips.items() for clip in _clips(name, found.facts.differences)],
+        difference_full_levels=first.facts.difference_full_levels,
+        frames_per_second=first.params["frames_per_second"],
+        profiles=_joined(_load_profiles(name, protocol) for name in names),
+        rivals=load_rivals(protocol.hash),
+        inputs={f"{CLIPS} of {name}": manifest.identity for name, manifest in clips.items()}
         | {name: manifest.identity for name, manifest in students.items()},
     )
 
 
-def _load_json(name: str, file: str) -> dict[str, Any]:
-    path = EVALUATIONS / name / file
-    try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `gpd evaluate {name}`") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not readable as JSON ({error})") from None
-    return value
+def load_evaluation(name: str) -> Evaluation:
+    """What was measured of a subject of params."""
+    return documents.load_document(Evaluation, EVALUATIONS / name / "evaluation.json", f"run `gpd evaluate {name}`")
 
 
-def _load_profiles(name: str, protocol: str) -> dict[str, Any]:
-    profiles = _load_json(name, "profiles.json")
-    if profiles["protocol"] != protocol:
-        raise UserError(f"{EVALUATIONS / name}/profiles.json: of another protocol; run `gpd evaluate {name}`")
-    return profiles["subjects"]
+def _load_profiles(name: str, protocol: Protocol) -> dict[str, SubjectProfile]:
+    path, advice = EVALUATIONS / name / "profiles.json", f"run `gpd evaluate {name}`"
+    profiles = documents.load_document(Profiles, path, advice)
+    if profiles.protocol != protocol.hash:
+        raise UserError(f"{path}: of another protocol; {advice}")
+    return profiles.subjects
 
 
-def _clips(shown: dict[str, list[ShownClip]]) -> list[Clip]:
-    return [
-        Clip(EVALUATIONS / name / "samples" / clip.file, clip.subject, clip.prompt, clip.seed)
-        for name, clips in shown.items()
-        for clip in clips
-    ]
+def _joined(parts: Iterable[dict[str, T]]) -> dict[str, T]:
+    return {key: value for part in parts for key, value in part.items()}
 
 
-def _shared_protocol(evaluations: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    protocols = {name: evaluation["protocol"] for name, evaluation in evaluations.items()}
-    first = next(iter(protocols))
+def _clips(name: str, shown: list[ShownClip]) -> list[Clip]:
+    return [Clip(EVALUATIONS / name / CLIPS / clip.file, clip.subject, clip.prompt, clip.seed) for clip in shown]
+
+
+def _shared_protocol(protocols: dict[str, Protocol]) -> Protocol:
+    first, expected = next(iter(protocols.items()))
     for name, protocol in protocols.items():
-        if protocol["hash"] != protocols[first]["hash"]:
-            keys = [key for key in protocol if key != "hash" and protocol[key] != protocols[first].get(key)]
+        if protocol.hash != expected.hash:
+            keys = [key for key, value in protocol if key != "hash" and value != getattr(expected, key)]
             raise UserError(
                 f"{EVALUATIONS / name}/evaluation.json: protocol {', '.join(keys)} differs from that of {first}; "
                 "their figures cannot stand in one table: run `gpd evaluate` for both"
             )
-    return protocols[first]
+    return expected
 
 
 def _read_csv(path: Path) -> Rows:

@@ -2,9 +2,10 @@
 
 import math
 from itertools import pairwise
-from typing import Any
 
+from gpd.documents import Spectrum, SubjectProfile
 from gpd.pages.chart import Series, line_chart
+from gpd.pages.html import Markup
 from gpd.report.charts import subject_colour
 from gpd.report.outcome import Outcome
 
@@ -15,55 +16,46 @@ NOTES = {
     "time": "Below the dashed line change is missing (smoothing), above it there is too much (flicker).",
 }
 MOTION = {"motion": "Motion over time", "motion_top": "Motion over time, fastest 5 % of pixels"}
+MOTION_NOTE = (
+    "Mean over the clips. Four frames share one latent frame: what every curve does at each fourth pair, "
+    "the reference's too, is the VAE's doing."
+)
 MOST_POINTS = 40  # of a curve; the longer ones of large clips are averaged by octave parts
 
+Points = list[tuple[float, float]]
 
-def make_profile_charts(outcome: Outcome) -> list[str]:
-    """Spectra of reference, rival and lead; those of all over the reference's; motion by pair of frames."""
+
+def make_profile_charts(outcome: Outcome) -> list[Markup]:
+    """Spectra of the line-up; those of lead and baselines over the reference's; motion by pair of frames."""
     charts = [make(outcome, axis) for axis in LABELS for make in (_spectrum_chart, _ratio_chart)]
-    charts += [_motion_chart(outcome, key) for key in MOTION]
-    return [chart for chart in charts if chart]
+    return [*charts, *(_motion_chart(outcome, key) for key in MOTION)]
 
 
-def _spectrum_chart(outcome: Outcome, axis: str) -> str:
-    names = [name for name in outcome.line_up if name in outcome.profiles]
-    curves = [(name, thinned(outcome.profiles[name][axis])) for name in names]
-    series = [_curve(outcome, name, points) for name, points in curves]
+def _spectrum_chart(outcome: Outcome, axis: str) -> Markup:
+    curves = {name: _spectrum(outcome.profiles[name], axis) for name in outcome.line_up if name in outcome.profiles}
+    series = [_curve(outcome, name, points) for name, points in curves.items()]
     return line_chart(TITLES[axis], LABELS[axis], "power, squared grey levels", series, log_x=True, log_y=True)
 
 
-def _ratio_chart(outcome: Outcome, axis: str) -> str:
-    below = dict(thinned(outcome.profiles[outcome.reference][axis]))
-    names = [name for name in _shown(outcome) if name != outcome.reference]
+def _ratio_chart(outcome: Outcome, axis: str) -> Markup:
+    below = dict(_spectrum(outcome.profiles[outcome.reference], axis))
     series = []
-    for name in names:
-        points = [(x, power / below[x]) for x, power in thinned(outcome.profiles[name][axis]) if below.get(x, 0) > 0]
+    for name in _shown(outcome)[1:]:
+        points = [(x, power / below[x]) for x, power in _spectrum(outcome.profiles[name], axis) if below.get(x, 0) > 0]
         series.append(_curve(outcome, name, points))
-    return line_chart(
-        f"{TITLES[axis]}, over the reference's",
-        LABELS[axis],
-        "power over the reference's",
-        series,
-        log_x=True,
-        log_y=True,
-        rule=1.0,
-        note=NOTES[axis],
-    )
+    title, label = f"{TITLES[axis]}, over the reference's", "power over the reference's"
+    return line_chart(title, LABELS[axis], label, series, log_x=True, log_y=True, rule=1.0, note=NOTES[axis])
 
 
-def _motion_chart(outcome: Outcome, key: str) -> str:
+def _motion_chart(outcome: Outcome, key: str) -> Markup:
     series = []
     for name in _shown(outcome):
-        points = [(float(pair), value) for pair, value in enumerate(outcome.profiles[name][key], start=1)]
-        series.append(_curve(outcome, name, points))
-    note = (
-        "Mean over the clips. Four frames share one latent frame: what every curve does at each fourth pair, "
-        "the reference's too, is the VAE's doing."
-    )
-    return line_chart(MOTION[key], "pair of frames", "optical flow, px a frame", series, note=note)
+        values: list[float] = getattr(outcome.profiles[name], key)
+        series.append(_curve(outcome, name, [(float(pair), value) for pair, value in enumerate(values, start=1)]))
+    return line_chart(MOTION[key], "pair of frames", "optical flow, px a frame", series, note=MOTION_NOTE)
 
 
-def _curve(outcome: Outcome, name: str, points: list[tuple[float, float]]) -> Series:
+def _curve(outcome: Outcome, name: str, points: Points) -> Series:
     return Series(name, points, subject_colour(outcome, name), has_dots=False)
 
 
@@ -73,9 +65,13 @@ def _shown(outcome: Outcome) -> list[str]:
     return [name for name in names if name is not None and name in outcome.profiles]
 
 
-def thinned(spectrum: dict[str, Any]) -> list[tuple[float, float]]:
+def _spectrum(profile: SubjectProfile, axis: str) -> Points:
+    return thinned(profile.space if axis == "space" else profile.time)
+
+
+def thinned(spectrum: Spectrum) -> Points:
     """(frequency, power); of a fine spectrum the means over parts of equal width on the logarithmic axis."""
-    points = list(zip(spectrum["frequency"], spectrum["power"], strict=True))
+    points = list(zip(spectrum.frequency, spectrum.power, strict=True))
     if len(points) <= MOST_POINTS:
         return points
     span = math.log(points[-1][0] / points[0][0])

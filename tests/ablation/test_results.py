@@ -73,7 +73,7 @@ def test_equal_runs_share_a_file_and_each_has_its_row(tmp_path: Path) -> None:
     assert [(one.variant, one.budget) for one in load_results(files)] == [("two", 9120), ("curve", 500)]
 
 
-@pytest.mark.parametrize("name", ["results.json", "table.md", "ablation.html"])
+@pytest.mark.parametrize("name", ["results.json", "table.md"])
 def test_the_committed_outcome_is_what_its_results_make(tmp_path: Path, name: str) -> None:
     results = load_document(AblationResults, COMMITTED / "results.json", "")
     write_outcome(results, tmp_path)

@@ -11,6 +11,8 @@ from gpd.pages import html
 from tests.browser import dump_dom
 
 NUM_FRAMES, RATE = 5, 8.0
+TEMPLATE = """{% from "macros.html" import players, video %}
+{% call players(num_frames, rate) %}{% for path in paths %}{{ video(path, path.stem) }}{% endfor %}{% endcall %}"""
 READ = """
 const group = document.querySelector(".players"), at = (selector) => group.querySelector(selector);
 const press = (key, target = group) => target.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
@@ -29,9 +31,10 @@ def page(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     for name in ("first", "second"):
         write_mp4(tmp_path / f"{name}.mp4", rng.integers(0, 256, (NUM_FRAMES, 16, 16, 3), dtype=np.uint8), RATE)
-    videos = [html.video(tmp_path / f"{name}.mp4", name) for name in ("first", "second")]
-    group = html.players(*videos, num_frames=NUM_FRAMES, frames_per_second=RATE)
-    (tmp_path / "page.html").write_text(html.document("title", group))
+    template = html.make_environment("gpd.pages").from_string(TEMPLATE)
+    paths = [tmp_path / f"{name}.mp4" for name in ("first", "second")]
+    group = template.render(paths=paths, num_frames=NUM_FRAMES, rate=RATE)
+    (tmp_path / "page.html").write_text(html.document("title", html.Markup(group)))
     return tmp_path / "page.html"
 
 

@@ -1,14 +1,18 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
+from gpd.documents import Spectrum
+from gpd.pages.palette import INK, make_look
 from gpd.params import Params
 from gpd.report import report
-from gpd.report.outcome import load_outcome
+from gpd.report.charts import subject_colour
+from gpd.report.outcome import CLIPS, find_best, load_outcome
 from gpd.report.profiles import MOST_POINTS, thinned
 from tests.pages.test_html import Reader
 
@@ -24,7 +28,7 @@ def test_page_is_whole_and_self_contained(workspace: Params) -> None:
     report.run(workspace)
     page = Reader(PAGE.read_text())
     tags = [tag for tag, _ in page.tags]
-    assert tags.count("video") == 2 * (3 + 2)  # two prompts: reference, rival, lead; differences of the last two
+    assert tags.count("video") == 2 * (3 + 2)  # two prompts: reference, baseline, lead; differences of the last two
     assert tags.count("figure") == 5 + 6  # no Fréchet chart: six samples are too few
     for _, attributes in page.tags:
         for name in ("src", "href"):
@@ -32,9 +36,9 @@ def test_page_is_whole_and_self_contained(workspace: Params) -> None:
     assert documents.verify(PAGE.parent) == []
 
 
-def test_lead_rival_and_reference(workspace: Params) -> None:
+def test_lead_baseline_and_reference(workspace: Params) -> None:
     outcome = load_outcome(workspace)
-    assert (outcome.lead, outcome.rival, outcome.reference) == ("k4", "teacher-2", "teacher-8")
+    assert (outcome.lead, outcome.main_baseline, outcome.reference) == ("k4", "teacher-2", "teacher-8")
     assert list(outcome.subjects) == ["k4", "k1", "teacher-8", "teacher-2", "teacher-4-unipc"]
 
 
@@ -48,10 +52,11 @@ def test_terminal_shows_the_table_and_ends_with_the_path(workspace: Params, caps
 def test_best_is_marked_by_direction_and_never_where_all_are_alike(workspace: Params) -> None:
     outcome = load_outcome(workspace)
     error, psnr = (
-        {name: outcome.value(name, metric) for name in ("k1", "k4")} for metric in ("trajectory_error", "psnr")
+        {name: outcome.subjects[name].metrics[metric].value for name in ("k1", "k4")}
+        for metric in ("trajectory_error", "psnr")
     )
-    assert outcome.best("trajectory_error", ["k1", "k4"]) == {min(error, key=lambda name: error[name] or 0)}
-    assert outcome.best("psnr", ["k1", "k4"]) == {max(psnr, key=lambda name: psnr[name] or 0)}
+    assert outcome.best("trajectory_error", ["k1", "k4"]) == {min(error, key=error.__getitem__)}
+    assert outcome.best("psnr", ["k1", "k4"]) == {max(psnr, key=psnr.__getitem__)}
     assert outcome.best("psnr", ["k1"]) == set()
     assert outcome.best("psnr", ["teacher-8"]) == set()
 
@@ -70,15 +75,15 @@ def test_a_missing_metric_is_a_dash(workspace: Params) -> None:
     report.run(workspace)
     row = re.search(r'<tr><th scope="row"><span title="[^"]*">PSNR.*?</tr>', PAGE.read_text())
     assert row is not None
-    assert "<td><small>–</small></td>" in row[0]
+    assert "<td>–</td>" in row[0]
 
 
 def test_prompts_are_escaped(workspace: Params) -> None:
-    folder = Path("data/evaluations/teacher/samples")
-    manifest = documents.load_manifest(folder)
+    path = Path("data/evaluations/teacher") / CLIPS / artifacts.MANIFEST
+    manifest = json.loads(path.read_text())
     for clip in manifest["facts"]["clips"]:
         clip["prompt"] = "<b>bold</b> & \u202e"
-    artifacts.write_json(folder / artifacts.MANIFEST, manifest)
+    artifacts.write_json(path, manifest)
     report.run(workspace)
     assert "&lt;b&gt;bold&lt;/b&gt; &amp;" in PAGE.read_text()
     assert "<b>bold</b>" not in PAGE.read_text()
@@ -86,7 +91,7 @@ def test_prompts_are_escaped(workspace: Params) -> None:
 
 def test_two_protocols_do_not_stand_in_one_table(workspace: Params) -> None:
     protocol = load_outcome(workspace).protocol
-    edit("k4", protocol["hash"], "0" * 64)
+    edit("k4", protocol.hash, "0" * 64)
     edit("k4", '"shift": 3.0', '"shift": 5.0')
     with pytest.raises(UserError, match=r"data/evaluations/.*protocol shift differs"):
         report.run(workspace)
@@ -98,32 +103,43 @@ def test_missing_evaluation_says_what_to_run(workspace: Params) -> None:
         report.run(workspace)
 
 
+def rival(variant: str, label: str, error: float, **changes: Any) -> dict[str, Any]:
+    metrics = {"trajectory_error": {"mean": error, "std": 0.125}, "psnr": {"mean": 30.0, "std": None}}
+    counts = {"budget": 71_000, "num_seeds": 3, "sampling_forwards": 2, "training_forwards": 71_234}
+    row = {"variant": variant, "group": "rivals", "label": label, "protocol": "p", "metrics": metrics}
+    return row | counts | changes
+
+
 def save_rivals(protocol: str) -> None:
-    metrics = {"trajectory_error": {"mean": 0.5, "std": 0.125}, "psnr": {"mean": 30.0, "std": None}}
-    common = {"num_seeds": 3, "sampling_forwards": 2, "metrics": metrics}
     rows = [
-        {"variant": "a", "group": "rivals", "label": "One <shot>", "training_forwards": 71_234, **common},
-        {"variant": "b", "group": "optimiser", "label": "Another rate", "training_forwards": 5, **common},
+        rival("a", "One <shot>", 0.5),
+        rival("b", "Second best", 0.75),
+        rival("c", "Another rate", 0.25, group="optimiser"),
     ]
-    artifacts.write_json(Path("data/ablation/results.json"), {"format": 1, "protocol": protocol, "rows": rows})
+    results = {"format": 1, "protocol": protocol, "seeds": [0, 1, 2], "rows": rows, "floors": []}
+    artifacts.write_json(Path("data/ablation/results.json"), results)
 
 
 def test_rivals_of_the_same_protocol_stand_in_charts_and_a_table(workspace: Params) -> None:
-    save_rivals(load_outcome(workspace).protocol["hash"])
+    save_rivals(load_outcome(workspace).protocol.hash)
     report.run(workspace)
     page = PAGE.read_text()
     row = re.search(r'<tr><th scope="row">One &lt;shot&gt;</th>.*?</tr>', page)
     assert row is not None
-    assert re.findall(r"<td>(.*?)</td>", row[0])[:4] == [
-        "2",
-        "71,234",
-        "3",
-        "<mark>0.500</mark><small> ± 0.125</small>",
-    ]
+    cells = re.findall(r"<td>(.*?)</td>", row[0])
+    assert cells[:4] == ["2", "71,234", "3", "<mark>0.500</mark><small> ± 0.125</small>"]
+    assert cells[4] == "30.00"  # both rivals' PSNR: neither is best
     assert "<title>One &lt;shot&gt;: 71.2k, 0.5 ± 0.125</title>" in page
     assert "<title>One &lt;shot&gt;: 2, 0.5 ± 0.125</title>" in page
-    assert "Ranking: Trajectory error" in page
     assert "Another rate" not in page
+
+
+def test_the_ranking_has_rivals_of_one_budget_and_what_took_no_training(workspace: Params) -> None:
+    """The lead took another budget: its place among them would say nothing."""
+    save_rivals(load_outcome(workspace).protocol.hash)
+    report.run(workspace)
+    (ranking,) = re.findall(r"<figure>\n<figcaption>Ranking.*?</figure>", PAGE.read_text(), re.DOTALL)
+    assert set(re.findall(r"<title>(.*?):", ranking)) == {"One &lt;shot&gt;", "Second best", "teacher-2"}
 
 
 @pytest.mark.parametrize("has_file", [True, False])
@@ -142,17 +158,33 @@ def test_spectra_are_ones_over_themselves(workspace: Params) -> None:
     artifacts.write_json(path, profiles)
     report.run(workspace)
     charts = re.findall(r"<figure>.*?</figure>", PAGE.read_text(), re.DOTALL)
-    for chart in [chart for chart in charts if "over the reference&#x27;s</text>" in chart]:
-        rule = re.search(r'class="rule" d="M\S+ (\S+)H', chart)
-        line = re.search(r'<g class="c0"><path class="line" d="M([^"]*)"', chart)
+    ratios = [chart for chart in charts if "over the reference&#39;s<small>" in chart]
+    assert len(ratios) == 2
+    for chart in ratios:
+        rule = re.search(r'<g class="mark-rule role-mark[^>]*><line transform="translate\([\d.]+,([\d.]+)\)', chart)
+        line = re.search(r'd="M([^"]*)" stroke="' + re.escape(make_look(0).paint), chart)
         assert rule is not None
         assert line is not None
-        assert {point.split(" ")[1] for point in line[1].split("L")} == {rule[1]}
+        assert {point.split(",")[1] for point in line[1].split("L")} == {rule[1]}
+
+
+def test_no_two_subjects_share_a_colour_and_the_reference_has_that_of_text(workspace: Params) -> None:
+    outcome = load_outcome(workspace)
+    colours = [subject_colour(outcome, name) for name in outcome.subjects]
+    assert len(set(colours)) == len(colours)
+    assert colours[list(outcome.subjects).index(outcome.reference)] == INK
+
+
+def test_the_best_of_what_a_reader_sees() -> None:
+    assert find_best("trajectory_error", {"a": 0.1, "b": 0.2}) == {"a"}
+    assert find_best("trajectory_error", {"a": 0.1001, "b": 0.1002, "c": 0.3}) == {"a", "b"}
+    assert find_best("trajectory_error", {"a": 0.1001, "b": 0.1002}) == set()
+    assert find_best("trajectory_error", {"a": 0.1}) == set()
 
 
 def test_profiles_of_another_protocol_are_refused(workspace: Params) -> None:
     path = Path("data/evaluations/k1/profiles.json")
-    artifacts.write_text(path, path.read_text().replace(load_outcome(workspace).protocol["hash"], "0" * 64))
+    artifacts.write_text(path, path.read_text().replace(load_outcome(workspace).protocol.hash, "0" * 64))
     with pytest.raises(UserError, match=r"k1/profiles.json: of another protocol; run `gpd evaluate k1`"):
         report.run(workspace)
 
@@ -167,13 +199,13 @@ def test_published_figures_say_that_ours_do_not_compare(workspace: Params) -> No
 
 def test_protocol_in_words_says_what_the_spread_is_over(workspace: Params) -> None:
     report.run(workspace)
-    assert "standard deviation over the noise seeds, of one trained student. There are 2 here." in PAGE.read_text()
+    words = " ".join(PAGE.read_text().split())
+    assert "standard deviation over the noise seeds, of one trained student. There are 2 here." in words
 
 
 def test_fine_spectra_are_averaged_to_what_an_eye_can_follow() -> None:
     frequencies = [ring / 480 for ring in range(1, 241)]
-    spectrum = {"frequency": frequencies, "power": [1 / x for x in frequencies]}
-    points = thinned(spectrum)
+    points = thinned(Spectrum(frequency=frequencies, power=[1 / x for x in frequencies]))
     assert 20 <= len(points) <= MOST_POINTS
     assert [x for x, _ in points] == sorted(x for x, _ in points)
     assert points[0] == pytest.approx((frequencies[0], 480))
