@@ -7,7 +7,7 @@ from gpd.ablation.tables import CROSSING_HEAD, HEAD, cells, groups, words
 from gpd.documents import AblationFloor, AblationResults
 from gpd.evaluation.metrics.catalogue import CATALOGUE
 from gpd.pages.chart import Series, line_chart
-from gpd.pages.html import document, element, escape, paragraph, section, table
+from gpd.pages.html import document, element, paragraph, section, table
 
 TITLE = "Ablation on the miniature"
 
@@ -21,14 +21,14 @@ def make_page(results: AblationResults) -> str:
         section(
             "Quality over training forwards",
             element("div", *(_chart(metric, results) for metric in CURVES), class_="charts"),
-            table(CROSSING_HEAD, [[escape(label), *rest] for label, *rest in crossings(results)]),
+            table(CROSSING_HEAD, crossings(results)),
         ),
         *(_group(title, some) for title, some in groups(results).items() if some),
     )
 
 
 def _group(title: str, some: list[Any]) -> str:
-    return section(title.capitalize(), table([title, *HEAD], [[escape(row.label), *cells(row)] for row in some]))
+    return section(title.capitalize(), table([title, *HEAD], [[row.label, *cells(row)] for row in some]))
 
 
 def _chart(metric: str, results: AblationResults) -> str:
