@@ -1,8 +1,13 @@
-"""A grid of overrides, each in a work tree of its own; the results stand side by side in one table."""
+"""Many overrides, each in a work tree of its own; the results stand side by side in one table.
+
+They are every combination of a grid's values, or the runs of variants of data/ablation/grid.yaml, as `gpd ablate` plans
+them.
+"""
 
 import itertools
 import json
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, runtime
@@ -22,13 +27,15 @@ from flows.pipeline import (
     turns_in,
     wait_for,
 )
+from flows.process import read_command
 from flows.results import measurements, rounded
 from flows.tree import Overrides, Tree, find_commit, params_of
+from gpd.artifacts import UserError
 
-MOST_VARIANTS = 64
+MOST_RUNS = 64
 
 
-def variants(grid: dict[str, list[Any]]) -> list[Overrides]:
+def combinations(grid: dict[str, list[Any]]) -> list[Overrides]:
     """Every combination of the values of a grid: as many overrides as the product of its lengths.
 
     Raises:
@@ -38,9 +45,19 @@ def variants(grid: dict[str, list[Any]]) -> list[Overrides]:
         if not values:
             raise ValueError(f"grid: {key} has no values")
     found = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    if len(found) > MOST_VARIANTS:
-        raise ValueError(f"grid: {len(found)} combinations; at most {MOST_VARIANTS} in one run")
+    if len(found) > MOST_RUNS:
+        raise ValueError(f"grid: {len(found)} combinations; at most {MOST_RUNS} in one run")
     return found
+
+
+def planned(tree: Tree, names: list[str]) -> dict[str, Overrides]:
+    """The runs of variants of data/ablation/grid.yaml by name, over all budgets and seeds that it has for them.
+
+    Raises:
+        StageFailedError: the grid has no such variant or is not valid; the lines say what is wrong.
+    """
+    words = ["gpd", "ablate", "--plan", "--only", ",".join(names)]
+    return dict(json.loads(read_command(words, cwd=tree.folder, env=tree.code_environment())))
 
 
 def label_of(overrides: Overrides) -> str:
@@ -50,8 +67,8 @@ def label_of(overrides: Overrides) -> str:
 
 def _run_name() -> str:
     parameters = runtime.flow_run.parameters
-    keys = ", ".join(key.rpartition(".")[2] for key in parameters.get("grid") or {})
-    return describe_run(f"ablate {keys}", parameters)
+    names = parameters.get("variants") or [key.rpartition(".")[2] for key in parameters.get("grid") or {}]
+    return describe_run(f"ablate {', '.join(names)}", parameters)
 
 
 @flow(
@@ -62,17 +79,21 @@ def _run_name() -> str:
 )
 def ablate(
     grid: dict[str, list[Any]] | None = None,
+    variants: list[str] | None = None,
     overrides: dict[str, Any] | None = None,
     student: str | None = None,
     commit: Annotated[str, Field(min_length=1)] = "HEAD",
     retries: Annotated[int, Field(ge=0, le=10)] = 1,
     at_once: Annotated[int, Field(ge=1, le=64)] = 1,
 ) -> None:
-    """Distils and measures a student for every combination of a grid; stages that combinations share run once.
+    """Distils and measures a student for every run of some variants, or for every combination of a grid's values.
+
+    Stages that several share run once.
 
     Args:
         grid: lists of values by dotted keys of params.yaml, such as {"distill.seed": [0, 1, 2]}.
-        overrides: values for params.yaml by dotted keys that all combinations have.
+        variants: names in data/ablation/grid.yaml; each runs at all its budgets and seeds.
+        overrides: values for params.yaml by dotted keys that all have.
         student: the stage whose student is measured; the last one where it is left out.
         commit: commit, branch or tag of this repository to run; changes that are not committed are not seen.
         retries: how often a failed stage is tried again; a mistake in the params is not.
@@ -80,7 +101,7 @@ def ablate(
     """
     with guarded() as root, ExitStack() as stack:
         full, common = find_commit(root, commit), overrides or {}
-        asked = {label_of(variant): {**common, **variant} for variant in variants(grid or {})}
+        asked = _asked(root, full, common, grid or {}, variants or [])
         names = {
             label: student or list(params_of(root, full, one)["distill"]["stages"])[-1] for label, one in asked.items()
         }
@@ -93,6 +114,22 @@ def ablate(
         create_table_artifact(table=table, key="ablate-results", description=f"{len(table)} combinations, {full[:7]}")
         if failures:
             raise first_cause(list(failures.values()))
+
+
+def _asked(
+    root: Path, commit: str, common: Overrides, grid: dict[str, list[Any]], variants: list[str]
+) -> dict[str, Overrides]:
+    """Label -> overrides, of every run that is asked for.
+
+    Raises:
+        UserError: both a grid and variants are given.
+    """
+    if not variants:
+        return {label_of(one): {**common, **one} for one in combinations(grid)}
+    if grid:
+        raise UserError(f"ablate: grid={grid!r} and variants={variants!r}: give one of them")
+    with prepared(root, commit, common) as tree:
+        return {label: {**common, **one} for label, one in planned(tree, variants).items()}
 
 
 def _run_all(trees: dict[str, Tree], names: dict[str, str], retries: int, at_once: int) -> dict[str, BaseException]:

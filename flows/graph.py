@@ -1,14 +1,13 @@
 """The DVC stages of a work tree: their names, what each waits for, which are stale. Asked of DVC's command line."""
 
-import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from flows.process import environment, read_command
+from gpd.stages import load_stages, stage_keys
 
 Needs = dict[str, set[str]]
 
@@ -93,42 +92,17 @@ def dvc_environment(tree: Path, **extra: str) -> dict[str, str]:
 
 
 def content_keys(tree: Path, graph: Needs) -> dict[str, str]:
-    """Stage -> a hash of all that determines what it makes: equal keys mean equal work.
+    """Stage -> a hash of all that determines what it makes: equal keys mean equal work (gpd/stages.py).
 
-    Of the params it names, the tracked files and folders it depends on, and the keys of the stages before it.
+    Of its settings, the tracked files and folders it depends on, and the keys of the stages before it.
     Code and data that git does not hold are not in it: two trees may share a key and differ; they wait for each other.
     """
-    blocks = _blocks(tree)
     params = yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8"))
-    tracked = _tracked(tree)
-    keys: dict[str, str] = {}
-    for name in order(graph):
-        block, item = blocks.get(name.partition("@")[0], {}), name.partition("@")[2]
-        asked = [str(key).replace("${key}", item) for key in block.get("params", [])]
-        files = {path: tracked[path] for path in map(str, block.get("deps", [])) if path in tracked}
-        above = {need: keys[need] for need in graph[name]}
-        said = [name, {key: value_at(params, key) for key in asked}, files, above, _item(block, item, params)]
-        keys[name] = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    return keys
-
-
-def value_at(values: Any, key: str) -> Any:
-    """The value of a dotted key in nested mappings; nothing where there is none."""
-    for part in key.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
-    return values
-
-
-def _blocks(tree: Path) -> dict[str, dict[str, Any]]:
-    stages = yaml.safe_load((tree / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    return {name: {**block, **block.get("do", {})} for name, block in stages.items()}
-
-
-def _item(block: dict[str, Any], item: str, params: Any) -> Any:
-    return value_at(params, str(block["foreach"]).strip("${}") + f".{item}") if "foreach" in block else None
+    stages = {name: stage for name, stage in load_stages(tree, params).items() if name in graph}
+    return stage_keys(stages, params, _tracked(tree).get)
 
 
 def _tracked(tree: Path) -> dict[str, str]:
-    """Path -> git's hash, of every tracked file at the commit of this tree."""
-    lines = read_command(["git", "ls-tree", "-r", "HEAD"], cwd=tree).splitlines()
+    """Path -> git's hash, of every tracked file and folder at the commit of this tree."""
+    lines = read_command(["git", "ls-tree", "-r", "-t", "HEAD"], cwd=tree).splitlines()
     return {path: entry.split()[2] for entry, _, path in (line.partition("\t") for line in lines)}

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from flows import locks
 from flows.process import StageFailedError, environment, read_command
 from gpd.artifacts import UserError
-from gpd.params import Params, explain
+from gpd.params import Params, explain, override
 
 FLOWS = Path(".work") / "flows"
 LOCKS = Path(".work") / "locks"
@@ -131,29 +131,6 @@ def all_trees(root: Path) -> list[Tree]:
     return [Tree(folder, root, _git(folder, "rev-parse", "HEAD")) for folder in folders]
 
 
-def override(params: Any, overrides: Overrides) -> Any:
-    """The params with values at dotted keys replaced; the keys must be there.
-
-    Raises:
-        UserError: a key that is not, with those that are.
-    """
-    for key, value in overrides.items():
-        place, *above = params, *key.split(".")[:-1]
-        for part in above:
-            place = _step(place, part, key)
-        last = key.split(".")[-1]
-        _step(place, last, key)
-        place[last] = value
-    return params
-
-
-def _step(place: Any, part: str, key: str) -> Any:
-    if not isinstance(place, dict) or part not in place:
-        known = ", ".join(map(str, place)) if isinstance(place, dict) else "no keys, it is a value"
-        raise UserError(f"override {key!r}: params.yaml has no {part!r} there; it has {known}")
-    return place[part]
-
-
 def changed_files(root: Path) -> list[str]:
     """Tracked files of the checkout that differ from its commit: a run does not see such changes."""
     return _git(root, "diff", "--name-only", "HEAD").splitlines()
@@ -228,7 +205,7 @@ def params_of(root: Path, commit: str, overrides: Overrides) -> dict[str, Any]:
     Raises:
         UserError: the overrides do not fit it.
     """
-    raw = override(yaml.safe_load(_git(root, "show", f"{commit}:params.yaml")), overrides)
+    raw = override(yaml.safe_load(_git(root, "show", f"{commit}:params.yaml")), overrides, "overrides")
     try:
         Params.model_validate(raw)
     except ValidationError as error:

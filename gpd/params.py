@@ -1,5 +1,6 @@
 """params.yaml as types: every key known, every value checked, every mistake named by key, file and value."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -346,6 +347,31 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         return Params.model_validate(raw)
     except ValidationError as error:
         raise UserError(explain(path, error)) from None
+
+
+def override(raw: dict[str, Any], changes: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Replaces values at dotted keys, in place; the keys must be there. The result is not checked yet.
+
+    Args:
+        source: where the changes stand, for the message.
+
+    Raises:
+        UserError: a key that is not there, its value, and the keys that are.
+    """
+    for key, value in changes.items():
+        section: Any = raw
+        *above, last = key.split(".")
+        for part in above:
+            section = section[_known(part, section, f"{source}: {key}={_short(value)}")]
+        section[_known(last, section, f"{source}: {key}={_short(value)}")] = value
+    return raw
+
+
+def _known(part: str, section: Any, said: str) -> str:
+    if isinstance(section, dict) and part in section:
+        return part
+    known = f"it has {', '.join(map(str, section))}" if isinstance(section, dict) else "it is a value"
+    raise UserError(f"{said}: params.yaml has no {part!r} there; {known}")
 
 
 def explain(path: Path, error: ValidationError, prefix: str = "") -> str:

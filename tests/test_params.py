@@ -6,7 +6,7 @@ import yaml
 
 from gpd.artifacts import UserError
 from gpd.models.use import PROFILES, profile_text
-from gpd.params import load_params, num_student_steps
+from gpd.params import load_params, num_student_steps, override
 from tests.curricula import doubling_profile, student_subject, undistilled
 
 ROOT = Path(__file__).parents[1]
@@ -181,3 +181,23 @@ def test_horizons_must_rise(tmp_path: Path) -> None:
     path = write(tmp_path, {"distill.stages": swapped})
     with pytest.raises(UserError, match=r"k1.horizon=1 does not rise above 2"):
         load_params(path)
+
+
+def test_overrides_replace_values_at_dotted_keys() -> None:
+    raw = doubling_profile()
+    changed = override(raw, {"distill.stages.k8.tail": 2, "model.shift": 5.0, "distill.guidance.end": 1.5}, "x")
+    assert (changed["distill"]["stages"]["k8"]["tail"], changed["model"]["shift"]) == (2, 5.0)
+    assert changed["distill"]["guidance"] == doubling_profile()["distill"]["guidance"] | {"end": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("report.name", r"here: report\.name=1: params\.yaml has no 'name' there; it has title, num_clips"),
+        ("reports.title", r"here: reports\.title=1: params\.yaml has no 'reports' there; it has model, prepare"),
+        ("report.title.size", r"here: report\.title\.size=1: params\.yaml has no 'size' there; it is a value"),
+    ],
+)
+def test_an_override_that_params_do_not_have_is_named(key: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        override(doubling_profile(), {key: 1}, "here")

@@ -1,17 +1,36 @@
 """`gpd ablate`: the declared grid on this machine, several runs at once; what is finished is not run again."""
 
+import json
 import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
-from gpd.ablation.grid import GRID_FILE, Run, base_params, load_grid, make_runs
-from gpd.ablation.runs import base_tree, execute, make_base, result_file
-from gpd.ablation.table import OUTPUT, collect, print_rows, write_outcome
-from gpd.artifacts import UserError
+from gpd.ablation.grid import AblationGrid, choose, load_grid
+from gpd.ablation.page import make_page
+from gpd.ablation.plan import Run, base_params, make_runs
+from gpd.ablation.results import collect, load_results
+from gpd.ablation.runs import execute, load_floors, make
+from gpd.ablation.tables import make_markdown, print_rows
+from gpd.ablation.trees import Tree, base_tree, result_file, run_tree
+from gpd.artifacts import UserError, write_json, write_text
+from gpd.documents import AblationResults
 from gpd.params import Params
 from gpd.progress import progress_bar
+from gpd.stages import identities
+
+OUTPUT = Path("data/ablation")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A run, where it happens and where its result lies."""
+
+    run: Run
+    tree: Tree
+    result: Path
 
 
 def run(params: Params, *, only: Sequence[str], jobs: int, is_table_only: bool) -> None:
@@ -25,37 +44,63 @@ def run(params: Params, *, only: Sequence[str], jobs: int, is_table_only: bool) 
         UserError: the grid is not valid, `only` names an unknown variant, or a run failed.
     """
     grid = load_grid()
-    unknown = sorted(set(only) - set(grid.variants))
-    if unknown:
-        raise UserError(f"{GRID_FILE}: variants has no {unknown[0]!r}; it has {', '.join(grid.variants)}")
-    shared = base_params(grid, params)
-    base, runs = base_tree(shared), list(make_runs(grid, params))
+    chosen, identify = choose(grid, only), identities(Path())
+    base = base_tree(base_params(grid, params), identify)
+    every = [_job(one, base, run_tree(one, base, identify)) for one in make_runs(grid, params)]
     failures: list[str] = []
     if not is_table_only:
-        make_base(base, shared)
-        wanted = {result_file(one, base): one for one in runs if not only or one.variant in only}  # equal runs once
-        failures = _run_all([one for result, one in wanted.items() if not result.exists()], base, jobs)
-    rows = collect(grid, runs, base)
-    write_outcome(grid, rows, base)
-    print_rows(rows)
-    print(f"ablate: {OUTPUT}/ablation.html")
+        make(base, Path.cwd())
+        wanted = {job.result: job for job in every if job.run.variant in chosen}  # equal runs once
+        failures = _run_all([job for result, job in wanted.items() if not result.exists()], jobs)
+    _write(grid, every, base)
     if failures:
         raise UserError("\n".join(failures))
 
 
-def _run_all(runs: list[Run], base: Path, jobs: int) -> list[str]:
+def show_plan(params: Params, *, only: Sequence[str]) -> None:
+    """Prints the overrides of params.yaml that make each run, as JSON by the run's name.
+
+    Raises:
+        UserError: the grid is not valid, or `only` names an unknown variant.
+    """
+    grid = load_grid()
+    chosen = choose(grid, only)
+    print(json.dumps({one.name: one.overrides for one in make_runs(grid, params) if one.variant in chosen}, indent=2))
+
+
+def _job(one: Run, base: Tree, tree: Tree) -> _Job:
+    return _Job(one, tree, result_file(one, tree, base))
+
+
+def _run_all(jobs: list[_Job], at_once: int) -> list[str]:
     """One line for each run that failed; the others are finished all the same."""
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, (os.cpu_count() or 1) // at_once)
     failures = []
     spawning = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with (
-        progress_bar("ablate", len(runs)) as advance,
-        ProcessPoolExecutor(jobs, mp_context=spawning, max_tasks_per_child=1) as pool,
+        progress_bar("ablate", len(jobs)) as advance,
+        ProcessPoolExecutor(at_once, mp_context=spawning, max_tasks_per_child=1) as pool,
     ):
-        futures = {pool.submit(execute, one, Path.cwd(), base, threads): one for one in runs}
+        futures = {pool.submit(execute, job.run, job.tree, job.result, Path.cwd(), threads): job.run for job in jobs}
         for done, future in enumerate(as_completed(futures), start=1):
             error = future.exception()
             if error is not None:
                 failures.append(f"ablate: {futures[future].name}: {error}")
             advance(done, futures[future].name)
     return failures
+
+
+def _write(grid: AblationGrid, jobs: list[_Job], base: Tree) -> None:
+    """Gathers what is finished: results.json for the report and people's own plots, table.md, ablation.html."""
+    finished = load_results((job.run.variant, job.run.budget, job.result) for job in jobs)
+    results = collect(grid, finished, load_floors(base))
+    write_outcome(results, OUTPUT)
+    print_rows(results.rows)
+    print(f"ablate: {OUTPUT}/ablation.html")
+
+
+def write_outcome(results: AblationResults, folder: Path) -> None:
+    """The three files of an ablation."""
+    write_json(folder / "results.json", results.model_dump(mode="json"))
+    write_text(folder / "table.md", make_markdown(results))
+    write_text(folder / "ablation.html", make_page(results))

@@ -1,148 +1,104 @@
-"""One run of an ablation: the same commands as everywhere, in a small tree of its own.
+"""Runs stages of dvc.yaml in the trees of an ablation, in this process; what is finished is not run again.
 
-.work/ablation/base-<fingerprint>/   data that all runs share: prompts, latents, the reference and the teacher's floors
-.work/ablation/run-<fingerprint>/    one run's students; removed when its result is written
-.work/ablation/<fingerprint>.json    the result
+A tree's .done/ has an empty file for each finished stage, named by stage and key.
 """
 
 import contextlib
-import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from gpd import artifacts, documents
-from gpd.ablation.grid import Run
-from gpd.documents import StudentFacts
+from gpd.ablation.plan import Run
+from gpd.ablation.results import RunResult, StageResult
+from gpd.ablation.trees import MEASURING, TRAINING, Tree
+from gpd.artifacts import write_json
+from gpd.documents import Evaluation, StudentFacts, load_document, load_manifest
 from gpd.params import Params
+from gpd.stages import Stage, order
 
-FOLDER = artifacts.WORK / "ablation"
-SHARED = ("prompts", "latents", "samples/reference")
-TRAINING_CODE = ("core", "models", "data", "distillation")  # folders of gpd
-MEASURING_CODE = ("core", "models", "data", "sampling", "evaluation", "tiny")
+DONE = Path(".done")
+EVALUATION = "evaluation.json"
 ROLES = ("teacher", "previous", "student")  # of training; the probe measures
 
 
-def code_hash(folders: Sequence[str]) -> str:
-    """Of the sources that decide a figure: figures of other code are other figures."""
-    package = Path(artifacts.__file__).parent
-    files = [path for folder in folders for path in sorted((package / folder).rglob("*.py"))]
-    return artifacts.hash_json({str(path.relative_to(package)): artifacts.hash_file(path) for path in files})
-
-
-def base_tree(params: Params) -> Path:
-    """Where the shared data of a grid lies."""
-    sections = params.model_dump(include={"model", "prepare", "encode", "sample", "evaluate"})
-    inputs = [
-        documents.identify(Path(params.model.path)).content,
-        params.distill.final_steps,
-        code_hash(MEASURING_CODE),
-    ]
-    return FOLDER / f"base-{artifacts.hash_json([sections, inputs])[:16]}"
-
-
-def run_tree(run: Run) -> Path:
-    """Where a run's students lie."""
-    sections = run.params.model_dump(include={"model", "prepare", "encode", "distill"})
-    inputs = [documents.identify(Path(run.params.model.path)).content, code_hash(TRAINING_CODE)]
-    return FOLDER / f"run-{artifacts.hash_json([sections, inputs])[:16]}"
-
-
-def result_file(run: Run, base: Path) -> Path:
-    """Where a run's result lies."""
-    return FOLDER / f"{artifacts.hash_json([run_tree(run).name, base.name])[:16]}.json"
-
-
-def make_base(tree: Path, params: Params) -> None:
-    """Prepares, encodes and samples the reference, and measures the undistilled teacher; nothing that is there."""
+def commands() -> dict[str, Callable[[Params, str], None]]:
+    """Stage of dvc.yaml -> what its command runs."""
     from gpd.data import encode, prepare
-    from gpd.evaluation import evaluate
-    from gpd.sampling import sample
-
-    root = Path.cwd().resolve()
-    with _inside(tree, root, params):
-        make: dict[str, Callable[[], None]] = {
-            "prompts": lambda: prepare.run(params),
-            "latents": lambda: encode.run(params, "0/1"),
-        }
-        for name in undistilled(params):
-            make[f"samples/{name}"] = partial(sample.run, params, name)
-            make[f"evaluations/{name}/clips"] = partial(evaluate.run, params, name)
-        for folder, command in make.items():
-            if not (Path("data") / folder / artifacts.MANIFEST).exists():
-                command()
-
-
-def undistilled(params: Params) -> list[str]:
-    """The reference and the baselines."""
-    return [name for name, subject in params.sample.subjects.items() if subject.checkpoint == params.model.path]
-
-
-def load_floors(base: Path) -> dict[str, Any]:
-    """The evaluations of the undistilled teacher, as one: they share their protocol."""
-    paths = sorted((base / "data/evaluations").glob("*/evaluation.json"))
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    return {**found[0], "subjects": {key: value for each in found for key, value in each["subjects"].items()}}
-
-
-def execute(run: Run, root: Path, base: Path, num_threads: int) -> None:
-    """Trains the run's stages, evaluates the last student, writes the result. In a process of its own."""
-    import torch
-
-    torch.set_num_threads(num_threads)
-    os.chdir(root)
-    tree = run_tree(run)
-    tree.mkdir(parents=True, exist_ok=True)
-    for name in SHARED:
-        _link(tree / "data" / name, (base / "data" / name).resolve())
-    with (
-        (tree / "log.txt").open("a", encoding="utf-8") as log,
-        contextlib.redirect_stdout(log),
-        contextlib.redirect_stderr(log),
-    ):
-        result = _train_and_measure(run, tree, root)
-    artifacts.write_json(result_file(run, base), result)
-
-
-def _train_and_measure(run: Run, tree: Path, root: Path) -> dict[str, Any]:
     from gpd.distillation import distill
     from gpd.evaluation import evaluate
     from gpd.sampling import sample
 
-    with _inside(tree, root, run.params):
-        for name in run.params.distill.stages:
-            if not (Path("data/students") / name / artifacts.MANIFEST).exists():
-                distill.run(run.params, name)
-        sample.run(run.params, run.last_stage, "0/1")
-        evaluate.run(run.params, run.last_stage)
-        facts = [
-            documents.load_manifest(Path("data/students") / name, StudentFacts).facts
-            for name in run.params.distill.stages
-        ]
-        found = json.loads(Path(f"data/evaluations/{run.last_stage}/evaluation.json").read_text(encoding="utf-8"))
-    subject = found["subjects"][run.last_stage]
     return {
-        "format": 1,
-        "variant": run.variant,
-        "budget": run.budget,
-        "seed": run.seed,
-        "protocol": found["protocol"]["hash"],
-        "training_forwards": sum(stage.forwards[role] for stage in facts for role in ROLES),
-        "sampling_forwards": subject["forwards"],
-        "metrics": {name: entry["value"] for name, entry in subject["metrics"].items()},
-        "stages": [stage.model_dump(include={"stage", "before", "after"}) for stage in facts],
+        "prepare": lambda params, _: prepare.run(params),
+        "encode": lambda params, _: encode.run(params, "0/1"),
+        "distill": distill.run,
+        "sample": lambda params, name: sample.run(params, name, "0/1"),
+        "evaluate": evaluate.run,
     }
 
 
+def make(tree: Tree, root: Path) -> None:
+    """Runs those stages of a tree that are not finished.
+
+    Args:
+        root: of the repository, absolute; the tree's paths are relative to it.
+    """
+    for path, place in tree.inputs.items():
+        _link(root / tree.folder / path, root / place)
+    with contextlib.chdir(tree.folder):
+        for name in order(tree.stages):
+            done = DONE / f"{name}-{tree.keys[name][:16]}"
+            if not done.exists():
+                stage, _, item = name.partition("@")
+                commands()[stage](tree.params, item)
+                DONE.mkdir(exist_ok=True)
+                done.touch()
+
+
+def execute(run: Run, tree: Tree, result: Path, root: Path, num_threads: int) -> None:
+    """Trains a run's stages, evaluates the last student, writes the result. In a process of its own."""
+    import torch
+
+    torch.set_num_threads(num_threads)
+    os.chdir(root)
+    with _output_in(tree.folder / "log.txt"):
+        make(tree, root)
+    write_json(result, read_result(run, tree).model_dump(mode="json"))
+
+
+def read_result(run: Run, tree: Tree) -> RunResult:
+    """What the stages of a finished run have written."""
+    evaluation = load_evaluation(tree.folder, tree.stages[MEASURING + run.last_stage])
+    scores = evaluation.subjects[run.last_stage]
+    folders = [tree.folder / out for stage in tree.named(TRAINING).values() for out in stage.outs]
+    facts = [load_manifest(folder, StudentFacts).facts for folder in folders]
+    return RunResult(
+        variant=run.variant,
+        budget=run.budget,
+        seed=run.seed,
+        protocol=evaluation.protocol.hash,
+        training_forwards=sum(stage.forwards[role] for stage in facts for role in ROLES),
+        sampling_forwards=scores.forwards,
+        metrics={name: score.value for name, score in scores.metrics.items()},
+        stages=[StageResult(stage=stage.stage, before=stage.before, after=stage.after) for stage in facts],
+    )
+
+
+def load_floors(base: Tree) -> list[Evaluation]:
+    """Evaluations of the undistilled teacher."""
+    return [load_evaluation(base.folder, stage) for stage in base.named(MEASURING).values()]
+
+
+def load_evaluation(folder: Path, stage: Stage) -> Evaluation:
+    """What a stage of dvc.yaml measured in a tree."""
+    (path,) = (folder / out for out in stage.outs if out.endswith(f"/{EVALUATION}"))
+    return load_document(Evaluation, path, "`gpd ablate` writes it")
+
+
 @contextlib.contextmanager
-def _inside(tree: Path, root: Path, params: Params) -> Iterator[None]:
-    """The tree as the working directory, with the base model and the source where params look for them."""
-    for name in (params.model.path, params.prepare.source):
-        if not Path(name).is_absolute():
-            _link(tree / name, root / name)
-    with contextlib.chdir(tree):
+def _output_in(file: Path) -> Iterator[None]:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         yield
 
 

@@ -160,11 +160,17 @@ def ablate(
     only: Annotated[str, typer.Option(help="variants of data/ablation/grid.yaml, separated by commas; else all")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="runs at once")] = 1,
     table: Annotated[bool, typer.Option("--table", help="run nothing, write table and page of what is there")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="run nothing, print each run's overrides of params as JSON")
+    ] = False,
 ) -> None:
     """Run the declared ablation over seeds; finished runs are kept. Writes data/ablation/."""
     from gpd.ablation import ablate
 
     names = [name.strip() for name in only.split(",") if name.strip()]
+    if plan:
+        ablate.show_plan(_params(), only=names)
+        return
     ablate.run(_params(), only=names, jobs=jobs, is_table_only=table)
 
 

@@ -1,4 +1,4 @@
-"""Forwards counted by hand; that they are those really spent: test_trainer.py and commands/test_ablate_grid.py."""
+"""Forwards counted by hand; that they are those really spent: test_trainer.py and ablation/test_plan.py."""
 
 import pytest
 

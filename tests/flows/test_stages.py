@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows import nightly, process, stages
-from flows.ablate import label_of, variants
+from flows.ablate import combinations, label_of
 from flows.checkpoints import Checkpoint
 from flows.results import result_rows
 from flows.shown import shown_url
@@ -64,12 +64,12 @@ def test_keys_of_artifacts_are_lower_case_with_dashes() -> None:
 
 
 def test_a_grid_is_every_combination() -> None:
-    found = variants({"distill.seed": [0, 1], "distill.teacher_walk.stride": [1, 4]})
+    found = combinations({"distill.seed": [0, 1], "distill.teacher_walk.stride": [1, 4]})
     assert len(found) == 4
     assert label_of(found[1]) == "seed=0 stride=4"
-    assert variants({}) == [{}]
+    assert combinations({}) == [{}]
     with pytest.raises(ValueError, match=r"distill\.seed has no values"):
-        variants({"distill.seed": []})
+        combinations({"distill.seed": []})
 
 
 @pytest.mark.parametrize(

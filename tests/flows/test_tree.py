@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from flows import tree
+from flows.ablate import planned
+from flows.process import StageFailedError
 from gpd.artifacts import UserError
 from tests.clone import make_copy
 
@@ -112,3 +114,13 @@ def test_a_student_from_elsewhere_takes_its_stages_place(root: Path, tmp_path: P
         assert plain.folder != found.folder
         assert found.given == {"distill@k8"}
         assert (found.folder / "data" / "students" / "k8").resolve() == tmp_path
+
+
+def test_variants_of_the_ablation_are_overrides_that_fit(root: Path) -> None:
+    with tree.work_tree(root) as found:
+        runs = planned(found, ["recipe"])
+        assert list(runs) == [f"recipe 15000 seed {seed}" for seed in (0, 1, 2)]
+        params = [tree.params_of(root, found.commit, overrides) for overrides in runs.values()]
+        assert [one["distill"]["seed"] for one in params] == [0, 1, 2]
+        with pytest.raises(StageFailedError, match="variants has no 'receipt'"):
+            planned(found, ["receipt"])
