@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,12 @@ def stage_names(tree: Path) -> list[str]:
 
 
 def order(graph: Needs) -> list[str]:
-    """The stages in the order of dvc.yaml, moved back only as far as each has to wait for what it needs."""
-    ordered: list[str] = []
-    while len(ordered) < len(graph):
-        ready = (name for name in graph if name not in ordered and graph[name] <= set(ordered))
-        name = next(ready, None)
-        if name is None:
-            raise ValueError(f"the stages {', '.join(sorted(set(graph) - set(ordered)))} wait for each other")
-        ordered.append(name)
-    return ordered
+    """The stages, each after those that it needs.
+
+    Raises:
+        ValueError: some wait for each other.
+    """
+    return list(TopologicalSorter(graph).static_order())
 
 
 def without(graph: Needs, given: frozenset[str]) -> Needs:
