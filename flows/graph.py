@@ -62,7 +62,7 @@ def with_needs(graph: Needs, wanted: set[str]) -> set[str]:
     while unseen:
         name = unseen.pop()
         if name not in graph:
-            raise ValueError(f"no DVC stage {name!r}; there are {', '.join(order(graph))}")
+            raise ValueError(f"no DVC stage {name!r}; there are {', '.join(sorted(graph))}")
         if name not in found:
             found.add(name)
             unseen.extend(graph[name])

@@ -42,8 +42,10 @@ def test_dot_is_read_whatever_its_blanks() -> None:
 
 
 def test_each_stage_comes_after_what_it_needs() -> None:
-    assert graph.order(CHAIN) == ["a", "b", "c", "d"]
-    with pytest.raises(ValueError, match="a, b wait for each other"):
+    found = graph.order(CHAIN)
+    assert sorted(found) == sorted(CHAIN)
+    assert all(found.index(need) < found.index(name) for name, above in CHAIN.items() for need in above)
+    with pytest.raises(ValueError, match="cycle"):
         graph.order({"a": {"b"}, "b": {"a"}})
 
 
@@ -57,7 +59,7 @@ def test_closures_go_both_ways() -> None:
 
 def test_dvc_gives_the_pipeline(pipeline: Path, stages: graph.Needs) -> None:
     assert stages["distill@k2"] == {"distill@k1", "encode"}
-    assert graph.order(stages)[:3] == ["prepare", "encode", "reference"]
+    assert graph.order(stages)[:2] == ["prepare", "encode"]
     assert graph.order(stages)[-1] == "report"
     assert set(graph.stage_names(pipeline)) == set(stages)
 
