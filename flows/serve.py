@@ -17,7 +17,7 @@ import psutil
 from flows import settings
 from flows.bootstrap import POOLS
 
-STARTUP_SECONDS = 90
+STARTUP_SECONDS = 600  # 10 on an idle machine; one that is busy with a training may take minutes
 PATIENCE_SECONDS = 10
 
 
