@@ -50,8 +50,5 @@ def test_with_two_gpus_each_run_has_its_own(server: Server, machine: Machine) ->
 
 def training_devices(machine: Machine) -> list[str | None]:
     """The device of each training that goes on."""
-    return [
-        process.environ().get("CUDA_VISIBLE_DEVICES")
-        for process in machine.processes(TRAINING)
-        if "python" in process.name()
-    ]
+    found = machine.processes(f"/{TRAINING}")  # with its place: not the shell that started it
+    return [process.environ().get("CUDA_VISIBLE_DEVICES") for process in found]
