@@ -11,7 +11,7 @@ from gpd.params import student_path
 from gpd.stages import Stage, Stages, load_stages, makers, with_needs
 
 EVALUATION = "evaluation.json"
-MODEL = "model"  # the section of params.yaml that every stage with a network in it reads
+MODEL = "model"  # section of params.yaml
 
 
 def params_in(tree: Path) -> dict[str, Any]:
@@ -25,8 +25,9 @@ def stages_in(tree: Path) -> Stages:
 
 
 def uses_model(tree: Path, stage: str) -> bool:
-    """Whether a stage computes with networks, so that it wants a GPU."""
-    return any(key.partition(".")[0] == MODEL for key in stages_in(tree)[stage].params)
+    """Whether a stage computes with networks, so that it wants a GPU: it reads the model's settings or its folder."""
+    params, found = params_in(tree), stages_in(tree)[stage]
+    return params[MODEL]["path"] in found.deps or any(key.partition(".")[0] == MODEL for key in found.params)
 
 
 def written(tree: Path, file: str) -> list[Path]:

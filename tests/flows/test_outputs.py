@@ -36,8 +36,7 @@ PIPELINE = {
         "foreach": "${sample.subjects}",
         "do": {
             "cmd": "gpd measure ${key}",
-            "deps": ["${item.checkpoint}"],
-            "params": ["model.path"],
+            "deps": ["${model.path}", "${item.checkpoint}"],
             "outs": ["data/found/${key}/clips", {"data/found/${key}/evaluation.json": {"cache": False}}],
         },
     },
@@ -53,7 +52,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_stage_that_reads_the_section_of_the_model_wants_a_gpu(tree: Path) -> None:
+def test_a_stage_that_reads_the_model_wants_a_gpu(tree: Path) -> None:
     using = {name for name in outputs.stages_in(tree) if outputs.uses_model(tree, name)}
     assert using == {"distill@k8", "measure@reference", "measure@k8"}
 
