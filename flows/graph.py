@@ -1,4 +1,4 @@
-"""The DVC stages of a work tree: their names, what each waits for, which are stale. Asked of DVC's command line."""
+"""The DVC stages of a work tree: their names, what each waits for. Asked of DVC's command line."""
 
 import hashlib
 import json
@@ -67,22 +67,6 @@ def with_needs(graph: Needs, wanted: set[str]) -> set[str]:
             found.add(name)
             unseen.extend(graph[name])
     return found
-
-
-def with_dependents(graph: Needs, changed: set[str]) -> set[str]:
-    """The changed stages and all that wait for them."""
-    found = set(changed)
-    for name in order(graph):
-        if graph[name] & found:
-            found.add(name)
-    return found
-
-
-def stale(tree: Path) -> set[str]:
-    """The stages that `dvc repro` would run: those whose inputs changed, and what comes after them."""
-    status = json.loads(read_command(["dvc", "status", "--json"], cwd=tree, env=dvc_environment(tree)) or "{}")
-    graph = needs(tree)
-    return with_dependents(graph, set(status) & set(graph))
 
 
 def dvc_environment(tree: Path, **extra: str) -> dict[str, str]:

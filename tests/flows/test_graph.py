@@ -1,4 +1,4 @@
-"""The graph of DVC's stages: as DVC prints it, in an order, with what follows from a change."""
+"""The graph of DVC's stages: as DVC prints it, in an order, with all that a stage waits for."""
 
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,8 @@ def test_each_stage_comes_after_what_it_needs() -> None:
         graph.order({"a": {"b"}, "b": {"a"}})
 
 
-def test_closures_go_both_ways() -> None:
+def test_what_a_stage_waits_for_is_found_to_the_beginning() -> None:
     assert graph.with_needs(CHAIN, {"b"}) == {"a", "b"}
-    assert graph.with_dependents(CHAIN, {"b"}) == {"b", "c"}
     assert graph.with_needs(graph.without(CHAIN, frozenset({"b"})), {"c"}) == {"c"}
     with pytest.raises(ValueError, match="no DVC stage 'x'; there are a, b, c, d"):
         graph.with_needs(CHAIN, {"x"})
