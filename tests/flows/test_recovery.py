@@ -63,8 +63,8 @@ def test_a_killed_worker_is_a_crashed_run_and_a_retry_continues(server: Server, 
     run_id = machine.begin("distill/cpu", **long_stage(2, SOME))
     with paused(server.until(run_id, machine.training)):
         machine.kill_worker()
-        server.wait(run_id, "CRASHED")
-        server.until(run_id, lambda: not machine.processes())
+    server.wait(run_id, "CRASHED")  # at its next line, which nobody takes
+    server.until(run_id, lambda: not machine.processes())
     stood, before = machine.trained(STUDENT), len(server.log(run_id))
     machine.start()
     server.set_state(run_id, "SCHEDULED", "AwaitingRetry")  # what `prefect flow-run retry` does
