@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.process import StageFailedError, environment, read_command
+from flows.sections import subjects
 from flows.tree import FLOWS, Overrides, find_commit, params_of
 from gpd.artifacts import MANIFEST, UserError
 
@@ -46,7 +47,7 @@ def registry_url(root: Path) -> str:
 def find_folder(root: Path, content: str) -> Path | None:
     """A folder of this machine that holds a student: of the repository or of one of its runs' trees."""
     for tree in (root, *sorted((root / FLOWS).glob("*/"))):
-        for path in tree.glob(f"data/students/*/{MANIFEST}"):
+        for path in tree.glob(f"data/*/*/{MANIFEST}"):
             if json.loads(path.read_text(encoding="utf-8"))["content"] == content:
                 return path.parent
     return None
@@ -59,14 +60,12 @@ def as_subject(root: Path, commit: str, overrides: Overrides, checkpoint: str) -
         UserError: neither params.yaml nor the registry knows it, or its files are not on this machine.
     """
     params = params_of(root, find_commit(root, commit), overrides)
-    subjects, stages = list(params["evaluate"]["subjects"]), list(params["distill"]["stages"])
-    if checkpoint in subjects:
+    known, stages = subjects(params), list(params["distill"]["stages"])
+    if checkpoint in known:
         return checkpoint, {}
     found = look_up(root, checkpoint)
     if found is None:
-        raise UserError(
-            f"checkpoint {checkpoint!r}: not in the registry, nor among {', '.join(subjects)} of params.yaml"
-        )
+        raise UserError(f"checkpoint {checkpoint!r}: not in the registry, nor among {', '.join(known)} of params.yaml")
     folder = find_folder(root, found.content)
     if folder is None:
         raise UserError(f"checkpoint {checkpoint!r} ({found.content[:SHORT]}): its files are not on this machine")

@@ -1,7 +1,7 @@
-"""The DVC stages of a work tree: their names, what each waits for, which are stale. Asked of DVC's command line."""
+"""The DVC stages of a work tree: their names, what each waits for. Asked of DVC's command line."""
 
-import json
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import yaml
@@ -40,15 +40,12 @@ def stage_names(tree: Path) -> list[str]:
 
 
 def order(graph: Needs) -> list[str]:
-    """The stages in the order of dvc.yaml, moved back only as far as each has to wait for what it needs."""
-    ordered: list[str] = []
-    while len(ordered) < len(graph):
-        ready = (name for name in graph if name not in ordered and graph[name] <= set(ordered))
-        name = next(ready, None)
-        if name is None:
-            raise ValueError(f"the stages {', '.join(sorted(set(graph) - set(ordered)))} wait for each other")
-        ordered.append(name)
-    return ordered
+    """The stages, each after those that it needs.
+
+    Raises:
+        ValueError: some wait for each other.
+    """
+    return list(TopologicalSorter(graph).static_order())
 
 
 def without(graph: Needs, given: frozenset[str]) -> Needs:
@@ -63,27 +60,11 @@ def with_needs(graph: Needs, wanted: set[str]) -> set[str]:
     while unseen:
         name = unseen.pop()
         if name not in graph:
-            raise ValueError(f"no DVC stage {name!r}; there are {', '.join(order(graph))}")
+            raise ValueError(f"no DVC stage {name!r}; there are {', '.join(sorted(graph))}")
         if name not in found:
             found.add(name)
             unseen.extend(graph[name])
     return found
-
-
-def with_dependents(graph: Needs, changed: set[str]) -> set[str]:
-    """The changed stages and all that wait for them."""
-    found = set(changed)
-    for name in order(graph):
-        if graph[name] & found:
-            found.add(name)
-    return found
-
-
-def stale(tree: Path) -> set[str]:
-    """The stages that `dvc repro` would run: those whose inputs changed, and what comes after them."""
-    status = json.loads(read_command(["dvc", "status", "--json"], cwd=tree, env=dvc_environment(tree)) or "{}")
-    graph = needs(tree)
-    return with_dependents(graph, set(status) & set(graph))
 
 
 def dvc_environment(tree: Path, **extra: str) -> dict[str, str]:

@@ -1,11 +1,16 @@
-"""Locks between runs on one machine: files that the system unlocks when their last holder is gone."""
+"""Locks between runs on one machine: files that the system unlocks when their last holder is gone.
 
-import fcntl
+A command goes on holding a lock after the flow that started it was killed: it inherits the descriptor. `FileLock` has
+none to hand on, so the descriptor is ours and filelock locks it.
+"""
+
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import lock_descriptor
 
 from flows.process import StoppedError, is_stopping
 
@@ -39,12 +44,9 @@ def take_any(paths: list[Path]) -> tuple[int, int] | None:
     for position, path in enumerate(paths):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            continue
-        return position, descriptor
+        if lock_descriptor(descriptor, blocking=False):
+            return position, descriptor
+        os.close(descriptor)
     return None
 
 

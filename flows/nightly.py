@@ -1,22 +1,21 @@
 """Every night: what is stale, measured; a student that beats the champion by the stated margin takes its place."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_markdown_artifact
-from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import Field
 
 from flows.checkpoints import Checkpoint, as_subject, look_up
-from flows.pipeline import MOST_STAGES, describe_run, guarded, prepared, run_stages, start, sync_registry
+from flows.outputs import evaluation_of
+from flows.parameters import AtOnce, Commit, Overrides, Retries, described
+from flows.pipeline import OPTIONS, describe_run, guarded, prepared, run_stages, start, sync_registry
 from flows.process import read_command
-from flows.results import TEACHER, evaluated
+from flows.results import Measured, measured
 from flows.shown import show_run
-from flows.tree import Overrides, Tree
+from flows.tree import Tree
 from gpd.artifacts import UserError
 
 
@@ -48,104 +47,78 @@ def _run_name() -> str:
     return describe_run("nightly", runtime.flow_run.parameters)
 
 
-@flow(
-    name="nightly",
-    flow_run_name=_run_name,
-    task_runner=ThreadPoolTaskRunner(max_workers=MOST_STAGES),
-    persist_result=False,
-)
+@flow(name="nightly", flow_run_name=_run_name, **OPTIONS)
 def nightly(
-    metric: Annotated[str, Field(min_length=1)] = "trajectory_error",
-    margin: Annotated[float, Field(ge=0.0, le=1.0)] = 0.02,
-    alias: Annotated[str, Field(min_length=1)] = "champion",
-    commit: Annotated[str, Field(min_length=1)] = "HEAD",
-    overrides: dict[str, Any] | None = None,
-    retries: Annotated[int, Field(ge=0, le=10)] = 1,
-    at_once: Annotated[int, Field(ge=1, le=16)] = 1,
+    metric: Annotated[str, described("What decides; a metric of the evaluations.", min_length=1)] = "trajectory_error",
+    margin: Annotated[
+        float,
+        described("How much better the new student must be, as a share of the champion's value.", ge=0.0, le=1.0),
+    ] = 0.02,
+    alias: Annotated[str, described("Whose place is at stake, in the registry.", min_length=1)] = "champion",
+    commit: Commit = "HEAD",
+    overrides: Overrides = None,
+    retries: Retries = 1,
+    at_once: AtOnce = 1,
 ) -> None:
-    """Runs the pipeline and compares its last student with the champion, under one protocol.
-
-    Args:
-        metric: what decides; a metric of the evaluations.
-        margin: how much better the new student must be, as a share of the champion's value.
-        alias: whose place is at stake, in the registry.
-        commit: commit, branch or tag of this repository to run; changes that are not committed are not seen.
-        overrides: values for params.yaml by dotted keys.
-        retries: how often a failed stage is tried again; a mistake in the params is not.
-        at_once: how many stages go at the same time.
-    """
+    """Runs the pipeline and compares its last student with the champion, under one protocol."""
     with guarded() as root:
         with prepared(root, commit, overrides) as tree:
             run_stages(tree, wanted=None, retries=retries, at_once=at_once)
             sync_registry(tree)
             show_run(tree, "nightly")
-            evaluation = last_evaluation(tree.folder)
+            student = last_student(tree.folder)
         champion = look_up(root, alias)
-        if champion is not None and champion.content != evaluation.content:
-            champion = _measured(root, champion, evaluation, commit, overrides or {}, retries, at_once)
-        decision = judge(evaluation, champion, metric, margin)
+        if champion is not None and champion.content != student.content:
+            champion = _measure(root, champion, student, commit, overrides, retries, at_once)
+        decision = judge(student, champion, metric, margin)
         if decision.is_promoted:
-            promote(tree, evaluation.content, alias, decision.because)
-        tell(evaluation, alias, decision)
+            promote(tree, student.content, alias, decision.because)
+        tell(student, alias, decision)
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The evaluation of the last student: of which checkpoint, under which protocol, with which metrics."""
-
-    name: str
-    content: str
-    protocol: str
-    metrics: dict[str, dict[str, Any]]
+def last_student(folder: Path) -> Measured:
+    """The student that samples in the fewest steps."""
+    return min((one for one in measured(folder) if not one.is_teacher), key=lambda one: one.scores.steps)
 
 
-def last_evaluation(folder: Path) -> Evaluation:
-    """Of the student that samples in the fewest steps."""
-    found = [json.loads(path.read_text()) for path in evaluated(folder, "evaluation.json")]
-    rows = [(each["protocol"]["hash"], name, subject) for each in found for name, subject in each["subjects"].items()]
-    students = [row for row in rows if not row[1].startswith(TEACHER)]
-    protocol, name, subject = min(students, key=lambda row: row[2]["steps"])
-    return Evaluation(name, subject["checkpoint"], protocol, subject["metrics"])
-
-
-def judge(evaluation: Evaluation, champion: Checkpoint | None, metric: str, margin: float) -> Decision:
-    """The decision, also where nothing can be compared.
+def judge(student: Measured, champion: Checkpoint | None, metric: str, margin: float) -> Decision:
+    """The decision, also if nothing can be compared.
 
     Raises:
         UserError: the evaluation has no such metric.
     """
-    if metric not in evaluation.metrics:
-        raise UserError(f"metric {metric!r}: the evaluation has {', '.join(evaluation.metrics)}")
-    own = evaluation.metrics[metric]
+    if metric not in student.scores.metrics:
+        raise UserError(f"metric {metric!r}: the evaluation has {', '.join(student.scores.metrics)}")
+    own = student.scores.metrics[metric]
     if champion is None:
-        return decide(metric, own["value"], None, own["direction"], margin)
-    if champion.content == evaluation.content:
-        return Decision(False, f"it is the champion already; {metric} {own['value']:.4g}")
-    theirs = champion.score(metric, evaluation.protocol)
+        return decide(metric, own.value, None, own.direction, margin)
+    if champion.content == student.content:
+        return Decision(False, f"it is the champion already; {metric} {own.value:.4g}")
+    theirs = champion.score(metric, student.protocol)
     if theirs is None:
         return Decision(False, f"the champion has no {metric} under this protocol, so nothing can be compared")
-    return decide(metric, own["value"], float(theirs["value"]), own["direction"], margin)
+    return decide(metric, own.value, float(theirs["value"]), own.direction, margin)
 
 
-def _measured(
+def _measure(
     root: Path,
     champion: Checkpoint,
-    evaluation: Evaluation,
+    student: Measured,
     commit: str,
     overrides: Overrides,
     retries: int,
     at_once: int,
 ) -> Checkpoint:
-    """The champion with scores under the evaluation's protocol: measured now, where it was not before."""
-    if any(score["protocol"] == evaluation.protocol for score in champion.scores):
+    """The champion with scores under the student's protocol: measured now, if it was not before."""
+    if any(score["protocol"] == student.protocol for score in champion.scores):
         return champion
     try:
-        name, students = as_subject(root, commit, overrides, champion.content)
+        name, students = as_subject(root, commit, overrides or {}, champion.content)
     except UserError as error:
         get_run_logger().warning(str(error))
         return champion
     with prepared(root, commit, overrides, students) as tree:
-        run_stages(tree, wanted={f"evaluate@{name}"}, retries=retries, at_once=at_once)
+        run_stages(tree, wanted={evaluation_of(tree.folder, name)}, retries=retries, at_once=at_once)
         sync_registry(tree)
     return look_up(root, champion.content) or champion
 
@@ -157,13 +130,13 @@ def promote(tree: Tree, content: str, alias: str, because: str) -> None:
     read_command(words, cwd=tree.folder, env=tree.environment())
 
 
-def tell(evaluation: Evaluation, alias: str, decision: Decision) -> None:
+def tell(student: Measured, alias: str, decision: Decision) -> None:
     """Says in the log and on a page what was decided."""
-    verdict = f"{evaluation.name} is the new {alias}" if decision.is_promoted else f"the {alias} stays"
+    verdict = f"{student.name} is the new {alias}" if decision.is_promoted else f"the {alias} stays"
     get_run_logger().info(f"{verdict}: {decision.because}")
     text = (
         f"# {verdict[0].upper()}{verdict[1:]}\n\n{decision.because}.\n\n"
-        f"* student `{evaluation.name}`, checkpoint `{evaluation.content}`\n* protocol `{evaluation.protocol}`\n"
+        f"* student `{student.name}`, checkpoint `{student.content}`\n* protocol `{student.protocol}`\n"
     )
     create_markdown_artifact(text, key="nightly-decision", description=f"{verdict}: {decision.because}")
 

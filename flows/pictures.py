@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from flows.results import evaluated
+from flows.outputs import written
 from gpd.artifacts import MANIFEST
 from gpd.data.clips import load_clip
-from gpd.documents import ClipsFacts, load_manifest
+from gpd.documents import ClipsFacts, ShownClip, load_manifest
 
 FRAMES_SHOWN = 5
 FRAME_HEIGHT_PX = 96
@@ -20,7 +20,7 @@ FRAME_HEIGHT_PX = 96
 def curves_picture(folder: Path) -> str:
     """The error along the trajectory of every subject, as SVG; empty where nothing was measured."""
     rows: list[dict[str, Any]] = []
-    for path in evaluated(folder, "curves.csv"):
+    for path in written(folder, "curves.csv"):
         with path.open(newline="", encoding="utf-8") as file:
             rows.extend(csv.DictReader(file))
     if not rows:
@@ -65,11 +65,17 @@ def frames_picture(folder: Path, params: dict[str, Any]) -> tuple[str, str]:
 def shown_clips(folder: Path) -> dict[str, tuple[Path, str]]:
     """Subject -> clip and prompt, of the first prompt and seed that all kept clips have in common."""
     kept: dict[str, dict[tuple[str, int], Path]] = {}
-    for path in evaluated(folder, f"samples/{MANIFEST}"):
-        for clip in load_manifest(path.parent, ClipsFacts).facts.clips:
-            kept.setdefault(clip.subject, {})[clip.prompt, clip.seed] = path.parent / clip.file
+    for place in (path.parent for path in written(folder, MANIFEST)):
+        for clip in _clips_in(place):
+            kept.setdefault(clip.subject, {})[clip.prompt, clip.seed] = place / clip.file
     common = set.intersection(*map(set, kept.values())) if kept else set()
     return {subject: (clips[min(common)], min(common)[0]) for subject, clips in kept.items()} if common else {}
+
+
+def _clips_in(place: Path) -> list[ShownClip]:
+    """The clips of an artefact, if it is one of clips."""
+    facts = load_manifest(place).facts
+    return facts.clips if isinstance(facts, ClipsFacts) else []
 
 
 def strip(path: Path, params: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:

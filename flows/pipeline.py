@@ -1,22 +1,28 @@
 """All stages of a run as tasks that wait for each other as DVC says, and what comes before and after them."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from prefect import get_run_logger, task
+from prefect import get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import graph, process, stages
 from flows.process import StageFailedError, run_command
 from flows.settings import require_server
-from flows.tree import Overrides, Tree, changed_files, find_root, params_of, work_tree
+from flows.tree import Overrides, Tree, changed_files, find_commit, find_root, params_of, work_tree
 
 MOST_STAGES = 256  # each waits in a thread of its own until its turn
+OPTIONS: dict[str, Any] = {"task_runner": ThreadPoolTaskRunner(max_workers=MOST_STAGES), "persist_result": False}
+MOST_CHARACTERS = 120  # of a run's name
 PROBLEMS_FOUND = 1  # exit status of `gpd registry sync` that recorded the rest
+
+_MADE_UP = re.compile(r"[a-z]+-[a-z]+")  # `prudent-lemur`: what Prefect calls a run that nobody gave a name
 
 
 @contextmanager
@@ -113,18 +119,24 @@ def sync_registry(tree: Tree) -> None:
 
 
 def describe_run(verb: str, parameters: dict[str, Any], *, with_students: bool = True) -> str:
-    """The name of a run: what it does, to which students, of which model, at which commit."""
-    commit = str(parameters.get("commit") or "HEAD")
+    """The name of a run: as a person typed it, else what it does, to which students, of which model, commit, values."""
+    name = str(runtime.flow_run.name or "")
+    return name if name and not _MADE_UP.fullmatch(name) else _describe(verb, parameters, with_students)
+
+
+def _describe(verb: str, parameters: dict[str, Any], with_students: bool) -> str:
+    commit, overrides = str(parameters.get("commit") or "HEAD"), parameters.get("overrides") or {}
     try:
         root = find_root()
-        full = process.read_command(["git", "rev-parse", f"{commit}^{{commit}}"], cwd=root).strip()
-        params = params_of(root, full, parameters.get("overrides") or {})
+        full = find_commit(root, commit)
+        params = params_of(root, full, overrides)
     except Exception:  # noqa: BLE001  # the run itself tells what is wrong
         return f"{verb} {commit}"
     names = list(params["distill"]["stages"])
-    span = names[0] if len(names) == 1 else f"{names[0]}..{names[-1]}"
-    what = f"{verb} {span}" if with_students else verb
-    return f"{what} {params['model']['path'].rpartition('/')[2]} {full[:7]}"
+    span = [names[0] if len(names) == 1 else f"{names[0]}..{names[-1]}"] if with_students else []
+    values = [f"{key.rpartition('.')[2]}={json.dumps(value)}" for key, value in overrides.items()]
+    words = [verb, *span, params["model"]["path"].rpartition("/")[2], full[:7], *values]
+    return " ".join(words)[:MOST_CHARACTERS]
 
 
 def start(flow: Any) -> None:

@@ -116,7 +116,7 @@ def read_command(
 
 def _start(words: Sequence[str], cwd: Path, env: Mapping[str, str], held: Sequence[int]) -> subprocess.Popen[bytes]:
     command = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(SUPERVISOR), *words],
+        [sys.executable, "-I", str(SUPERVISOR), *words],
         cwd=cwd,
         env=env,
         stdin=subprocess.PIPE,

@@ -1,41 +1,66 @@
-"""The evaluations in a tree, read back: of the subjects in its params; git may hold others, of other params."""
+"""What the evaluations in a tree say, of the subjects in its params; git may hold others, of other params."""
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from flows.outputs import EVALUATION, written
+from gpd.documents import Evaluation, SubjectScores, load_document
 
 COLUMNS = ("forwards", "trajectory_error", "frechet_latent", "motion_top_ratio", "spectral_space_ratio")
 SHOWN_DIGITS = 4
-TEACHER = "teacher"  # its evaluation, and the beginning of its baselines' names
 
 
-def params_in(folder: Path) -> dict[str, Any]:
-    """params.yaml of a tree, as plain values."""
-    return dict(yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")))
+@dataclass(frozen=True)
+class Measured:
+    """A subject under one protocol.
+
+    Attributes:
+        protocol: its hash.
+        is_teacher: undistilled, in however many steps.
+    """
+
+    name: str
+    protocol: str
+    is_teacher: bool
+    scores: SubjectScores
+
+    @property
+    def content(self) -> str:
+        """The checkpoint's hash."""
+        return self.scores.checkpoint
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Forwards and metrics by name; what was not computed is absent."""
+        found = {name: score.value for name, score in self.scores.metrics.items()}
+        return {"forwards": float(self.scores.forwards), **found}
 
 
-def evaluated(folder: Path, file: str) -> list[Path]:
-    """A file of each evaluation, in the order of the params; of those that are there."""
-    paths = [folder / "data" / "evaluations" / name / file for name in params_in(folder)["evaluate"]["subjects"]]
-    return [path for path in paths if path.is_file()]
+def measured(folder: Path) -> list[Measured]:
+    """The subjects of all evaluations of a tree, the teacher's last, the cheapest first."""
+    found = [subject for path in written(folder, EVALUATION) for subject in _subjects(path)]
+    return sorted(found, key=lambda subject: (subject.is_teacher, subject.scores.forwards, subject.name))
 
 
-def measurements(folder: Path) -> dict[str, dict[str, float]]:
-    """Subject -> metric -> value, of all evaluations of a tree. A student is called as its evaluation is."""
-    found: dict[str, dict[str, float]] = {}
-    for path in evaluated(folder, "metrics.json"):
-        subjects = json.loads(path.read_text(encoding="utf-8"))
-        found |= subjects if path.parent.name == TEACHER else {path.parent.name: next(iter(subjects.values()))}
+def _subjects(path: Path) -> list[Measured]:
+    """A student is called as its evaluation is: another may have taken its place."""
+    evaluation = load_document(Evaluation, path, "the stage that writes it did not run")
+    protocol, found = evaluation.protocol, []
+    for name, scores in evaluation.subjects.items():
+        is_teacher = scores.checkpoint == protocol.teacher
+        found.append(Measured(name if is_teacher else path.parent.name, protocol.hash, is_teacher, scores))
     return found
 
 
-def result_rows(folder: Path) -> list[dict[str, Any]]:
-    """One row a subject: the teacher's last, the cheapest first."""
-    found = measurements(folder)
-    names = sorted(found, key=lambda name: (name.startswith(TEACHER), found[name].get("forwards", 0.0), name))
-    return [{"subject": name, **rounded(found[name])} for name in names]
+def measurements(folder: Path) -> dict[str, dict[str, float]]:
+    """Subject -> forwards and metrics."""
+    return {subject.name: subject.values for subject in measured(folder)}
+
+
+def result_rows(subjects: list[Measured]) -> list[dict[str, Any]]:
+    """One row a subject."""
+    return [{"subject": subject.name, **rounded(subject.values)} for subject in subjects]
 
 
 def rounded(metrics: dict[str, float]) -> dict[str, float | str]:

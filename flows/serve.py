@@ -12,10 +12,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 from flows import settings
 from flows.bootstrap import POOLS
 
-STARTUP_SECONDS = 90
+STARTUP_SECONDS = 600  # 10 on an idle machine; one that is busy with a training may take minutes
 PATIENCE_SECONDS = 10
 
 
@@ -155,23 +157,16 @@ def end(child: subprocess.Popen[bytes]) -> None:
 
 def end_runs(worker: subprocess.Popen[bytes]) -> None:
     """Ends the worker's flow runs, each in a session of its own, which a worker that ends would wait for or leave."""
-    runs = children_of(worker.pid)
+    try:
+        runs = psutil.Process(worker.pid).children()
+    except psutil.NoSuchProcess:
+        return
     for run in runs:
+        with suppress(psutil.NoSuchProcess):
+            run.terminate()
+    for run in psutil.wait_procs(runs, PATIENCE_SECONDS)[1]:
         with suppress(ProcessLookupError):
-            os.kill(run, signal.SIGTERM)
-    end = time.monotonic() + PATIENCE_SECONDS
-    while set(runs) & set(children_of(worker.pid)) and time.monotonic() < end:
-        time.sleep(0.2)
-    for run in set(runs) & set(children_of(worker.pid)):
-        with suppress(ProcessLookupError):
-            os.killpg(run, signal.SIGKILL)
-
-
-def children_of(parent: int) -> list[int]:
-    """Process ids; a process that has ended but was not waited for is none."""
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split() for line in listing.splitlines()]
-    return [int(pid) for pid, ppid, state in rows if int(ppid) == parent and not state.startswith("Z")]
+            os.killpg(run.pid, signal.SIGKILL)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

@@ -9,33 +9,32 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
+from flows.outputs import artefacts, params_in, written
 from flows.pictures import curves_picture, frames_picture
-from flows.results import params_in, result_rows
+from flows.results import measured, result_rows
 from flows.tree import Tree
-from gpd.artifacts import MANIFEST
-from gpd.documents import StudentFacts, load_manifest
+from gpd.documents import load_manifest
 
 SHORT = 12
+REPORT = "report.html"
 
 
 def show_run(tree: Tree, verb: str) -> None:
     """All artifacts of a run that went through the pipeline."""
-    create_table_artifact(
-        table=result_rows(tree.folder), key=f"{verb}-results", description=f"Students beside teacher, {tree.short}"
-    )
+    table, words = result_rows(measured(tree.folder)), f"Students beside teacher, {tree.short}"
+    create_table_artifact(table=table, key=f"{verb}-results", description=words)
     create_markdown_artifact(lineage_text(tree), key=f"{verb}-lineage", description=f"Where it came from, {tree.short}")
     curves = curves_picture(tree.folder)
     frames, rows = frames_picture(tree.folder, params_in(tree.folder))
     for name, picture, words in (("curves", curves, "Error along the trajectory"), ("frames", frames, rows)):
         if picture:
             create_image_artifact(image_url=picture, key=f"{verb}-{name}", description=words)
-    report = tree.folder / "data" / "report" / "report.html"
-    if report.is_file():
+    for report in written(tree.folder, REPORT):
         create_link_artifact(report.as_uri(), link_text=str(report), key=f"{verb}-report", description="Clips, charts")
 
 
 def lineage_text(tree: Tree) -> str:
-    """Commit, params and hashes, then every student with what it was made from, as a page."""
+    """Commit, params and hashes, then every artefact with what it was made from, as a page."""
     lines = [
         "# Lineage",
         f"* commit `{tree.commit}`",
@@ -47,23 +46,13 @@ def lineage_text(tree: Tree) -> str:
         "| folder | kind | content | from |",
         "| --- | --- | --- | --- |",
     ]
-    return "\n".join(lines + [_lineage_row(tree.folder, folder) for folder in _folders(tree.folder)])
+    return "\n".join(lines + [_lineage_row(tree.folder, folder) for folder in artefacts(tree.folder)])
 
 
 def shown_url(url: str) -> str:
     """A registry's address without what may be secret in it."""
     scheme, sign, rest = url.partition("://")
     return f"{scheme}{sign}{rest.rpartition('@')[2].partition('?')[0]}" if sign else url  # a query may say password=
-
-
-def _folders(tree: Path) -> list[Path]:
-    """Folders with a manifest, the teacher first, students in the order of their horizon."""
-    paths = [path.parent for path in tree.glob(f"data/*/{MANIFEST}")]
-    students = [path.parent for path in tree.glob(f"data/students/*/{MANIFEST}")]
-    students.sort(key=lambda folder: load_manifest(folder, StudentFacts).facts.horizon)
-    kinds = ("base", "prompts", "latents", "reference", "samples", "report")
-    paths.sort(key=lambda folder: kinds.index(kind) if (kind := load_manifest(folder).kind) in kinds else len(kinds))
-    return [*paths[:-1], *students, *paths[-1:]] if paths else students
 
 
 def _lineage_row(tree: Path, folder: Path) -> str:

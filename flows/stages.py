@@ -14,6 +14,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows import devices, locks
+from flows.outputs import uses_model
 from flows.process import StageFailedError, StoppedError, is_stopping, read_command, run_command
 from flows.tree import Tree
 
@@ -21,7 +22,6 @@ USER_ERROR = 2  # gpd's exit status for a mistake in params.yaml or the like: tr
 RETRY_DELAY_SECONDS = 5
 SECONDS_BETWEEN_UPDATES = 2.0
 LINES_ONE_BY_ONE = 20  # of a batch; more at once become one record, so that a flood holds nothing up
-WITHOUT_GPU = {"prepare", "report"}
 
 _PROGRESS = re.compile(r"^(?P<title>[^:]+): (?P<done>\d+)/(?P<total>\d+)(?: (?P<words>.*))?$")
 _HINT = re.compile(
@@ -166,8 +166,8 @@ def _turn(tree: Tree, stage: str, key: str, turns: Sequence[Path], logger: Any) 
 
 
 def needs_gpu(tree: Tree, stage: str) -> bool:
-    """Whether this stage computes: not where DVC has its result already."""
-    if stage.partition("@")[0] in WITHOUT_GPU:
+    """Whether this stage computes with networks now: not if DVC has its result already."""
+    if not uses_model(tree.folder, stage):
         return False
     plan = read_command(
         ["dvc", "--wait-for-lock", "repro", "--dry", "-s", stage], cwd=tree.folder, env=tree.environment()

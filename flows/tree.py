@@ -1,7 +1,7 @@
 """A work tree for each run: a commit of this repository with overrides of its params, on the shared DVC cache.
 
 .work/flows/<commit>-<overrides>/   git worktree; the same run finds its tree, and what is done in it, again
-    .work/distill, .work/runs, ..   links to those of the repository: resume states and records are shared
+    .work/distill, .work/runs, ..   links to those of the repository: states of the stages and records are shared
     .dvc/config.local               the cache of the repository
 """
 
@@ -12,21 +12,21 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from flows import locks
+from flows import locks, outputs
 from flows.process import StageFailedError, environment, read_command
 from gpd.artifacts import UserError
-from gpd.params import Params, explain, override
+from gpd.params import Params, explain, override, student_path
 
 FLOWS = Path(".work") / "flows"
 LOCKS = Path(".work") / "locks"
-SHARED = ("distill", "runs", "encode")  # folders of .work that all trees of a repository use together
+RECORDS = "runs"  # beside the stages' states, the folder of .work that all trees of a repository use together
 MOST_COPIES = 64  # of one tree, where the same run goes on several times at once
 
 Overrides = dict[str, Any]
@@ -56,7 +56,7 @@ class Tree:
     @property
     def params_hash(self) -> str:
         """SHA-256 of params.yaml as this tree has it, whatever the order of its keys."""
-        return _hash(yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8")))
+        return _hash(outputs.params_in(self.folder))
 
     def environment(self, **extra: str) -> dict[str, str]:
         """For dvc, and for gpd as it is installed: the registry is the repository's, whatever commit this tree has."""
@@ -113,16 +113,14 @@ def work_tree(
     names = [name, *(f"{name}-{copy}" for copy in range(2, MOST_COPIES + 1))]
     with locks.first_free([root / FLOWS / f"{name}.lock" for name in names], on_wait) as (position, _):
         remote = read_command(["dvc", "config", "core.remote"], cwd=root, env=environment(), may_fail=True).strip()
-        given = frozenset(f"distill@{student}" for student in students)
-        tree = Tree(root / FLOWS / names[position], root, full, overrides, remote, given)
+        tree = Tree(root / FLOWS / names[position], root, full, overrides, remote)
         with locks.locked(root / LOCKS / "trees.lock"):
             is_new = _check_out(tree)
         _write_params(tree)
         _share(tree)
         if is_new:
             _restore(tree)
-        _give(tree, students)
-        yield tree
+        yield _give(tree, students)
 
 
 def all_trees(root: Path) -> list[Tree]:
@@ -154,27 +152,29 @@ def _share(tree: Tree) -> None:
     """DVC's cache and settings of this machine, states and records, and material that git does not hold."""
     cache = read_command(["dvc", "cache", "dir"], cwd=tree.root, env=tree.environment()).strip()
     _write_local_config(tree, str((tree.root / cache).resolve()))
-    for name in SHARED:
+    for name in {RECORDS, *(stage.partition("@")[0] for stage in outputs.stages_in(tree.folder))}:
         _link(tree.folder / ".work" / name, tree.root / ".work" / name)
         (tree.root / ".work" / name).mkdir(parents=True, exist_ok=True)
-    params = yaml.safe_load((tree.folder / "params.yaml").read_text(encoding="utf-8"))
+    params = outputs.params_in(tree.folder)
     for path in (str(params["model"]["path"]), str(params["prepare"]["source"])):
         if not (tree.folder / f"{path}.dvc").exists() and (tree.root / path).exists():
             _link(tree.folder / path, tree.root / path)
 
 
-def _give(tree: Tree, students: Mapping[str, Path]) -> None:
+def _give(tree: Tree, students: Mapping[str, Path]) -> Tree:
     """Puts students from elsewhere in their places; dvc.lock must not say that its own are there."""
     for name, folder in students.items():
-        place = tree.folder / "data" / "students" / name
+        place = tree.folder / student_path(name)
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place)
         _link(place, folder)
+    given = frozenset(outputs.training_of(tree.folder, name) for name in students)
     lock = tree.folder / "dvc.lock"
-    if students and lock.is_file():
+    if given and lock.is_file():
         locked = yaml.safe_load(lock.read_text(encoding="utf-8"))
-        locked["stages"] = {name: entry for name, entry in locked["stages"].items() if name not in tree.given}
+        locked["stages"] = {name: entry for name, entry in locked["stages"].items() if name not in given}
         lock.write_text(yaml.safe_dump(locked, sort_keys=False), encoding="utf-8")
+    return replace(tree, given=given)
 
 
 def _link(link: Path, target: Path) -> None:

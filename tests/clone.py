@@ -1,5 +1,6 @@
 """Copies of this repository, as repositories of their own, at smoke size."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ import yaml
 from tests.curricula import student_subject
 
 ROOT = Path(__file__).parents[1]
+MOST = {"clips": 16, "evaluation_clips": 8}  # clips in a copy: encoding all of them would take longer than all the rest
+MOST_PROMPTS = 24
 AUTHOR = ("-c", "user.name=t", "-c", "user.email=t@example.org")
 
 
@@ -38,7 +41,7 @@ def edit_params(workspace: Path, edit: Callable[[dict[str, Any]], None]) -> None
 
 
 def smoke(raw: dict[str, Any]) -> None:
-    """Two stages of a few iterations and four prompts: minutes become seconds."""
+    """Two stages of a few iterations and four prompts, one evaluated student: minutes become seconds."""
     raw["prepare"]["num_evaluation_prompts"] = 8
     raw["distill"] |= {"pool_slots": 8, "probe": {"num_states": 2}, "warmup_iterations": 1}
     common = {"iterations": 3, "batch": 4, "learning_rate": 1e-5}
@@ -47,11 +50,22 @@ def smoke(raw: dict[str, Any]) -> None:
         "k8": {"horizon": 8, "tail": 1, "previous": "data/students/k1", **common},
     }
     kept = {name: raw["sample"]["subjects"][name] for name in ("reference", "teacher-6")}
-    students = {f"k{horizon}": student_subject(horizon) for horizon in (1, 8)}
     raw["sample"] |= {"num_prompts": 4, "batch": 4, "diversity_prompts": 1, "diversity_seeds": 2}
-    raw["sample"]["subjects"] = kept | students
+    raw["sample"]["subjects"] = kept | {"k8": student_subject(8)}
     raw["evaluate"] |= {"batch": 4, "num_shown_clips": 2}
     raw["report"]["num_clips"] = 2
+
+
+def shorten_source(source: Path) -> None:
+    """Leaves the first of the prompts and of the clips in each folder."""
+    prompts = source / "prompts.txt"
+    prompts.write_text("".join(prompts.read_text().splitlines(keepends=True)[:MOST_PROMPTS]))
+    for name, most in MOST.items():
+        captions = source / name / "captions.jsonl"
+        lines = captions.read_text().splitlines(keepends=True)
+        captions.write_text("".join(lines[:most]))
+        for line in lines[most:]:
+            (source / name / json.loads(line)["file"]).unlink()
 
 
 def make_copy(folder: Path) -> Path:
@@ -68,6 +82,7 @@ def make_copy(folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     edit_params(folder, smoke)
+    shorten_source(folder / "data" / "sources" / "tiny-wan")
     run("git", "init", "-q", cwd=folder)
     commit(folder, "smoke")
     return folder

@@ -1,12 +1,10 @@
 """One real Prefect server for all flow tests, and machines: clones of the repository with a real worker each."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,11 +17,11 @@ import pytest
 from flows import serve, settings
 from gpd.distillation.train_state import MARKER
 from tests.clone import commit, environment, run
+from tests.flows.waiting import STILL_SECONDS, growth, is_alive, wait_until
 
 TWO_GPUS = "0,1"
+STUDENT, STAGE, TRAINING = "k1", "distill@k1", "gpd distill k1"
 FINAL = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
-PATIENCE_SECONDS = 240
-TRIES = 10
 
 
 class Server:
@@ -34,7 +32,8 @@ class Server:
         self.url = settings.api_url(self.port)
         self.environment = {**settings.environment(home, self.port), "GPD_GPUS": ""}
         self.stack = ExitStack()
-        self.http = httpx.Client(base_url=self.url, timeout=60)
+        self.http = httpx.Client(base_url=self.url, timeout=STILL_SECONDS)
+        self.machines: list[Machine] = []
 
     def start(self) -> None:
         log = self.home / "server.log"
@@ -50,12 +49,11 @@ class Server:
         subprocess.run(words, cwd=settings.ROOT, env=environment, check=True, capture_output=True)
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
-        answer = self.http.request(method, f"{self.url}/{path}", **({"json": body} if body else {}))
-        for _ in range(TRIES):  # its SQLite is locked for a moment; Prefect's own client asks again, too
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                break
-            time.sleep(1)
+        def try_once() -> httpx.Response | None:
             answer = self.http.request(method, f"{self.url}/{path}", **({"json": body} if body else {}))
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+        answer = wait_until(try_once)  # its SQLite is locked for a moment; Prefect's own client asks again, too
         assert answer.is_success, f"{method} {path}: {answer.text}"
         return answer.json() if answer.content else None
 
@@ -86,9 +84,17 @@ class Server:
         body = {"type": state, "name": name or state.title()}
         self.ask("POST", f"flow_runs/{run_id}/set_state", state=body, force=name is not None)
 
+    def until(self, run_id: str, is_so: Callable[[], Any]) -> Any:
+        """Waits for something in the course of a run."""
+        return wait_until(is_so, self.moves, lambda: f"{self.state(run_id)}\n{self.log(run_id)}")
+
+    def moves(self) -> tuple[Any, ...]:
+        """What changes as long as some run goes on: logs, train states and files of all machines."""
+        return growth(*(machine.folder.parent for machine in self.machines))
+
     def wait(self, run_id: str, *expected: str) -> str:
         """Until the run has ended; it must have ended as expected (by default well)."""
-        wait_until(lambda: self.state(run_id) in FINAL, lambda: f"{self.state(run_id)}\n{self.log(run_id)}")
+        self.until(run_id, lambda: self.state(run_id) in FINAL)
         state = self.state(run_id)
         assert state in (expected or ("COMPLETED",)), f"{state}: {self.message(run_id)}\n{self.log(run_id)}"
         return state
@@ -121,6 +127,7 @@ class Machine:
         self.env = {**self.env, **{k: v for k, v in server.environment.items() if k.startswith("PREFECT")}, **env}
         self.worker: subprocess.Popen[bytes] | None = None
         self.stack = ExitStack()
+        server.machines.append(self)
 
     def start(self) -> None:
         words = ("prefect", "worker", "start", "--pool", "cpu", "--type", "process", "--work-queue", self.queue)
@@ -160,25 +167,18 @@ class Machine:
             except (psutil.Error, OSError):
                 continue
             is_ours = place.is_relative_to(self.folder) and (self.worker is None or process.pid != self.worker.pid)
-            if is_ours and words in command and process.status() != psutil.STATUS_ZOMBIE:
+            if is_ours and words in command and is_alive(process):
                 found.append(process)
         return found
+
+    def training(self) -> list[psutil.Process]:
+        """The processes of a training that has saved a train state, if there is one."""
+        return self.processes(TRAINING) if self.trained(STUDENT) else []
 
     def trained(self, stage: str) -> int:
         """The iteration of the stage's train state; 0 where there is none."""
         marker = next((self.folder / ".work" / "distill").glob(f"{stage}-*/{MARKER}"), None)
         return int(json.loads(marker.read_text())["iteration"]) if marker else 0
-
-
-def wait_until(
-    is_so: Callable[[], Any], told: Callable[[], str] = lambda: "", seconds: float = PATIENCE_SECONDS
-) -> Any:
-    """Polls for something that must come about."""
-    end = time.monotonic() + seconds
-    while not (found := is_so()):
-        assert time.monotonic() < end, f"it did not come about in {seconds:.0f} s: {told()}"
-        time.sleep(0.2)
-    return found
 
 
 def copy_clone(source: Path, folder: Path) -> Path:
@@ -221,11 +221,3 @@ def machine(main_machine: Machine) -> Machine:
     """The machine that most tests use: everything is done there already, and its worker waits."""
     main_machine.ready()
     return main_machine
-
-
-def is_alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-
-
-def kill(process: psutil.Process) -> None:
-    os.kill(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The graph of DVC's stages: as DVC prints it, in an order, with what follows from a change."""
+"""The graph of DVC's stages: as DVC prints it, in an order, with all that a stage waits for."""
 
 from pathlib import Path
 from typing import Any
@@ -42,14 +42,15 @@ def test_dot_is_read_whatever_its_blanks() -> None:
 
 
 def test_each_stage_comes_after_what_it_needs() -> None:
-    assert graph.order(CHAIN) == ["a", "b", "c", "d"]
-    with pytest.raises(ValueError, match="a, b wait for each other"):
+    found = graph.order(CHAIN)
+    assert sorted(found) == sorted(CHAIN)
+    assert all(found.index(need) < found.index(name) for name, above in CHAIN.items() for need in above)
+    with pytest.raises(ValueError, match="cycle"):
         graph.order({"a": {"b"}, "b": {"a"}})
 
 
-def test_closures_go_both_ways() -> None:
+def test_what_a_stage_waits_for_is_found_to_the_beginning() -> None:
     assert graph.with_needs(CHAIN, {"b"}) == {"a", "b"}
-    assert graph.with_dependents(CHAIN, {"b"}) == {"b", "c"}
     assert graph.with_needs(graph.without(CHAIN, frozenset({"b"})), {"c"}) == {"c"}
     with pytest.raises(ValueError, match="no DVC stage 'x'; there are a, b, c, d"):
         graph.with_needs(CHAIN, {"x"})
@@ -57,7 +58,7 @@ def test_closures_go_both_ways() -> None:
 
 def test_dvc_gives_the_pipeline(pipeline: Path, stages: graph.Needs) -> None:
     assert stages["distill@k2"] == {"distill@k1", "encode"}
-    assert graph.order(stages)[:3] == ["prepare", "encode", "reference"]
+    assert graph.order(stages)[:2] == ["prepare", "encode"]
     assert graph.order(stages)[-1] == "report"
     assert set(graph.stage_names(pipeline)) == set(stages)
 

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from flows import process
+from flows import locks, process
+from tests.flows.waiting import growth, is_alive, wait_until
 
 TREE = "sleep 300 & echo $! >> pids; (setsid sleep 300 & echo $! >> pids); echo $$ >> pids; echo started; sleep 300"
 STUBBORN = "trap '' TERM; echo $$ >> pids; echo started; while true; do sleep 1; done"
@@ -28,30 +29,21 @@ def run(script: str, folder: Path, on_lines: process.OnLines = lambda lines: Non
     return process.run_command(["sh", "-c", script], cwd=folder, env=process.environment(), on_lines=on_lines)
 
 
-def pids(folder: Path, count: int) -> list[int]:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        found = (folder / "pids").read_text().split() if (folder / "pids").exists() else []
-        if len(found) >= count:
-            return [int(pid) for pid in found]
-        time.sleep(0.05)
-    raise AssertionError("the processes did not start")
+def started(folder: Path, count: int) -> list[psutil.Process]:
+    """The processes that wrote their ids, once there are so many."""
+    file = folder / "pids"
+    wait_until(lambda: file.exists() and len(file.read_text().split()) >= count, lambda: growth(folder))
+    return [psutil.Process(int(pid)) for pid in file.read_text().split()]
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+def living(folder: Path) -> list[int]:
+    """The ids of those that have not ended."""
+    pids = map(int, (folder / "pids").read_text().split())
+    return [pid for pid in pids if psutil.pid_exists(pid) and is_alive(psutil.Process(pid))]
 
 
-def gone_within(processes: list[int], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not any(map(is_alive, processes)):
-            return True
-        time.sleep(0.05)
-    return False
+def wait_until_gone(processes: list[psutil.Process]) -> None:
+    wait_until(lambda: not any(map(is_alive, processes)))
 
 
 def test_lines_of_both_streams_arrive_whole(tmp_path: Path) -> None:
@@ -83,7 +75,7 @@ def test_a_killed_command_is_told_by_its_signal(tmp_path: Path) -> None:
 
 def test_what_a_command_leaves_running_is_ended(tmp_path: Path) -> None:
     run("sleep 300 & echo $! >> pids", tmp_path)
-    assert gone_within(pids(tmp_path, 1), 1)
+    assert not living(tmp_path)
 
 
 def test_an_exception_while_it_runs_ends_the_tree(tmp_path: Path) -> None:
@@ -92,7 +84,8 @@ def test_an_exception_while_it_runs_ends_the_tree(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run(TREE, tmp_path, interrupt)
-    assert gone_within(pids(tmp_path, 3), 1)
+    assert len((tmp_path / "pids").read_text().split()) == 3
+    assert not living(tmp_path)
 
 
 def test_stopping_ends_what_runs_in_a_thread_and_starts_nothing_more(tmp_path: Path) -> None:
@@ -106,48 +99,49 @@ def test_stopping_ends_what_runs_in_a_thread_and_starts_nothing_more(tmp_path: P
 
     thread = threading.Thread(target=work)
     thread.start()
-    processes = pids(tmp_path, 3)
+    processes = started(tmp_path, 3)
     process.stop_all()
-    thread.join(10)
+    thread.join()
     assert caught
-    assert gone_within(processes, 1)
+    wait_until_gone(processes)
     with pytest.raises(process.StoppedError, match="not started"):
         run("true", tmp_path)
 
 
-@pytest.mark.parametrize(("script", "count", "seconds"), [(TREE, 3, 3.0), (STUBBORN, 1, 8.0)], ids=["tree", "stubborn"])
-def test_a_killed_flow_leaves_no_orphan(tmp_path: Path, script: str, count: int, seconds: float) -> None:
+@pytest.mark.parametrize(("script", "count"), [(TREE, 3), (STUBBORN, 1)], ids=["tree", "stubborn"])
+def test_a_killed_flow_leaves_no_orphan(tmp_path: Path, script: str, count: int) -> None:
     code = (
         "import sys; from pathlib import Path; from flows.process import environment, run_command\n"
         "run_command(['sh', '-c', sys.argv[1]], cwd=Path(sys.argv[2]), env=environment(), on_lines=print)"
     )
     flow = subprocess.Popen([sys.executable, "-c", code, script, str(tmp_path)], cwd=Path(__file__).parents[2])
-    processes = pids(tmp_path, count)
+    processes = started(tmp_path, count)
     flow.kill()
     flow.wait()
-    assert gone_within(processes, seconds)
+    wait_until_gone(processes)
 
 
 def test_a_supervisor_that_is_asked_to_end_ends_the_command_first(tmp_path: Path) -> None:
     words = [sys.executable, str(process.SUPERVISOR), "sh", "-c", TREE]
     supervisor = subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE)
-    processes = pids(tmp_path, 3)
+    processes = started(tmp_path, 3)
     supervisor.terminate()
-    assert supervisor.wait(10) == 128 + signal.SIGTERM
+    assert supervisor.wait() == 128 + signal.SIGTERM
     assert not any(map(is_alive, processes))
 
 
 def test_a_held_lock_is_free_only_when_the_tree_is_gone(tmp_path: Path) -> None:
     code = (
-        "import fcntl, sys; from pathlib import Path; from flows.process import environment, run_command\n"
-        "lock = open('lock', 'w'); fcntl.flock(lock, fcntl.LOCK_EX)\n"
-        "held = [lock.fileno()]\n"
-        "run_command(['sh', '-c', sys.argv[1]], cwd=Path.cwd(), env=environment(), on_lines=print, held=held)"
+        "import sys; from pathlib import Path; from flows import locks\n"
+        "from flows.process import environment, run_command\n"
+        "with locks.locked(Path('lock')) as held:\n"
+        "    words = ['sh', '-c', sys.argv[1]]\n"
+        "    run_command(words, cwd=Path.cwd(), env=environment(), on_lines=print, held=[held])"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     flow = subprocess.Popen([sys.executable, "-c", code, STUBBORN], cwd=tmp_path, env=environment)
-    (stubborn,) = pids(tmp_path, 1)
+    (stubborn,) = started(tmp_path, 1)
     flow.kill()
     flow.wait()
-    subprocess.run(["flock", "lock", "true"], cwd=tmp_path, check=True)
-    assert not is_alive(stubborn)
+    with locks.locked(tmp_path / "lock"):
+        assert not is_alive(stubborn)

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,21 +10,20 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.flows.conftest import Machine, Server, copy_clone, is_alive, kill, wait_until
+from tests.flows.conftest import STAGE, STUDENT, TRAINING, Machine, Server, copy_clone
+from tests.flows.waiting import is_alive, paused, wait_until
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
-SECONDS_TO_CANCEL = 10
-SOME = 80  # iterations: many more than are done before the first train state is met and what follows from it
+SOME = 60  # iterations: more than are done until the first train state is met
 ENDLESS = 100_000  # iterations of a training that somebody ends
-TRAINING = "gpd distill k8"
-FEW = {"evaluate.subjects": {"teacher": {"checkpoint": "data/tiny-wan"}}}
+RATE, ITERATIONS = (f"distill.stages.{STUDENT}.{key}" for key in ("learning_rate", "iterations"))
 
 
 def long_stage(seed: int, iterations: int) -> dict[str, Any]:
     """A training that saves every second; the seed makes it one of its own."""
-    own = {"distill.stages.k8.iterations": iterations, "distill.stages.k8.learning_rate": 1e-5 + seed * 1e-7}
-    return {**FEW, **own, "distill.save_every_seconds": 1}
+    own = {ITERATIONS: iterations, RATE: 1e-5 + seed * 1e-7}
+    return {"overrides": {**own, "distill.save_every_seconds": 1}, "stages": [STAGE]}
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +31,12 @@ def doomed(server: Server, reproduced: Path, tmp_path_factory: pytest.TempPathFa
     """A machine whose worker and run were killed at once in the middle of a stage; the id of the run."""
     machine = Machine(server, copy_clone(reproduced, tmp_path_factory.mktemp("machines") / "doomed" / "gpd"))
     machine.start()
-    run_id = machine.begin("distill/cpu", overrides=long_stage(0, ENDLESS))
-    wait_until(lambda: machine.trained("k8"), lambda: server.log(run_id))
+    run_id = machine.begin("distill/cpu", **long_stage(0, ENDLESS))
+    server.until(run_id, machine.training)
     engine = psutil.Process(machine.worker.pid).children()[0] if machine.worker else None
     assert engine is not None
     machine.kill_worker()
-    kill(engine)
+    engine.kill()
     yield machine, run_id
     machine.stop()
 
@@ -49,28 +47,25 @@ def test_a_run_killed_with_its_worker_leaves_no_training(doomed: tuple[Machine, 
 
 
 def test_cancelling_stops_the_training_and_a_new_run_continues_it(server: Server, machine: Machine) -> None:
-    overrides = long_stage(1, SOME)
-    first = machine.begin("distill/cpu", overrides=overrides)
-    training = wait_until(lambda: machine.trained("k8") and machine.processes(TRAINING), lambda: server.log(first))
-    started = time.monotonic()
-    server.set_state(first, "CANCELLING")
-    wait_until(lambda: not any(map(is_alive, training)), lambda: server.log(first))
-    assert time.monotonic() - started < SECONDS_TO_CANCEL
-    server.wait(first, "CANCELLED")
-    wait_until(lambda: not machine.processes(), lambda: str(machine.processes()))
-    stood = machine.trained("k8")
-    second = machine.begin("distill/cpu", overrides=overrides)
+    work = long_stage(1, SOME)
+    first = machine.begin("distill/cpu", **work)
+    with paused(server.until(first, machine.training)):  # it does not end by itself
+        server.set_state(first, "CANCELLING")
+        server.wait(first, "CANCELLED")
+        server.until(first, lambda: not machine.processes())
+    stood = machine.trained(STUDENT)
+    second = machine.begin("distill/cpu", **work)
     server.wait(second)
-    assert first_iteration(server.log(second)) > stood
+    assert first_iteration(server.log(second)) > stood > 0
 
 
 def test_a_killed_worker_is_a_crashed_run_and_a_retry_continues(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/cpu", overrides=long_stage(2, SOME))
-    wait_until(lambda: machine.trained("k8"), lambda: server.log(run_id))
-    machine.kill_worker()
-    server.wait(run_id, "CRASHED")
-    wait_until(lambda: not machine.processes(), lambda: str(machine.processes()))
-    stood, before = machine.trained("k8"), len(server.log(run_id))
+    run_id = machine.begin("distill/cpu", **long_stage(2, SOME))
+    with paused(server.until(run_id, machine.training)):
+        machine.kill_worker()
+    server.wait(run_id, "CRASHED")  # at its next line, which nobody takes
+    server.until(run_id, lambda: not machine.processes())
+    stood, before = machine.trained(STUDENT), len(server.log(run_id))
     machine.start()
     server.set_state(run_id, "SCHEDULED", "AwaitingRetry")  # what `prefect flow-run retry` does
     server.wait(run_id)
@@ -78,32 +73,32 @@ def test_a_killed_worker_is_a_crashed_run_and_a_retry_continues(server: Server, 
 
 
 def test_a_server_that_restarts_disturbs_no_run(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/cpu", overrides=long_stage(3, SOME))
-    training = wait_until(lambda: machine.trained("k8") and machine.processes(TRAINING), lambda: server.log(run_id))
-    server.stop()
+    run_id = machine.begin("distill/cpu", **long_stage(3, SOME))
+    training = server.until(run_id, machine.training)
+    with paused(training):
+        server.stop()
     assert any(map(is_alive, training))
     server.start()
     server.wait(run_id)
-    assert server.log(run_id).count("Running stage 'distill@k8'") == 1
+    assert server.log(run_id).count(f"Running stage '{STAGE}'") == 1
 
 
 def test_a_failing_stage_says_its_last_lines(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/cpu", overrides={"distill.stages.k8.learning_rate": 3e-5}, retries=1)
-    wait_until(lambda: machine.processes(TRAINING), lambda: server.log(run_id))
+    run_id = machine.begin("distill/cpu", overrides={RATE: 3e-5, ITERATIONS: ENDLESS}, stages=[STAGE], retries=1)
     for _ in range(2):  # as often as it is tried
-        for process in wait_until(lambda: machine.processes(TRAINING), lambda: server.log(run_id)):
+        for process in server.until(run_id, lambda: machine.processes(TRAINING)):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGSEGV)
-        wait_until(lambda: not machine.processes(TRAINING))
+        server.until(run_id, lambda: not machine.processes(TRAINING))
     server.wait(run_id, "FAILED")
-    assert "distill@k8 ended with exit status" in server.message(run_id)
-    assert "Running stage 'distill@k8'" in server.message(run_id)
-    assert server.task_runs(run_id)["distill@k8"]["run_count"] == 2
+    assert f"{STAGE} ended with exit status" in server.message(run_id)
+    assert f"Running stage '{STAGE}'" in server.message(run_id)
+    assert server.task_runs(run_id)[STAGE]["run_count"] == 2
 
 
 def test_a_mistake_in_the_params_is_not_tried_again(server: Server, machine: Machine) -> None:
-    wrong = {**FEW, "prepare.num_evaluation_prompts": 1_000_000}
-    run_id = machine.begin("distill/cpu", overrides=wrong, retries=3)
+    wrong = {"prepare.num_evaluation_prompts": 1_000_000}
+    run_id = machine.begin("distill/cpu", overrides=wrong, stages=["prepare"], retries=3)
     server.wait(run_id, "FAILED")
     assert "num_evaluation_prompts" in server.message(run_id)
     assert all(row["run_count"] <= 1 for row in server.task_runs(run_id).values())
@@ -120,10 +115,10 @@ def test_a_run_that_fell_silent_is_shown_as_crashed(server: Server, doomed: tupl
     machine, run_id = doomed
     server.wait(run_id, "CRASHED")
     assert "heartbeat" in server.message(run_id)
-    assert machine.trained("k8") > 0  # what a new run continues
+    assert machine.trained(STUDENT) > 0  # what a new run continues
 
 
 def first_iteration(log: str) -> int:
     """Of the last time that the training began or went on."""
-    found = re.findall(r"Running stage 'distill@k8'.*?distill k8: (\d+)/", log, flags=re.DOTALL)
+    found = re.findall(rf"Running stage '{STAGE}'.*?distill {STUDENT}: (\d+)/", log, flags=re.DOTALL)
     return int(found[-1])

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from flows import bootstrap, serve, settings
-from tests.flows.conftest import wait_until
+from tests.flows.waiting import growth, wait_until
 
 
 @pytest.mark.xdist_group("prefect")
@@ -23,7 +23,8 @@ def test_one_command_brings_all_up_and_its_end_leaves_nothing(tmp_path: Path) ->
     with (tmp_path / "said").open("wb") as said:
         command = subprocess.Popen(words, cwd=settings.ROOT, env={**os.environ, "GPD_GPUS": ""}, stdout=said)
     try:
-        wait_until(lambda: "Ctrl-C" in (tmp_path / "said").read_text() or command.poll() is not None)
+        said = tmp_path / "said"
+        wait_until(lambda: "Ctrl-C" in said.read_text() or command.poll() is not None, lambda: growth(tmp_path))
         assert command.poll() is None
         children = psutil.Process(command.pid).children(recursive=True)
         assert len(children) >= 2  # server and worker

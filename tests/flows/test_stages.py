@@ -2,16 +2,18 @@
 
 import logging
 import math
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows import nightly, process, stages
 from flows.ablate import combinations, label_of
 from flows.checkpoints import Checkpoint
-from flows.results import result_rows
+from flows.pipeline import describe_run
+from flows.results import Measured, result_rows
 from flows.shown import shown_url
-from gpd.artifacts import UserError, write_json
+from gpd.artifacts import UserError
+from gpd.documents import Score, SubjectScores
 
 
 def test_progress_is_read_from_a_line() -> None:
@@ -94,36 +96,42 @@ def test_better_is_better_by_the_margin(
     assert nightly.decide("m", candidate, champion, direction, 0.02).is_promoted == is_promoted
 
 
+def scores(checkpoint: str, **changes: Any) -> SubjectScores:
+    score = Score(value=0.1, num_samples=4, spread=None, direction="lower")
+    known = {"checkpoint": checkpoint, "solver": "euler", "steps": 6, "guidance_scale": 1.0, "forwards": 6}
+    return SubjectScores(**{**known, "metrics": {"m": score}, **changes})
+
+
 def test_scores_of_another_protocol_are_not_compared() -> None:
-    metrics = {"m": {"value": 0.1, "direction": "lower"}}
-    evaluation = nightly.Evaluation("k8", "new", "one", metrics)
+    student = Measured("k8", "one", False, scores("new"))
 
     def champion(content: str, protocol: str) -> Checkpoint:
         score = {"metric": "m", "protocol": protocol, "is_complete": True, "value": 0.5}
         return Checkpoint(content, "k8", (score,))
 
-    assert nightly.judge(evaluation, champion("old", "one"), "m", 0.02).is_promoted
-    assert "nothing can be compared" in nightly.judge(evaluation, champion("old", "other"), "m", 0.02).because
-    assert "already" in nightly.judge(evaluation, champion("new", "one"), "m", 0.02).because
+    assert nightly.judge(student, champion("old", "one"), "m", 0.02).is_promoted
+    assert "nothing can be compared" in nightly.judge(student, champion("old", "other"), "m", 0.02).because
+    assert "already" in nightly.judge(student, champion("new", "one"), "m", 0.02).because
     with pytest.raises(UserError, match="metric 'x': the evaluation has m"):
-        nightly.judge(evaluation, None, "x", 0.02)
+        nightly.judge(student, None, "x", 0.02)
 
 
-def test_rows_have_the_students_first_and_no_number_for_what_was_not_measured(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("evaluate: {subjects: {teacher: {}, k8: {}, k8-abc: {}}}")
-    evaluations = tmp_path / "data" / "evaluations"
-    write_json(evaluations / "k4" / "metrics.json", {"k4": {"forwards": 12}})  # in git, of other params
-    write_json(evaluations / "k8" / "metrics.json", {"k8": {"forwards": 6, "trajectory_error": 0.21662}})
-    write_json(evaluations / "k8-abc" / "metrics.json", {"k8": {"forwards": 6}})
-    write_json(
-        evaluations / "teacher" / "metrics.json", {"teacher-48": {"forwards": 96}, "teacher-6": {"forwards": 12}}
-    )
-    rows = result_rows(tmp_path)
-    assert [row["subject"] for row in rows] == ["k8", "k8-abc", "teacher-6", "teacher-48"]
-    assert (rows[0]["trajectory_error"], rows[1]["trajectory_error"]) == (0.2166, "-")
+def test_a_metric_that_was_not_measured_has_no_number() -> None:
+    error = Score(value=0.21662, num_samples=4, spread=None, direction="lower")
+    metrics: list[dict[str, Score]] = [{"trajectory_error": error}, {}]
+    rows = result_rows([Measured("k8", "one", False, scores("a", metrics=one)) for one in metrics])
+    assert [row["trajectory_error"] for row in rows] == [0.2166, "-"]
 
 
 def test_no_password_is_shown() -> None:
     assert shown_url("postgresql://gpd:secret@host/gpd") == "postgresql://host/gpd"
     assert shown_url("postgresql://host/gpd?user=gpd&password=secret") == "postgresql://host/gpd"
     assert shown_url("/a/registry.db") == "/a/registry.db"
+
+
+@pytest.mark.parametrize(("name", "is_kept"), [("My second try", True), ("try-2", True), ("prudent-lemur", False)])
+def test_a_name_that_a_person_typed_is_kept(name: str, is_kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__NAME", name)
+    found = describe_run("distill", {"overrides": {"distill.seed": 3}})
+    assert (found == name) == is_kept
+    assert is_kept or (found.startswith("distill ") and found.endswith(" seed=3"))
