@@ -157,7 +157,6 @@ class Distill(Section):
     guidance: Guidance
     frequency: Frequency
     loss_weighting: Literal["uniform", "step"]
-    optimizer: Literal["adamw", "muon"]
     lora_rank: NotNegative
     warmup_iterations: NotNegative
     final_rate_share: Share

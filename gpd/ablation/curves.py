@@ -3,8 +3,9 @@
 from collections import defaultdict
 
 from gpd.documents import AblationFloor, AblationResults, AblationRow
+from gpd.evaluation.metrics import METRICS
 
-CURVES = ("trajectory_error", "frechet_latent")
+CURVES = [name for name, metric in METRICS.items() if metric.axis]
 
 
 def curves(rows: list[AblationRow]) -> dict[str, list[AblationRow]]:

@@ -5,7 +5,7 @@ from typing import Any
 from gpd.ablation.curves import CURVES, crossings, curves, points
 from gpd.ablation.tables import CROSSING_HEAD, HEAD, cells, groups, words
 from gpd.documents import AblationFloor, AblationResults
-from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.metrics import METRICS
 from gpd.pages.chart import Series, line_chart
 from gpd.pages.html import document, element, paragraph, section, table
 
@@ -43,7 +43,7 @@ def _chart(metric: str, results: AblationResults) -> str:
     series += [
         _level(floor, metric, (min(every)[0], max(every)[0]), len(drawn) + place) for place, floor in enumerate(crossed)
     ]
-    label = CATALOGUE[metric].label
+    label = METRICS[metric].label
     return line_chart(f"{label} over training", "training forwards", label, series, log_x=True, log_y=True)
 
 

@@ -1,8 +1,7 @@
 """What changes in the course of a stage by a rule: guidance, the learning rate, the end."""
 
-import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -30,9 +29,9 @@ def learning_rate(iteration: int, params: StageParams, distill: Distill) -> floa
     return params.learning_rate * rise * fall
 
 
-def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], rate: float) -> None:
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """The rate of the next step, for all weights."""
-    for group in itertools.chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
+    for group in optimizer.param_groups:
         group["lr"] = rate
 
 

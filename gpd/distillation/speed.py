@@ -125,9 +125,8 @@ def bare_seconds_of(stage: Stage, accelerator: Accelerator) -> Bare:
         accelerator.backward(velocity.square().mean())
 
     def optimizer() -> None:
-        for one in training.optimizers:
-            one.step()
-            one.zero_grad(set_to_none=True)
+        training.optimizer.step()
+        training.optimizer.zero_grad(set_to_none=True)
 
     rounds = [[_seconds_of(part, stage.device) for part in (targets, student, optimizer)] for _ in range(NUM_STEPS)]
     return Bare(*(statistics.median(part) for part in zip(*rounds[NUM_WARM:], strict=True)))

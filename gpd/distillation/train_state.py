@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +31,7 @@ class Marker(Document):
     iteration: int
     tag: str
     files: dict[str, str]
-    param_groups: list[list[dict[str, Any]]]
+    param_groups: list[dict[str, Any]]
     facts: dict[str, Any]
 
 
@@ -42,13 +41,13 @@ class Saved(NamedTuple):
     Attributes:
         iteration: the next one to do.
         tensors: group -> name -> tensor, as given to `save`.
-        optimizers: state dicts for `Optimizer.load_state_dict`, in the order given to `commit`.
+        optimizer: for `Optimizer.load_state_dict`.
         facts: the JSON value given to `save`.
     """
 
     iteration: int
     tensors: dict[str, dict[str, Tensor]]
-    optimizers: list[dict[str, Any]]
+    optimizer: dict[str, Any]
     facts: dict[str, Any]
 
 
@@ -87,13 +86,10 @@ class TrainState:
                     f"{folder / name}: train state is damaged; delete {self.folder} to start the stage anew"
                 )
         groups = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
-        optimizers = [
-            {"state": _unflatten(groups.pop(f"optimizer-{number}", {})), "param_groups": param_groups}
-            for number, param_groups in enumerate(state.param_groups)
-        ]
+        optimizer = {"state": _unflatten(groups.pop("optimizer", {})), "param_groups": state.param_groups}
         own = groups.pop(f"own-{self.rank}", {})
         groups = {name: tensors for name, tensors in groups.items() if not name.startswith("own-")}
-        return Saved(state.iteration, {**groups, "own": own}, optimizers, state.facts)
+        return Saved(state.iteration, {**groups, "own": own}, optimizer, state.facts)
 
     def save_own(self, iteration: int, tensors: dict[str, Tensor]) -> None:
         """This process' part of the state of `iteration`; every process calls it before one calls `commit`."""
@@ -105,21 +101,20 @@ class TrainState:
         self,
         iteration: int,
         groups: dict[str, dict[str, Tensor]],
-        optimizers: Sequence[torch.optim.Optimizer],
+        optimizer: torch.optim.Optimizer,
         facts: dict[str, Any],
     ) -> None:
-        """Writes weights and optimisers, then the marker that makes the state the current one."""
+        """Writes weights and optimiser, then the marker that makes the state the current one."""
         folder = self.folder / f"at-{iteration}"
         folder.mkdir(parents=True, exist_ok=True)
-        states = [optimizer.state_dict() for optimizer in optimizers]
-        moments = {f"optimizer-{number}": _flatten(state["state"]) for number, state in enumerate(states)}
-        for name, tensors in {**groups, **moments}.items():
+        state = optimizer.state_dict()
+        for name, tensors in {**groups, "optimizer": _flatten(state["state"])}.items():
             save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder / f"{name}.safetensors")
         marker = Marker(
             iteration=iteration,
             tag=folder.name,
             files={path.name: hash_file(path) for path in sorted(folder.iterdir())},
-            param_groups=[state["param_groups"] for state in states],
+            param_groups=state["param_groups"],
             facts=facts,
         )
         partial = self.folder / f"{MARKER}.partial"

@@ -59,15 +59,14 @@ def train_stage(
 
         # The student learns the mean velocity of that step
         rate = learning_rate(iteration, params, distill)
-        set_learning_rate(training.optimizers, rate)
+        set_learning_rate(training.optimizer, rate)
         with accelerator.autocast():
             velocity = stage.velocity(training.student, latents, index, batch)
         loss = loss_of(velocity, target.velocity, batch.weight)
         accelerator.backward(loss.total)
         accelerator.clip_grad_norm_(training.student.parameters(), distill.max_gradient_norm)
-        for optimizer in training.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        training.optimizer.step()
+        training.optimizer.zero_grad(set_to_none=True)
         if training.average is not None:
             training.average.update_parameters(training.network)
 

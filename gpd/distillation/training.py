@@ -11,7 +11,7 @@ from gpd.core.randomness import Stream, seed_of
 from gpd.distillation.average import make_average
 from gpd.distillation.batches import make_pool
 from gpd.distillation.ledger import Ledger
-from gpd.distillation.optimizers import make_optimizers
+from gpd.distillation.optimizers import make_optimizer
 from gpd.distillation.pool import Pool
 from gpd.distillation.stage import Stage
 from gpd.distillation.train_state import Saved, TrainState
@@ -25,7 +25,7 @@ class Training:
     student: nn.Module
     network: nn.Module
     average: AveragedModel | None
-    optimizers: list[Any]
+    optimizer: Any
     pool: Pool
     ledger: Ledger
     iteration: int = 0  # the next one to do
@@ -41,8 +41,7 @@ class Training:
         self.network.load_state_dict(saved.tensors["student"])
         if self.average is not None:
             self.average.load_state_dict(saved.tensors["average"])
-        for optimizer, moments in zip(self.optimizers, saved.optimizers, strict=True):
-            optimizer.load_state_dict(moments)
+        self.optimizer.load_state_dict(saved.optimizer)
         self.pool.load_state_dict(saved.tensors["own"])
         self.ledger, self.iteration = Ledger.model_validate(saved.facts), saved.iteration
 
@@ -54,18 +53,16 @@ class Training:
             groups = {"student": self.network.state_dict()}
             if self.average is not None:
                 groups["average"] = self.average.state_dict()
-            state.commit(self.iteration, groups, self.optimizers, self.ledger.model_dump())
+            state.commit(self.iteration, groups, self.optimizer, self.ledger.model_dump())
         accelerator.wait_for_everyone()
 
 
 def begin(stage: Stage, accelerator: Accelerator) -> Training:
-    """Student, average, optimisers and an empty pool."""
+    """Student, average, optimiser and an empty pool."""
     params, distill = stage.params, stage.distill
     lora.make_trainable(stage.student, distill.lora_rank, stage.seed)
     average = make_average(stage.student, distill.ema_decay)
-    optimizers = make_optimizers(
-        stage.student, distill.optimizer, learning_rate=params.learning_rate, weight_decay=distill.weight_decay
-    )
-    student, *prepared = accelerator.prepare(stage.student, *optimizers)
+    made = make_optimizer(stage.student, learning_rate=params.learning_rate, weight_decay=distill.weight_decay)
+    student, optimizer = accelerator.prepare(stage.student, made)
     pool = make_pool(stage, distill.pool_slots, seed_of(stage.seed, Stream.PROCESS, accelerator.process_index))
-    return Training(student, accelerator.unwrap_model(student), average, prepared, pool, Ledger())
+    return Training(student, accelerator.unwrap_model(student), average, optimizer, pool, Ledger())

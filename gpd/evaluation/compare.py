@@ -14,9 +14,7 @@ from gpd import artifacts
 from gpd.artifacts import UserError
 from gpd.data.clips import BrokenClipError, WholeClip, load_whole_clip
 from gpd.evaluation.folders import Pairing, group_seeds, pair_up
-from gpd.evaluation.metric import Batch, Metric, Rows
-from gpd.evaluation.metrics import METRICS
-from gpd.evaluation.metrics.measures import (
+from gpd.evaluation.measures import (
     join,
     list_measures,
     measure_batch,
@@ -24,6 +22,8 @@ from gpd.evaluation.metrics.measures import (
     score_several,
     score_unpaired,
 )
+from gpd.evaluation.metric import Batch, Metric, Rows
+from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.score import Score
 from gpd.progress import Advance, progress_bar
 

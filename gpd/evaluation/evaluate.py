@@ -5,14 +5,13 @@ from pathlib import Path
 from gpd import artifacts, documents
 from gpd.data.shards import open_latents
 from gpd.evaluation.measuring import Bench, Result
-from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.outputs import write_clips, write_scores
 from gpd.evaluation.protocol import make_protocol
 from gpd.params import REFERENCE, Params
 from gpd.sampling.plan import LATENTS, open_samples
 
 EVALUATIONS = Path("data/evaluations")
-SUMMARY = ("trajectory_error", "frechet_latent", "motion_top_ratio", "spectral_space_ratio", "agreement_shape")
 
 
 def run(params: Params, name: str) -> None:
@@ -27,7 +26,7 @@ def run(params: Params, name: str) -> None:
     inputs = {"samples": subject.manifest.identity, "reference": reference.manifest.identity}
     with documents.recording_run(f"evaluate@{name}", settings) as record:
         bench = Bench(params, reference, open_latents(LATENTS, params))
-        record.device = str(bench.codec.device)
+        record.device = bench.device
         result = bench.describe_reference() if name == REFERENCE else bench.measure(subject)
         with artifacts.replacing(EVALUATIONS / name) as folder:
             write_scores(folder, protocol, checkpoint, result)
@@ -38,6 +37,6 @@ def run(params: Params, name: str) -> None:
 
 def summary(result: Result) -> str:
     """One line for a person."""
-    known = [(CATALOGUE[name].label, result.scores[name].value) for name in SUMMARY if name in result.scores]
-    figures = ", ".join(f"{label.lower()} {value:.3f}" for label, value in known)
+    headlines = [metric for name, metric in METRICS.items() if metric.headline and name in result.scores]
+    figures = ", ".join(f"{metric.headline} {result.scores[metric.name].value:.3f}" for metric in headlines)
     return f"evaluate {result.facts.subject}: {result.facts.forwards} forwards; {figures}"

@@ -1,8 +1,7 @@
 """Decodes samples and measures them beside the reference's, batch by batch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,17 +10,25 @@ from gpd.core.schedule import make_grid
 from gpd.data.shards import Latents
 from gpd.documents import Sample, SamplesFacts
 from gpd.evaluation.difference import difference_map
+from gpd.evaluation.measures import (
+    Measures,
+    join,
+    measure_batch,
+    measure_clips,
+    measures_for,
+    score,
+    score_several,
+)
+from gpd.evaluation.metric import Batch
 from gpd.evaluation.metrics.fidelity import trajectory_error
-from gpd.evaluation.metrics.frechet import latent_features, num_samples_needed, pixel_features
-from gpd.evaluation.metrics.measures import Measures, join, measure, measure_pairs, score, score_diversity
-from gpd.evaluation.metrics.score import Score
 from gpd.evaluation.profiles import Profile, mean_profile, measure_profiles
-from gpd.models import wan
+from gpd.evaluation.score import Score
+from gpd.models.base import Codec
+from gpd.models.families import open_model
 from gpd.params import Params
 from gpd.progress import progress_bar
 from gpd.sampling.samples import SampleSet
 from gpd.sampling.workers import pick_device
-from gpd.tiny import oracle
 
 Shown = list[tuple[Sample, np.ndarray]]  # a few samples with their clips, [F, H, W, 3] uint8
 
@@ -55,22 +62,28 @@ class Decoded:
     latents: np.ndarray
     frames: np.ndarray  # [B, F, H, W, 3] uint8
 
+    @property
+    def alone(self) -> Batch:
+        """What can be measured of it with nothing beside it."""
+        return Batch(self.frames, self.latents[:, -1], [sample.text for sample in self.samples])
+
 
 class Bench:
     """The reference, the real clips and the VAE that subjects are measured with."""
 
     def __init__(self, params: Params, reference: SampleSet, latents: Latents) -> None:
         self.params, self.reference = params, reference
-        self.codec = wan.ClipCodec(Path(params.model.path), pick_device())
-        self.is_readable = oracle.is_readable([sample.text for sample in reference.samples])
-        self.clips = measure_clips(latents, self.codec, params.evaluate.batch, max_clips=len(reference.samples))
+        self.device = pick_device()
+        self.codec = open_model(params.model.path).load_codec(self.device)
+        self.measures = measures_for([sample.text for sample in reference.samples])
+        self.clips = measure_real_clips(latents, self.codec, params.evaluate.batch, most=len(reference.samples))
 
     def describe_reference(self) -> Result:
         """What can be said of the reference alone: its distance to itself says nothing and is left out."""
         rows: list[Measures] = []
         shown: Shown = []
         for batch in self._decode(self.reference):
-            rows.append(self._measure_alone(batch) | measure_profiles(batch.frames))
+            rows.append(measure_batch(batch.alone, self.measures) | measure_profiles(batch.frames))
             shown += self._pick_shown(batch)
         scores = score(join(rows), self.reference.seeds, None, self.clips)
         return Result(self.reference.facts, scores, [], shown, [], self._profile(join(rows)))
@@ -83,7 +96,7 @@ class Bench:
         differences: Shown = []
         for mine, theirs in zip(self._decode(subject), self._decode(self.reference), strict=True):
             own.append(self._measure_beside(subject, mine, theirs))
-            others.append(measure(theirs.frames, theirs.latents[:, -1]))
+            others.append(measure_batch(theirs.alone, self.measures))
             here, there = self._pick_shown(mine), self._pick_shown(theirs)
             shown += here
             differences += [(row, difference_map(a, b)) for (row, a), (_, b) in zip(here, there, strict=True)]
@@ -101,27 +114,22 @@ class Bench:
                 done += len(samples)
                 advance(done, "samples")
 
-    def _measure_alone(self, batch: Decoded) -> Measures:
-        """Measures of a batch; agreement with the captions too, if all of the prompts can be judged."""
-        measures = measure(batch.frames, batch.latents[:, -1])
-        if self.is_readable:
-            agreements = oracle.agreement(batch.frames, [sample.text for sample in batch.samples])
-            measures |= {f"agreement_{name}": right for name, right in agreements.items()}
-        return measures
-
     def _measure_beside(self, subject: SampleSet, mine: Decoded, theirs: Decoded) -> Measures:
-        pairs = measure_pairs(mine.frames, mine.latents[:, -1], theirs.frames, theirs.latents[:, -1])
+        beside = replace(mine.alone, reference_frames=theirs.frames, reference_latents=theirs.latents[:, -1])
         visited = {point.index: place for place, point in enumerate(self.reference.listing.points)}
         errors = [
             trajectory_error(mine.latents[:, place], theirs.latents[:, visited[point.index]])
             for place, point in enumerate(subject.listing.points)
         ]
-        return self._measure_alone(mine) | pairs | measure_profiles(mine.frames) | {"curve": np.stack(errors, 1)}
+        rows = measure_batch(beside, self.measures) | measure_profiles(mine.frames)
+        return rows | {"curve": np.stack(errors, 1)}
 
     def _diversity(self, subject: SampleSet) -> dict[str, Score]:
         own, others = subject.diversity(), self.reference.diversity()
-        found = None if own is None or others is None else score_diversity(own, others)
-        return {} if found is None else {"diversity_ratio": found}
+        if own is None or others is None:
+            return {}
+        mine, theirs = (measure_batch(Batch(several=several)) for several in (own, others))
+        return score_several(mine, theirs, own.shape[0] * own.shape[1])
 
     def _curve(self, subject: SampleSet, errors: np.ndarray) -> list[CurvePoint]:
         model, facts = self.params.model, subject.facts
@@ -146,15 +154,12 @@ class Bench:
         ]
 
 
-def measure_clips(latents: Latents, codec: wan.ClipCodec, batch: int, max_clips: int) -> Measures | None:
-    """Features of real clips of the evaluation split, as the VAE shows them; None when there are too few."""
-    number = min(latents.num_evaluation_clips, max_clips)
-    if number < num_samples_needed(2 * codec.num_channels):
-        return None
+def measure_real_clips(latents: Latents, codec: Codec, batch: int, most: int) -> Measures | None:
+    """Features of at most so many real clips of the evaluation split, as the VAE shows them; None if there are none."""
     parts = []
+    number = min(latents.num_evaluation_clips, most)
     for start in range(0, number, batch):
         rows = np.stack([latents.evaluation_clip(index)[0] for index in range(start, min(start + batch, number))])
         rows = rows.astype(np.float32)
-        frames = codec.decode(torch.from_numpy(rows))
-        parts.append({"latent_features": latent_features(rows), "pixel_features": pixel_features(frames)})
-    return join(parts)
+        parts.append(measure_clips(codec.decode(torch.from_numpy(rows)), rows))
+    return join(parts) if parts else None

@@ -24,7 +24,7 @@ from gpd.documents import (
 )
 from gpd.evaluation.difference import FULL_LEVELS
 from gpd.evaluation.measuring import Result
-from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.profiles import Profile
 
 CURVE_COLUMNS = ("subject", "sigma", "forwards", "trajectory_error")
@@ -64,7 +64,7 @@ def describe(result: Result, checkpoint: str) -> SubjectScores:
                 spread=None if found.spread is None else _rounded(found.spread),
                 direction=metric.direction,
             )
-            for name, metric in CATALOGUE.items()
+            for name, metric in METRICS.items()
             if (found := result.scores.get(name)) is not None
         },
     )

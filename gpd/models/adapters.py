@@ -16,15 +16,6 @@ def block_matrices(network: nn.Module) -> dict[str, nn.Linear]:
     }
 
 
-def hidden_matrices(network: nn.Module) -> list[Tensor]:
-    """The weights [m, n] of the blocks that are trained: what Muon is made for.
-
-    Low-rank factors are not among them: orthogonal steps of two factors are not one of their product, and AdamW is
-    what they were published with.
-    """
-    return [module.weight for module in block_matrices(network).values() if module.weight.requires_grad]
-
-
 def make_trainable(network: nn.Module, rank: int, seed: int) -> None:
     """All weights if `rank` is 0; else new float32 factors of the blocks' matrices and nothing else.
 

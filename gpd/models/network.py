@@ -42,7 +42,7 @@ class VideoNetwork(nn.Module, ABC):
     Returns: velocity [B, C, F, H, W], float32.
 
     Attributes:
-        block_layers: ends of the names of the blocks' linear layers, whose matrices low-rank factors and Muon are for:
+        block_layers: ends of the names of the blocks' linear layers, whose matrices low-rank factors are for:
             `[name for name, _ in network.named_modules() if name.endswith(network.block_layers)]`.
         transformer: the part that is trained and stored, as diffusers loads it.
         steps: None if the network has learnt steps of one length only.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gpd.documents import AblationRow
-from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.metrics import METRICS
 from gpd.pages.chart import Series, line_chart
 from gpd.pages.dots import Row, dot_chart
 from gpd.pages.html import Markup
@@ -11,7 +11,7 @@ from gpd.pages.palette import INK
 from gpd.report.outcome import Outcome
 
 STUDENT, BASELINE, RIVAL, BEFORE, AFTER = 0, 1, 2, 4, 0
-QUALITY = {"trajectory_error": False, "frechet_latent": True}  # whether the axis is logarithmic
+QUALITY = {name: metric.axis == "log" for name, metric in METRICS.items() if metric.axis}
 
 
 def make_cost_charts(outcome: Outcome) -> list[Markup]:
@@ -63,7 +63,7 @@ def _equal_baselines(outcome: Outcome) -> list[str]:
 
 
 def _quality_chart(metric: str, x_label: str, title: str, groups: list[Series], log_x: bool) -> Markup:
-    label, shown = CATALOGUE[metric].label, [group for group in groups if group.points]
+    label, shown = METRICS[metric].label, [group for group in groups if group.points]
     return line_chart(f"{label} {title}", x_label, label, shown, log_x=log_x, log_y=QUALITY[metric])
 
 
@@ -89,7 +89,7 @@ def _ranking(outcome: Outcome, metric: str) -> Markup:
 
     The lead is not among them: it took another budget to train. The default at the rivals' budget is.
     """
-    entry = CATALOGUE[metric]
+    entry = METRICS[metric]
     rows = [
         Row(row.label, row.metrics[metric].mean, row.metrics[metric].std, RIVAL)
         for row in outcome.rivals

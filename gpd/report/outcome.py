@@ -24,7 +24,7 @@ from gpd.documents import (
     SubjectScores,
 )
 from gpd.evaluation.evaluate import EVALUATIONS
-from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.metrics import METRICS
 from gpd.params import Params, student_path
 from gpd.report.rivals import load_rivals
 
@@ -115,7 +115,7 @@ class Outcome:
     @property
     def metrics(self) -> list[str]:
         """Metrics that at least one subject has, in the catalogue's order."""
-        return [name for name in CATALOGUE if any(name in subject.metrics for subject in self.subjects.values())]
+        return [name for name in METRICS if any(name in subject.metrics for subject in self.subjects.values())]
 
     @property
     def training_forwards(self) -> dict[str, int]:
@@ -134,7 +134,7 @@ class Outcome:
 
 def find_best(metric: str, values: dict[str, float]) -> set[str]:
     """Names whose values look best at the digits shown; none where all look alike."""
-    entry = CATALOGUE[metric]
+    entry = METRICS[metric]
     badness = {name: entry.badness(round(value, entry.decimals)) for name, value in values.items()}
     found = {name for name, value in badness.items() if value <= min(badness.values()) + 1e-12}
     return found if len(found) < len(values) else set()

@@ -1,7 +1,7 @@
 """The report's page: figures from here, words from templates/."""
 
 from gpd.evaluation.difference import scale_colours
-from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.metrics import METRICS
 from gpd.pages.html import Markup, render
 from gpd.params import Params
 from gpd.report.charts import make_cost_charts, make_training_charts
@@ -12,8 +12,6 @@ from gpd.report.published import PUBLISHED
 from gpd.report.rivals import RESULTS
 from gpd.report.tables import ARROWS, ROLES, figure_text, make_ledger, make_rival_rows, make_scores, rival_metrics
 
-HEADLINE = ("trajectory_error", "frechet_latent", "motion_top_ratio", "spectral_space_ratio")
-
 
 def make_page(params: Params, outcome: Outcome) -> Markup:
     """The whole page as HTML."""
@@ -23,7 +21,7 @@ def make_page(params: Params, outcome: Outcome) -> Markup:
         "report.html",
         title=params.report.title,
         outcome=outcome,
-        catalogue=CATALOGUE,
+        catalogue=METRICS,
         arrows=ARROWS,
         tiles=make_tiles(outcome),
         wins=count_wins(outcome),
@@ -50,10 +48,10 @@ def make_tiles(outcome: Outcome) -> list[list[str]]:
     if outcome.lead is None:
         return []
     tiles = []
-    for metric in HEADLINE:
+    for metric in [name for name, found in METRICS.items() if found.headline]:
         score = outcome.score(outcome.lead, metric)
         if score is not None:
-            label = f"{CATALOGUE[metric].label} {ARROWS[CATALOGUE[metric].direction]}"
+            label = f"{METRICS[metric].label} {ARROWS[METRICS[metric].direction]}"
             tiles.append([figure_text(metric, score.value), label, *_beside(outcome, metric)])
     return tiles
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gpd.documents import AblationRow
-from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.metrics import METRICS
 from gpd.report.outcome import Outcome, find_best
 
 ARROWS = {"lower": "↓", "higher": "↑", "one": "→\u00a01"}
@@ -30,7 +30,7 @@ class RivalRow:
 
 def figure_text(metric: str, value: float) -> str:
     """A value at the metric's digits, or with its exponent where these would show nothing."""
-    decimals = CATALOGUE[metric].decimals
+    decimals = METRICS[metric].decimals
     return f"{value:.1e}" if 0 < abs(value) < 0.5 * 10**-decimals else f"{value:.{decimals}f}"
 
 
@@ -38,7 +38,7 @@ def make_cell(metric: str, value: float | None, spread: float | None, is_best: b
     """A dash without a value. A spread has the figure's own digits: what these do not show is none to speak of."""
     if value is None:
         return Cell("–")
-    shown = "" if spread is None else f"± {spread:.{CATALOGUE[metric].decimals}f}"
+    shown = "" if spread is None else f"± {spread:.{METRICS[metric].decimals}f}"
     return Cell(figure_text(metric, value), shown, is_best)
 
 
@@ -59,7 +59,7 @@ def _score_cell(outcome: Outcome, metric: str, name: str, is_best: bool) -> Cell
 
 def rival_metrics(rivals: list[AblationRow]) -> list[str]:
     """Metrics that at least one of them has, in the catalogue's order."""
-    return [metric for metric in CATALOGUE if any(metric in row.metrics for row in rivals)]
+    return [metric for metric in METRICS if any(metric in row.metrics for row in rivals)]
 
 
 def make_rival_rows(rivals: list[AblationRow]) -> list[RivalRow]:

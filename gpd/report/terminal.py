@@ -4,18 +4,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.metrics import METRICS
 from gpd.report.outcome import Outcome
 from gpd.report.tables import ARROWS, Cell, make_scores
 
-SHOWN = {
-    "trajectory_error": "error",
-    "frechet_latent": "Fréchet",
-    "motion_top_ratio": "motion",
-    "spectral_space_ratio": "detail",
-    "agreement_colour": "colour",
-    "agreement_shape": "shape",
-}
+SHOWN = {name: metric.headline for name, metric in METRICS.items() if metric.headline}
 
 
 def print_table(outcome: Outcome) -> None:
@@ -33,7 +26,7 @@ def print_table(outcome: Outcome) -> None:
 
 
 def _arrow(metric: str) -> str:
-    return ARROWS[CATALOGUE[metric].direction].replace("\u00a0", "")
+    return ARROWS[METRICS[metric].direction].replace("\u00a0", "")
 
 
 def _text(cell: Cell) -> str:

@@ -6,7 +6,8 @@ from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.core.randomness import seeded_noise
 from gpd.data.clips import write_mp4
-from gpd.models import wan
+from gpd.models.base import TextEncoder
+from gpd.models.families import open_model
 from gpd.params import Params, student_path
 from gpd.progress import progress_bar
 from gpd.sampling.subject import Subject
@@ -31,10 +32,11 @@ def run(params: Params, *, prompt: str, out: Path, student: str | None, checkpoi
     if out.suffix != ".mp4":
         raise UserError(f"--out={out}: the file must end in .mp4")
     folder = choose_folder(params, student, checkpoint)
-    subject = load_subject(params, folder, prompt_encoder := wan.TextEncoder(Path(params.model.path)))
-    codec = wan.ClipCodec(Path(params.model.path), subject.device)
-    model = params.model
-    noise = seeded_noise(codec.latent_shape(model.num_frames, model.height, model.width), seed=seed, index=0)
+    model, base = params.model, open_model(params.model.path)
+    prompt_encoder = base.load_text_encoder()
+    subject = load_subject(params, folder, prompt_encoder)
+    codec = base.load_codec(subject.device)
+    noise = seeded_noise(base.geometry.latent_shape(model.num_frames, model.height, model.width), seed=seed, index=0)
     with progress_bar(f"generate {subject.name}", subject.grid.num_steps) as advance:
         text = prompt_encoder.encode([prompt])
         trajectory = subject.walk([noise], text, lambda done: advance(done, "steps"))
@@ -68,7 +70,7 @@ def find_in_registry(spec: str) -> Path:
         raise UserError(f"--checkpoint={spec}: no such folder, and {error}") from None
 
 
-def load_subject(params: Params, folder: Path, encoder: wan.TextEncoder) -> Subject:
+def load_subject(params: Params, folder: Path, encoder: TextEncoder) -> Subject:
     """A student as it was trained to be sampled; the base model as the reference."""
     negative = encoder.encode([params.model.negative_prompt])[0]
     if documents.load_manifest(folder).kind != "base":

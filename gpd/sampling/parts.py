@@ -1,13 +1,11 @@
 """Makes the parts of a plan and puts the finished ones together."""
 
-from pathlib import Path
-
 import torch
 
 from gpd import artifacts, documents
 from gpd.data.shards import open_latents
 from gpd.documents import Manifest, SamplesFacts
-from gpd.models import wan
+from gpd.models.families import open_model
 from gpd.params import Params
 from gpd.progress import progress_bar
 from gpd.sampling.plan import LATENTS, SAMPLES, Part, Plan
@@ -30,9 +28,8 @@ def make_share(params: Params, plan: Plan, num_workers: int, worker: int) -> Non
     latents = open_latents(LATENTS, params)
     negative, texts = torch.from_numpy(latents.negative()).float(), latents.texts("evaluation")
     subject = load_subject(params, plan.subject, negative, pick_device(worker))
-    shape = wan.ClipCodec(Path(params.model.path)).latent_shape(
-        params.model.num_frames, params.model.height, params.model.width
-    )
+    model = params.model
+    shape = open_model(model.path).geometry.latent_shape(model.num_frames, model.height, model.width)
     work, steps = plan.work, [point.step for point in plan.listing.points]
     work.shards.mkdir(parents=True, exist_ok=True)
     with one_thread(), progress_bar(f"sample {plan.subject}", len(plan.parts), is_shown=worker == 0) as advance:

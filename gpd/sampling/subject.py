@@ -2,20 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gpd.core.randomness import seeded_noise
-from gpd.core.sampler import Solver, euler, sample
+from gpd.core.sampler import sample
 from gpd.core.schedule import Grid, make_grid
 from gpd.core.velocity import Network, stack_text
 from gpd.documents import Sample
-from gpd.models import wan
-
-SolverName = Literal["euler", "unipc", "dpm++"]
+from gpd.models.base import MakeSolver
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class Subject:
     """What is sampled, and how.
 
     Attributes:
-        solver: "euler", or of order 2: "unipc" (as Wan's own repository samples) or "dpm++".
+        make_solver: of `BaseModel.solvers`; solvers of order 2 keep history, so there is a new one for each batch.
         negative: [L, D]; used when guidance_scale is not 1.
     """
 
@@ -31,7 +28,7 @@ class Subject:
     network: Network
     grid: Grid
     shift: float
-    solver: SolverName
+    make_solver: MakeSolver
     guidance_scale: float
     negative: Tensor
     device: str
@@ -63,17 +60,10 @@ class Subject:
             self.grid,
             negative=self.negative[None].to(self.device),
             guidance_scale=self.guidance_scale,
-            solver=self._fresh_solver(),
+            solver=self.make_solver(self.grid.num_steps, self.shift),
             on_step=on_step,
         )
         return [latents.float().cpu() for latents in trajectory]
-
-    def _fresh_solver(self) -> Solver:
-        """Solvers of a higher order keep history: one for each batch."""
-        if self.solver == "euler":
-            return euler
-        make = {"unipc": wan.unipc_solver, "dpm++": wan.dpm_solver}[self.solver]
-        return make(self.grid.num_steps, self.shift)
 
 
 def student_grid(grid_steps: int, horizon: int, shift: float) -> Grid:

@@ -8,7 +8,7 @@ from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.core.schedule import make_grid
 from gpd.documents import StudentFacts
-from gpd.models import wan
+from gpd.models.families import open_model
 from gpd.params import REFERENCE, Params
 from gpd.sampling.subject import Subject, student_grid
 
@@ -24,13 +24,14 @@ def load_subject(params: Params, name: str, negative: Tensor, device: str) -> Su
 def load_teacher(params: Params, negative: Tensor, device: str, name: str = REFERENCE) -> Subject:
     """The base model, sampled as params.sample.subjects says under `name`."""
     model, asked = params.model, params.sample.subjects[name]
-    network = wan.load_network(Path(model.path), merge_padding=model.merge_padding, dtype=model.dtype)
+    base = open_model(model.path)
+    network = base.load_network(device, merge_padding=model.merge_padding, dtype=model.dtype)
     return Subject(
         name=f"teacher-{asked.steps}" if name == REFERENCE else name,
-        network=network.to(device),
+        network=network,
         grid=make_grid(asked.steps, model.shift),
         shift=model.shift,
-        solver=asked.solver,
+        make_solver=base.solvers[asked.solver],
         guidance_scale=asked.guidance_scale,
         negative=negative,
         device=device,
@@ -52,13 +53,14 @@ def load_student(params: Params, folder: Path, negative: Tensor, device: str) ->
                 f"{folder}/{artifacts.MANIFEST}: trained with model.{key}={trained[key]}, "
                 f"params.yaml says {getattr(model, key)}"
             )
-    network = wan.load_network(folder, merge_padding=model.merge_padding, dtype=model.dtype)
+    student = open_model(folder)
+    network = student.load_network(device, merge_padding=model.merge_padding, dtype=model.dtype)
     return Subject(
         name=facts.stage,
-        network=network.to(device),
+        network=network,
         grid=student_grid(model.grid_steps, facts.horizon, model.shift),
         shift=model.shift,
-        solver="euler",
+        make_solver=student.solvers["euler"],
         guidance_scale=1.0,
         negative=negative,
         device=device,

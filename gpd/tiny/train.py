@@ -117,7 +117,7 @@ def _resume(state: TrainState, modules: Mapping[str, nn.Module]) -> tuple[int, d
         return 0, None
     for name, module in modules.items():
         module.load_state_dict(saved.tensors[name])
-    return saved.iteration, saved.optimizers[0]
+    return saved.iteration, saved.optimizer
 
 
 def train_decoder(vae: Any, latents: Tensor, work: Path, report: Report) -> None:
@@ -128,7 +128,7 @@ def train_decoder(vae: Any, latents: Tensor, work: Path, report: Report) -> None
     def on_iteration(iteration: int, loss: float, optimizer: torch.optim.Optimizer) -> None:
         report("decoder", iteration, DECODER_ITERATIONS, loss)
         if state.is_due or iteration + 1 == DECODER_ITERATIONS:
-            state.commit(iteration + 1, {"decoder": vae.decoder.state_dict()}, [optimizer], {})
+            state.commit(iteration + 1, {"decoder": vae.decoder.state_dict()}, optimizer, {})
 
     tiny_vae.train_decoder(
         vae,
@@ -204,7 +204,7 @@ def train_transformer(latents: Tensor, work: Path, report: Report) -> Any:
         report("transformer", iteration, TRANSFORMER_ITERATIONS, loss.item())
         if state.is_due or iteration + 1 == TRANSFORMER_ITERATIONS:
             groups = {name: module.state_dict() for name, module in modules.items()}
-            state.commit(iteration + 1, groups, [optimizer], {})
+            state.commit(iteration + 1, groups, optimizer, {})
     return average
 
 

@@ -9,7 +9,8 @@ from gpd import documents
 from gpd.artifacts import UserError
 from gpd.core.randomness import seeded_noise
 from gpd.data.clips import write_mp4
-from gpd.models import wan
+from gpd.models.base import TextEncoder
+from gpd.models.families import open_model
 from gpd.params import Params
 from gpd.progress import progress_bar
 from gpd.sampling.generate import choose_folder, load_subject
@@ -64,12 +65,13 @@ def sample_clips(params: Params, checkpoint: Path, clips: list[Clip], told: dict
     Args:
         told: what the model is told, by the prompt's text.
     """
-    encoder = wan.TextEncoder(Path(params.model.path))
+    base = open_model(params.model.path)
+    encoder = base.load_text_encoder()
     subject = load_subject(params, checkpoint, encoder)
     texts = _encode(encoder, sorted({told[clip.prompt.text] for clip in clips}))
     del encoder  # 11 GB at Wan's size
-    codec = wan.ClipCodec(Path(params.model.path), subject.device)
-    shape = codec.latent_shape(params.model.num_frames, params.model.height, params.model.width)
+    codec = base.load_codec(subject.device)
+    shape = base.geometry.latent_shape(params.model.num_frames, params.model.height, params.model.width)
     with progress_bar(f"vbench {subject.name}", len(clips)) as advance:
         for start in range(0, len(clips), params.sample.batch):
             batch = clips[start : start + params.sample.batch]
@@ -81,7 +83,7 @@ def sample_clips(params: Params, checkpoint: Path, clips: list[Clip], told: dict
     return subject
 
 
-def _encode(encoder: wan.TextEncoder, texts: list[str]) -> dict[str, Tensor]:
+def _encode(encoder: TextEncoder, texts: list[str]) -> dict[str, Tensor]:
     """Embeddings [L, D] by text."""
     parts = [texts[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE)]
     return dict(zip(texts, [rows for part in parts for rows in encoder.encode(part)], strict=True))

@@ -23,7 +23,7 @@ def save(folder: Path, iteration: int) -> TrainState:
     module, optimizer = trained(iteration)
     state = TrainState(folder, save_every_seconds=0)
     state.save_own(iteration, {"pool": torch.full((2,), float(iteration))})
-    state.commit(iteration, {"student": module.state_dict()}, [optimizer], {"forwards": {"teacher": 7}})
+    state.commit(iteration, {"student": module.state_dict()}, optimizer, {"forwards": {"teacher": 7}})
     return state
 
 
@@ -34,7 +34,7 @@ def test_training_goes_on_exactly_where_it_stood(tmp_path: Path) -> None:
     assert saved.tensors["own"]["pool"].tolist() == [3, 3]
     module, optimizer = trained(0)
     module.load_state_dict(saved.tensors["student"])
-    optimizer.load_state_dict(saved.optimizers[0])
+    optimizer.load_state_dict(saved.optimizer)
     optimizer.zero_grad()
     module(torch.ones(2, 4)).square().sum().backward()
     optimizer.step()

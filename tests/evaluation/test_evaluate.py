@@ -10,7 +10,7 @@ from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.documents import ClipsFacts, Evaluation, Profiles, ShownClip, SubjectScores
 from gpd.evaluation import evaluate
-from gpd.evaluation.metrics.catalogue import CATALOGUE
+from gpd.evaluation.metrics import METRICS
 from gpd.params import Params
 from gpd.sampling import sample
 from tests.workspace import NUM_PROMPTS
@@ -56,7 +56,7 @@ def test_each_metric_has_its_direction_its_count_and_its_spread_over_seeds(works
     metrics = scores("k4").metrics
     assert metrics.keys() >= PAIRED | {"diversity_ratio", "flicker", "agreement_colour"}
     for name, found in metrics.items():
-        assert found.direction == CATALOGUE[name].direction
+        assert found.direction == METRICS[name].direction
     assert metrics["psnr"].num_samples == 2 * NUM_PROMPTS
     assert metrics["psnr"].spread
     assert metrics["diversity_ratio"].num_samples == 2 * 3

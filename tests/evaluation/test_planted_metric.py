@@ -11,7 +11,7 @@ import pytest
 
 from gpd.data.clips import write_mp4
 from gpd.evaluation import compare, metrics
-from gpd.evaluation.metrics.measures import measure_frames, score
+from gpd.evaluation.measures import measure_frames, score
 from gpd.tiny.clips import all_scenes, draw
 
 PLANTED = """

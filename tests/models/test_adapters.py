@@ -8,7 +8,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from gpd.artifacts import UserError
-from gpd.distillation.optimizers import make_optimizers
+from gpd.distillation.optimizers import make_optimizer
 from gpd.distillation.trainer import train_stage
 from gpd.models import wan
 from gpd.models.adapters import make_trainable, merge
@@ -83,9 +83,8 @@ def test_only_the_factors_are_trainable_and_adamw_has_all_of_them() -> None:
     trainable = {name for name, weight in network.named_parameters() if weight.requires_grad}
     assert trainable == set(factors(network))
     assert len(trainable) == 4
-    optimizers = make_optimizers(network, "muon", learning_rate=0.1, weight_decay=0.0)
-    held = {id(weight) for one in optimizers for group in one.param_groups for weight in group["params"]}
-    assert [type(one) for one in optimizers] == [torch.optim.AdamW]
+    optimizer = make_optimizer(network, learning_rate=0.1, weight_decay=0.0)
+    held = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     assert held == {id(weight) for weight in factors(network).values()}
 
 
@@ -136,7 +135,7 @@ def test_a_rank_that_a_matrix_cannot_have_is_named() -> None:
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
 def test_training_moves_the_matrices_of_the_blocks_and_nothing_else(tmp_path: Path, ema_decay: float) -> None:
-    stage = make_stage(tmp_path, 2, 1, 8, optimizer="muon", lora_rank=1, ema_decay=ema_decay)
+    stage = make_stage(tmp_path, 2, 1, 8, lora_rank=1, ema_decay=ema_decay)
     published, _ = train_stage(dataclasses.replace(stage, student=BlockNetwork()), Accelerator(cpu=True))
     before, after = BlockNetwork().state_dict(), published.state_dict()
     assert {name for name in before if not torch.equal(before[name], after[name])} == {
@@ -151,7 +150,7 @@ def test_a_change_of_rank_two_is_learnt_by_factors_of_rank_two_and_not_of_one(ra
     wanted = start.weight.detach() + torch.diag(torch.tensor([1.0, 1.0, 0.0, 0.0]))
     features = torch.eye(4)
     network = adapted(rank)
-    (adamw,) = make_optimizers(network, "muon", learning_rate=0.03, weight_decay=0.0)
+    adamw = make_optimizer(network, learning_rate=0.03, weight_decay=0.0)
     for _ in range(300):
         loss = (network.blocks[0](features) - features @ wanted.T - start.bias.detach()).square().sum()
         loss.backward()

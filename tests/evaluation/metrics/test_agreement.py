@@ -1,8 +1,8 @@
 import numpy as np
 
+from gpd.evaluation.measures import list_measures, measures_for
 from gpd.evaluation.metric import Batch
 from gpd.evaluation.metrics.agreement import AGREEMENT
-from gpd.evaluation.metrics.measures import list_measures, measures_for
 from gpd.tiny.clips import all_scenes, draw
 
 SCENES = all_scenes()[::150]

@@ -2,9 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gpd.evaluation.metric import Batch
-from gpd.evaluation.metrics import METRICS
-from gpd.evaluation.metrics.measures import (
+from gpd.evaluation.measures import (
     Measures,
     join,
     measure,
@@ -15,6 +13,8 @@ from gpd.evaluation.metrics.measures import (
     score_diversity,
     score_several,
 )
+from gpd.evaluation.metric import Batch
+from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.score import Score
 from gpd.tiny.clips import all_scenes, draw
 
