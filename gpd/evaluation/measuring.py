@@ -1,14 +1,17 @@
 """Decodes samples and measures them beside the reference's, batch by batch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from gpd import documents
 from gpd.core.schedule import make_grid
 from gpd.data.shards import Latents
 from gpd.documents import Sample, SamplesFacts
+from gpd.evaluation.decoding import KeptDecoder
 from gpd.evaluation.difference import difference_map
 from gpd.evaluation.measures import (
     Measures,
@@ -23,7 +26,6 @@ from gpd.evaluation.metric import Batch
 from gpd.evaluation.metrics.fidelity import trajectory_error
 from gpd.evaluation.profiles import Profile, mean_profile, measure_profiles
 from gpd.evaluation.score import Score
-from gpd.models.base import Codec
 from gpd.models.families import open_model
 from gpd.params import Params
 from gpd.progress import progress_bar
@@ -74,15 +76,18 @@ class Bench:
     def __init__(self, params: Params, reference: SampleSet, latents: Latents) -> None:
         self.params, self.reference = params, reference
         self.device = pick_device()
-        self.codec = open_model(params.model.path).load_codec(self.device)
+        codec = open_model(params.model.path).load_codec(self.device)
+        kept = KeptDecoder(codec, documents.identify(Path(params.model.path)).content)
+        self.decode = lambda ends: codec.decode(torch.from_numpy(ends))
+        self.decode_kept = kept.decode
         self.measures = measures_for([sample.text for sample in reference.samples])
-        self.clips = measure_real_clips(latents, self.codec, params.evaluate.batch, most=len(reference.samples))
+        self.clips = measure_real_clips(latents, kept, params.evaluate.batch, most=len(reference.samples))
 
     def describe_reference(self) -> Result:
         """What can be said of the reference alone: its distance to itself says nothing and is left out."""
         rows: list[Measures] = []
         shown: Shown = []
-        for batch in self._decode(self.reference):
+        for batch in self._decode(self.reference, self.decode_kept):
             rows.append(measure_batch(batch.alone, self.measures) | measure_profiles(batch.frames))
             shown += self._pick_shown(batch)
         scores = score(join(rows), self.reference.seeds, None, self.clips)
@@ -94,7 +99,8 @@ class Bench:
         others: list[Measures] = []
         shown: Shown = []
         differences: Shown = []
-        for mine, theirs in zip(self._decode(subject), self._decode(self.reference), strict=True):
+        pairs = zip(self._decode(subject, self.decode), self._decode(self.reference, self.decode_kept), strict=True)
+        for mine, theirs in pairs:
             own.append(self._measure_beside(subject, mine, theirs))
             others.append(measure_batch(theirs.alone, self.measures))
             here, there = self._pick_shown(mine), self._pick_shown(theirs)
@@ -106,11 +112,11 @@ class Bench:
             subject.facts, scores, self._curve(subject, rows["curve"]), shown, differences, self._profile(rows)
         )
 
-    def _decode(self, subject: SampleSet) -> Iterator[Decoded]:
+    def _decode(self, subject: SampleSet, decode: Callable[[np.ndarray], np.ndarray]) -> Iterator[Decoded]:
         done, total = 0, len(subject.samples)
         with progress_bar(f"evaluate {subject.facts.subject}", total) as advance:
             for samples, latents in subject.batches(self.params.evaluate.batch):
-                yield Decoded(samples, latents, self.codec.decode(torch.from_numpy(latents[:, -1])))
+                yield Decoded(samples, latents, decode(latents[:, -1]))
                 done += len(samples)
                 advance(done, "samples")
 
@@ -154,12 +160,12 @@ class Bench:
         ]
 
 
-def measure_real_clips(latents: Latents, codec: Codec, batch: int, most: int) -> Measures | None:
+def measure_real_clips(latents: Latents, decoder: KeptDecoder, batch: int, most: int) -> Measures | None:
     """Features of at most so many real clips of the evaluation split, as the VAE shows them; None if there are none."""
     parts = []
     number = min(latents.num_evaluation_clips, most)
     for start in range(0, number, batch):
         rows = np.stack([latents.evaluation_clip(index)[0] for index in range(start, min(start + batch, number))])
         rows = rows.astype(np.float32)
-        parts.append(measure_clips(codec.decode(torch.from_numpy(rows)), rows))
+        parts.append(measure_clips(decoder.decode(rows), rows))
     return join(parts) if parts else None

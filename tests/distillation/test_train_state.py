@@ -74,6 +74,6 @@ def test_the_marker_is_json(tmp_path: Path) -> None:
     save(tmp_path, 3)
     assert set(json.loads((tmp_path / MARKER).read_text())["files"]) == {
         "student.safetensors",
-        "optimizer-0.safetensors",
+        "optimizer.safetensors",
         "own-0.safetensors",
     }
