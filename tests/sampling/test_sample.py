@@ -9,7 +9,7 @@ import torch
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
-from gpd.core.sampler import seeded_noise
+from gpd.core.randomness import seeded_noise
 from gpd.documents import SamplesFacts
 from gpd.params import Params
 from gpd.sampling import parts, sample

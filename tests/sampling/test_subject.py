@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from gpd.core.sampler import euler
 from gpd.core.schedule import make_grid
 from gpd.sampling.subject import Subject, student_grid
 
@@ -28,7 +29,9 @@ def test_guidance_costs_twice(guidance_scale: float, forwards: int) -> None:
         seen += len(latents)
         return torch.zeros_like(latents)
 
-    subject = Subject("x", network, make_grid(6, 3.0), 3.0, "euler", guidance_scale, torch.ones(2, 4), "cpu")
+    subject = Subject(
+        "x", network, make_grid(6, 3.0), 3.0, lambda num_steps, shift: euler, guidance_scale, torch.ones(2, 4), "cpu"
+    )
     noise = [torch.randn(2, 1, 2, 2) for _ in range(3)]
     trajectory = subject.walk(noise, [torch.ones(1, 4), torch.ones(5, 4), torch.ones(2, 4)])
     assert subject.forwards == forwards == seen // 3

@@ -24,15 +24,9 @@ class ClipCodec:
         )
         self.vae.to(device).eval()
         config = self.vae.config
-        self.geometry = load_geometry(Path(folder))
-        self.num_channels = self.geometry.channels
         # The pipeline's normalisation lies outside the VAE: (z - mean) / std going in, z * std + mean going out.
         self.mean = torch.tensor(config.latents_mean, device=device).view(1, -1, 1, 1, 1)
         self.std = torch.tensor(config.latents_std, device=device).view(1, -1, 1, 1, 1)
-
-    def latent_shape(self, num_frames: int, height: int, width: int) -> tuple[int, int, int, int]:
-        """[C, F, H, W] of the latents of such a clip."""
-        return self.geometry.latent_shape(num_frames, height, width)
 
     @torch.no_grad()
     def encode(self, frames: np.ndarray, posterior: str = "mode", generator: torch.Generator | None = None) -> Tensor:
