@@ -46,9 +46,11 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Two processes with one thread each: torch's small products gain next to nothing from a second thread.
+JOBS ?= 2
 test: lint
 	bash tests/install_browser.sh
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 clean:
 	rm -rf $(VENV) .work build *.egg-info

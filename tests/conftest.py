@@ -19,6 +19,20 @@ settings.register_profile("gpd", deadline=None, derandomize=bool(os.environ.get(
 settings.load_profile("gpd")
 
 
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes (`-n`) a file's tests share one, and so do all of the flows, which share a server.
+
+    The flows begin first, as they take longest.
+    """
+    items.sort(key=lambda item: not item.path.is_relative_to(TESTS / "flows"))
+    for item in items:
+        group = "flows" if item.path.is_relative_to(TESTS / "flows") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def small_wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Wan pipeline with random weights, like the miniature but with two transformer blocks, and its manifest."""
