@@ -54,7 +54,7 @@ def planned(tree: Tree, names: list[str]) -> dict[str, Overrides]:
     """The runs of variants of data/ablation/grid.yaml by name, over all budgets and seeds that it has for them.
 
     Raises:
-        StageFailedError: the grid has no such variant or is not valid; the lines say what is wrong.
+        StageFailedError: the grid has no such variant or is not valid; the lines show what is wrong.
     """
     words = ["gpd", "ablate", "--plan", "--only", ",".join(names)]
     return dict(json.loads(read_command(words, cwd=tree.folder, env=tree.code_environment())))
@@ -94,7 +94,7 @@ def ablate(
         grid: lists of values by dotted keys of params.yaml, such as {"distill.seed": [0, 1, 2]}.
         variants: names in data/ablation/grid.yaml; each runs at all its budgets and seeds.
         overrides: values for params.yaml by dotted keys that all have.
-        student: the stage whose student is measured; the last one where it is left out.
+        student: the stage whose student is measured; the last one if it is left out.
         commit: commit, branch or tag of this repository to run; changes that are not committed are not seen.
         retries: how often a failed stage is tried again; a mistake in the params is not.
         at_once: how many stages go at the same time, of all combinations together.
@@ -119,7 +119,7 @@ def ablate(
 def _asked(
     root: Path, commit: str, common: Overrides, grid: dict[str, list[Any]], variants: list[str]
 ) -> dict[str, Overrides]:
-    """Label -> overrides, of every run that is asked for.
+    """Label -> overrides, of every requested run.
 
     Raises:
         UserError: both a grid and variants are given.

@@ -83,7 +83,7 @@ def bench_run(folder: Path, environment: dict[str, str], params: Path | None) ->
 
 
 def make_clone(folder: Path, params: Path | None) -> Path:
-    """A clone of the repository's commit, with other params if asked, and nothing in its cache."""
+    """A clone of the repository's commit, with other params if given, and nothing in its cache."""
     folder.parent.mkdir(parents=True)
     process.read_command(["git", "clone", "-q", str(settings.ROOT), str(folder)], cwd=folder.parent)
     if params:
@@ -93,7 +93,7 @@ def make_clone(folder: Path, params: Path | None) -> Path:
 
 
 def run_deployment(url: str, name: str) -> None:
-    """Asks for a run and waits for it.
+    """Starts a run and waits for it.
 
     Raises:
         SystemExit: it did not end well.
@@ -115,7 +115,7 @@ def ask(url: str, path: str, body: dict[str, Any] | None = None) -> Any:
 
 
 def bench_lines(environment: dict[str, str], repeats: int) -> None:
-    """A busy command that writes to a file, and the same heard by a flow; medians of what it says of itself."""
+    """A busy command that writes to a file, and the same as read by a flow; medians of its own figures."""
     alone, heard = [], []
     for _ in range(repeats):
         alone.append(took(run_alone(environment)))
@@ -126,7 +126,7 @@ def bench_lines(environment: dict[str, str], repeats: int) -> None:
 
 
 def run_alone(environment: dict[str, str]) -> str:
-    """What the busy command writes where nobody listens."""
+    """What the busy command writes if nobody listens."""
     with tempfile.TemporaryFile("w+") as file:
         subprocess.run([sys.executable, "-c", CHILD], env=environment, stdout=file, check=True)
         file.seek(0)

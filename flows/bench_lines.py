@@ -1,4 +1,4 @@
-"""The flow of `flows.bench` that hears a busy command as a stage is heard."""
+"""The flow of `flows.bench` that reads a busy command's lines as it would a stage's."""
 
 import sys
 

@@ -50,7 +50,7 @@ def make_pools(client: Any, pools: dict[str, str]) -> None:
 
 
 def make_limits(client: Any) -> None:
-    """One slot for each device of this machine: flows ask for them strictly, so they must exist."""
+    """One slot for each device of this machine: flows require them, so they must exist."""
     from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
     from prefect.exceptions import ObjectNotFound
 
@@ -58,13 +58,13 @@ def make_limits(client: Any) -> None:
 
     for name in devices.limits():
         try:
-            client.read_global_concurrency_limit_by_name(name)  # 0 where a person has closed the device
+            client.read_global_concurrency_limit_by_name(name)  # 0 if a person has closed the device
         except ObjectNotFound:
             client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
 
 
 def make_watch(client: Any) -> None:
-    """Worker and run killed together: nobody is left to say so, but the heartbeats stop."""
+    """Worker and run killed together: nothing is left to report it, but the heartbeats stop."""
     if client.request("POST", "/automations/filter", json={"automations": {"name": {"any_": [WATCH]}}}).json():
         return
     client.request("POST", "/automations/", json=watch()).raise_for_status()
@@ -97,7 +97,7 @@ def watch() -> dict[str, Any]:
 
 
 def deploy(gpu_pools: list[str]) -> None:
-    """Every deployment of flows/prefect.yaml; what the command says is shown if it fails."""
+    """Every deployment of flows/prefect.yaml; the command's output is shown if it fails."""
     prefect = str(Path(sys.executable).with_name("prefect"))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "prefect.yaml"

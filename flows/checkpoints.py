@@ -1,4 +1,4 @@
-"""Checkpoints that the registry knows: their hash, their scores, and a folder on this machine that holds them."""
+"""Checkpoints in the registry: their hash, their scores, and a folder on this machine with their files."""
 
 import json
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Checkpoint:
 
 
 def look_up(root: Path, key: str) -> Checkpoint | None:
-    """What the registry knows by an alias, a hash or a name; nothing where it knows none."""
+    """The registry's entry for an alias, a hash or a name; None if there is none."""
     env = environment(GPD_REGISTRY_URL=registry_url(root))
     try:
         shown = json.loads(read_command(["gpd", "registry", "show", key, "--json"], cwd=root, env=env))
@@ -45,7 +45,7 @@ def registry_url(root: Path) -> str:
 
 
 def find_folder(root: Path, content: str) -> Path | None:
-    """A folder of this machine that holds a student: of the repository or of one of its runs' trees."""
+    """A folder on this machine with the student: in the repository or in one of its runs' trees."""
     for tree in (root, *sorted((root / FLOWS).glob("*/"))):
         for path in tree.glob(f"data/*/*/{MANIFEST}"):
             if json.loads(path.read_text(encoding="utf-8"))["content"] == content:
@@ -57,7 +57,7 @@ def as_subject(root: Path, commit: str, overrides: Overrides, checkpoint: str) -
     """How a checkpoint is evaluated: the subject's name, and the folder that takes its place in the run's tree.
 
     Raises:
-        UserError: neither params.yaml nor the registry knows it, or its files are not on this machine.
+        UserError: it is neither in params.yaml nor in the registry, or its files are not on this machine.
     """
     params = params_of(root, find_commit(root, commit), overrides)
     known, stages = subjects(params), list(params["distill"]["stages"])
@@ -69,5 +69,5 @@ def as_subject(root: Path, commit: str, overrides: Overrides, checkpoint: str) -
     folder = find_folder(root, found.content)
     if folder is None:
         raise UserError(f"checkpoint {checkpoint!r} ({found.content[:SHORT]}): its files are not on this machine")
-    name = found.name if found.name in stages else stages[-1]  # params.yaml knows subjects by the names of stages
+    name = found.name if found.name in stages else stages[-1]  # in params.yaml subjects have the names of stages
     return name, {name: folder}

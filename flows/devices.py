@@ -17,15 +17,15 @@ from pathlib import Path
 from flows.locks import first_free
 from flows.process import StoppedError, is_stopping
 
-GRANT_SECONDS = 3.0  # how long the server is asked for one device before the next is tried
+GRANT_SECONDS = 3.0  # how long to wait for one device before the next is tried
 SECONDS_BETWEEN_TRIES = 1.0
-CLOSED = "greater than the limit"  # what the server answers where a limit is 0
+CLOSED = "greater than the limit"  # what the server answers if a limit is 0
 LEASE_SECONDS = 60.0  # after a crash the server frees the slot this late
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A device that is ours: the environment that names it, descriptors to hold while it is used."""
+    """A device that is ours: the environment that names it, descriptors to keep open while it is used."""
 
     env: dict[str, str] = field(default_factory=dict)
     held: tuple[int, ...] = ()
@@ -45,7 +45,7 @@ def visible() -> list[str]:
 
 
 def hidden() -> dict[str, str]:
-    """The environment of a stage without a device; with GPD_GPUS="" it sees none even where there are some."""
+    """The environment of a stage without a device; with GPD_GPUS="" it sees none even if there are some."""
     return {"CUDA_VISIBLE_DEVICES": ""} if "GPD_GPUS" in os.environ and not visible() else {}
 
 
@@ -69,7 +69,7 @@ def free_device(devices: list[str], on_wait: Callable[[], None] = lambda: None) 
 
 @contextmanager
 def gpu_slot(on_wait: Callable[[], None] = lambda: None) -> Iterator[Slot]:
-    """Waits for a device of our own; nothing where this machine has none."""
+    """Waits for a device of our own; the slot is empty if this machine has none."""
     devices = visible()
     if not devices:
         yield Slot()
@@ -87,8 +87,8 @@ def gpu_slot(on_wait: Callable[[], None] = lambda: None) -> Iterator[Slot]:
 def _try_free_device(stack: ExitStack, devices: list[str], on_wait: Callable[[], None]) -> Slot | None:
     """A device whose file lock and whose limit are ours until the stack ends.
 
-    Nothing where the server grants no slot of the one that is free here: a person has closed it, or a killed holder's
-    lease is not over. That device is then the last to be asked for.
+    Returns None if the server grants no slot of the one that is free here: a person has closed it, or a killed
+    holder's lease is not over. That device is then tried last.
     """
     from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
     from prefect.concurrency.sync import concurrency
@@ -100,7 +100,7 @@ def _try_free_device(stack: ExitStack, devices: list[str], on_wait: Callable[[],
             strict=True,  # an unknown limit would not limit
             timeout_seconds=GRANT_SECONDS,
             lease_duration=LEASE_SECONDS,
-            raise_on_lease_renewal_failure=False,  # the server may restart: the file lock still holds
+            raise_on_lease_renewal_failure=False,  # the server may restart: the file lock remains
         )
         try:
             attempt.enter_context(limit)
@@ -114,4 +114,4 @@ def _try_free_device(stack: ExitStack, devices: list[str], on_wait: Callable[[],
 
 
 def _quiet() -> None:
-    """Waiting is told once."""
+    """Waiting is reported once."""

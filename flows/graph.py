@@ -1,4 +1,4 @@
-"""The DVC stages of a work tree: their names, what each waits for. Asked of DVC's command line."""
+"""The DVC stages of a work tree: their names and what each waits for, from DVC's command line."""
 
 import re
 from graphlib import TopologicalSorter
@@ -76,7 +76,7 @@ def content_keys(tree: Path, graph: Needs) -> dict[str, str]:
     """Stage -> a hash of all that determines what it makes: equal keys mean equal work (gpd/stages.py).
 
     Of its settings, the tracked files and folders it depends on, and the keys of the stages before it.
-    Code and data that git does not hold are not in it: two trees may share a key and differ; they wait for each other.
+    Code and data outside git are not in it: two trees may share a key and differ; they wait for each other.
     """
     params = yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8"))
     stages = {name: stage for name, stage in load_stages(tree, params).items() if name in graph}

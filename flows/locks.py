@@ -40,7 +40,7 @@ def first_free(paths: list[Path], on_wait: Callable[[], None] = lambda: None) ->
 
 
 def take_any(paths: list[Path]) -> tuple[int, int] | None:
-    """Position and descriptor of the first lock that nobody holds; nothing where all are held."""
+    """Position and descriptor of the first lock that nobody holds; None if all are held."""
     for position, path in enumerate(paths):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -51,4 +51,4 @@ def take_any(paths: list[Path]) -> tuple[int, int] | None:
 
 
 def _quiet() -> None:
-    """Waiting is told once."""
+    """Waiting is reported once."""

@@ -131,7 +131,7 @@ def promote(tree: Tree, content: str, alias: str, because: str) -> None:
 
 
 def tell(student: Measured, alias: str, decision: Decision) -> None:
-    """Says in the log and on a page what was decided."""
+    """Writes the decision to the log and to a page."""
     verdict = f"{student.name} is the new {alias}" if decision.is_promoted else f"the {alias} stays"
     get_run_logger().info(f"{verdict}: {decision.because}")
     text = (

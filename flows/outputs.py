@@ -1,4 +1,4 @@
-"""What the stages of a work tree read and write, as its dvc.yaml says: no stage and no folder is listed here."""
+"""What the stages of a work tree read and write, from its dvc.yaml: no stage and no folder is listed here."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def stages_in(tree: Path) -> Stages:
 
 
 def uses_model(tree: Path, stage: str) -> bool:
-    """Whether a stage computes with networks, so that it wants a GPU: it reads the model's settings or its folder."""
+    """Whether a stage computes with networks, so that it needs a GPU: it reads the model's settings or its folder."""
     params, found = params_in(tree), stages_in(tree)[stage]
     return params[MODEL]["path"] in found.deps or any(key.partition(".")[0] == MODEL for key in found.params)
 

@@ -1,6 +1,6 @@
 """The parameters that flows share, each with its limits and its description in the form of Prefect's pages.
 
-Descriptions go into the JSON schema directly: Prefect puts what a docstring says in place of `Field(description=..)`.
+Descriptions go into the JSON schema directly: Prefect replaces `Field(description=..)` by the docstring's text.
 """
 
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from pydantic import Field
 
 
 def described(text: str, **limits: Any) -> Any:
-    """What a form says of a parameter, and the limits of its values."""
+    """What a form shows for a parameter, and the limits of its values."""
     return Field(json_schema_extra={"description": text}, **limits)
 
 

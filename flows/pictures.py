@@ -18,7 +18,7 @@ FRAME_HEIGHT_PX = 96
 
 
 def curves_picture(folder: Path) -> str:
-    """The error along the trajectory of every subject, as SVG; empty where nothing was measured."""
+    """The error along the trajectory of every subject, as SVG; empty if nothing was measured."""
     rows: list[dict[str, Any]] = []
     for path in written(folder, "curves.csv"):
         with path.open(newline="", encoding="utf-8") as file:
@@ -48,7 +48,7 @@ def curves_chart(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def frames_picture(folder: Path, params: dict[str, Any]) -> tuple[str, str]:
-    """One prompt by every subject, a row each, as PNG; and in words what the rows are. Empty where there is no clip."""
+    """One prompt by every subject, a row each, as PNG; and in words what the rows are. Empty if there is no clip."""
     clips = shown_clips(folder)
     if not clips:
         return "", ""
@@ -94,5 +94,5 @@ def strip(path: Path, params: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uin
 
 
 def data_uri(kind: str, content: bytes) -> str:
-    """Bytes as an address that holds them."""
+    """Bytes as a data URI."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,4 +1,4 @@
-"""All stages of a run as tasks that wait for each other as DVC says, and what comes before and after them."""
+"""All stages of a run as tasks that wait for each other in DVC's order, and what comes before and after them."""
 
 import json
 import re
@@ -22,7 +22,7 @@ OPTIONS: dict[str, Any] = {"task_runner": ThreadPoolTaskRunner(max_workers=MOST_
 MOST_CHARACTERS = 120  # of a run's name
 PROBLEMS_FOUND = 1  # exit status of `gpd registry sync` that recorded the rest
 
-_MADE_UP = re.compile(r"[a-z]+-[a-z]+")  # `prudent-lemur`: what Prefect calls a run that nobody gave a name
+_MADE_UP = re.compile(r"[a-z]+-[a-z]+")  # `prudent-lemur`: what Prefect calls a run without a name
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def guarded() -> Iterator[Path]:
 def prepared(
     root: Path, commit: str, overrides: Overrides | None, students: Mapping[str, Path] | None = None
 ) -> Iterator[Tree]:
-    """A work tree of a run, with a line in its log that says what it is."""
+    """A work tree of a run, with a line in its log that states what it is."""
     logger = get_run_logger()
     if changed := changed_files(root):
         logger.warning(f"the run uses commit {commit}; not in it are your changes of {', '.join(changed[:5])}")
@@ -81,7 +81,7 @@ def submit_stages(
 
 
 def wait_for(futures: Mapping[str, Any]) -> list[BaseException]:
-    """Waits until all have ended; what went wrong. Where the wait is broken off, so is the work."""
+    """Waits until all have ended; what went wrong. If the wait is broken off, so is the work."""
     try:
         return [error for future in futures.values() if (error := _failure(future)) is not None]
     except BaseException:  # nothing reaches the threads: end their commands, then they end
@@ -103,7 +103,7 @@ def _failure(future: Any) -> BaseException | None:
 
 @task(name="registry sync", task_run_name="registry sync", cache_policy=NO_CACHE, persist_result=False)
 def sync_registry(tree: Tree) -> None:
-    """Records manifests, evaluations and runs; a document that cannot be used is told and stops nothing else."""
+    """Records manifests, evaluations and runs; a document that cannot be used is reported and stops nothing else."""
     logger = get_run_logger()
 
     def tell(lines: list[str]) -> None:
@@ -130,7 +130,7 @@ def _describe(verb: str, parameters: dict[str, Any], with_students: bool) -> str
         root = find_root()
         full = find_commit(root, commit)
         params = params_of(root, full, overrides)
-    except Exception:  # noqa: BLE001  # the run itself tells what is wrong
+    except Exception:  # noqa: BLE001  # the run itself reports what is wrong
         return f"{verb} {commit}"
     names = list(params["distill"]["stages"])
     span = [names[0] if len(names) == 1 else f"{names[0]}..{names[-1]}"] if with_students else []

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
-SECONDS_BETWEEN_BATCHES = 0.3  # lines are handed on together: a record a line would hold the command up
+SECONDS_BETWEEN_BATCHES = 0.3  # lines are handed on together: a record a line would slow the command down
 LINES_KEPT = 30
 
 OnLines = Callable[[list[str]], None]
@@ -100,7 +100,7 @@ def run_command(
 def read_command(
     words: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, may_fail: bool = False
 ) -> str:
-    """Standard output of a short command; where it may fail, nothing if it does.
+    """Standard output of a short command; empty if it fails and may do so.
 
     Raises:
         StageFailedError: the exit status is not 0.
@@ -123,7 +123,7 @@ def _start(words: Sequence[str], cwd: Path, env: Mapping[str, str], held: Sequen
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         bufsize=0,
-        start_new_session=True,  # a signal to our group is not theirs: the pipe tells them
+        start_new_session=True,  # a signal to our group does not reach it: the pipe ends it
         pass_fds=held,
     )
     _running.add(command)

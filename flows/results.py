@@ -1,4 +1,4 @@
-"""What the evaluations in a tree say, of the subjects in its params; git may hold others, of other params."""
+"""The evaluations in a tree, of the subjects in its params; git may contain others, of other params."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def serve(stack: ExitStack, options: argparse.Namespace, environment: dict[str, str]) -> None:
-    """Server, then what it must know, then workers; then waits for one of them to end."""
+    """Starts the server, sets it up, starts the workers; then waits for one of them to end."""
     require_free(options.port)
     server = stack.enter_context(
         running("prefect", "server", "start", environment=environment, log=options.home / "server.log")
@@ -65,7 +65,7 @@ def parse() -> argparse.Namespace:
 
 
 def default_pools() -> list[str]:
-    """A worker for the GPUs only where there are some."""
+    """A worker for the GPUs only if there are some."""
     from flows import devices
 
     return ["cpu", "gpu"] if devices.visible() else ["cpu"]
@@ -145,7 +145,7 @@ def running(
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
-    """Asks, waits, insists."""
+    """Terminates it, waits, kills it."""
     if child.poll() is None:
         child.terminate()
         with suppress(subprocess.TimeoutExpired):

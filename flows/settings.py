@@ -58,7 +58,7 @@ def is_reachable(url: str) -> bool:
 
 
 def require_server() -> str:
-    """The server's address, or one line that says what to do."""
+    """The server's address, or one line with what to do."""
     url = current_api_url()
     if not is_reachable(url):
         raise SystemExit(

@@ -52,7 +52,7 @@ def lineage_text(tree: Tree) -> str:
 def shown_url(url: str) -> str:
     """A registry's address without what may be secret in it."""
     scheme, sign, rest = url.partition("://")
-    return f"{scheme}{sign}{rest.rpartition('@')[2].partition('?')[0]}" if sign else url  # a query may say password=
+    return f"{scheme}{sign}{rest.rpartition('@')[2].partition('?')[0]}" if sign else url  # a query may have password=
 
 
 def _lineage_row(tree: Path, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""One task for each DVC stage: it waits for its turn, starts `dvc repro` for the stage and says what it hears."""
+"""One task for each DVC stage: it waits for its turn, starts `dvc repro` for the stage and passes on its output."""
 
 import re
 import time
@@ -46,7 +46,7 @@ class Progress:
 
 
 def parse_progress(line: str) -> Progress | None:
-    """The progress that a line tells, if it tells any."""
+    """The progress in a line, if there is any."""
     found = _PROGRESS.match(line)
     if found is None:
         return None
@@ -54,13 +54,13 @@ def parse_progress(line: str) -> Progress | None:
 
 
 def child_status(error: StageFailedError) -> int:
-    """The exit status of the stage's own command: DVC tells it in a line and has another one itself."""
+    """The exit status of the stage's own command: DVC prints it and exits with another one itself."""
     found = [int(status) for line in error.last_lines for status in _EXITED.findall(line)]
     return found[-1] if found else error.exit_status
 
 
 def may_be_retried(error: BaseException | None) -> bool:
-    """Not where we stopped it on purpose, and not a mistake of the user's."""
+    """Not if we stopped it on purpose, and not after a mistake of the user's."""
     if is_stopping() or isinstance(error, StoppedError):
         return False
     return not (isinstance(error, StageFailedError) and error.exit_status == USER_ERROR)
@@ -69,7 +69,7 @@ def may_be_retried(error: BaseException | None) -> bool:
 def _retry_condition(task: Any, run: Any, state: Any) -> bool:
     try:
         state.result()
-    except BaseException as error:  # noqa: BLE001  # whatever it was, it is asked about, not handled
+    except BaseException as error:  # noqa: BLE001  # whatever it was, it is examined, not handled
         return may_be_retried(error)
     return False
 
@@ -125,7 +125,7 @@ def run_stage(tree: Tree, stage: str, key: str, turns: Sequence[Path], label: st
     Args:
         key: hash of all that determines the stage's output: equal work waits for its twin instead of running twice.
         turns: lock files; as many stages of the run go at the same time.
-        label: goes before the stage's name where a run has several trees.
+        label: goes before the stage's name if a run has several trees.
     """
     logger = get_run_logger()
     listener = Listener(f"{label}{stage}", logger)
@@ -151,7 +151,7 @@ def repro_words(tree: Tree, stage: str) -> list[str]:
 
 @contextmanager
 def _turn(tree: Tree, stage: str, key: str, turns: Sequence[Path], logger: Any) -> Iterator[devices.Slot]:
-    """Until nobody does the same work, this run has a place left, and there is a device where one is needed."""
+    """Until nobody does the same work, this run has a place left, and there is a device if one is needed."""
     with ExitStack() as stack:
         same = locks.locked(
             tree.stage_lock(stage, key), lambda: logger.info(f"{stage}: another run does this work; waiting for it")

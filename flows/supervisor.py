@@ -1,8 +1,8 @@
-"""Runs a command and outlives whoever asked for it by seconds, to leave nothing of it behind.
+"""Runs a command and outlives its caller by seconds, to leave nothing of it behind.
 
     python supervisor.py COMMAND ...
 
-Standard input is a pipe that the caller holds open. When it closes (the caller stopped, crashed or was killed), the
+Standard input is a pipe that the caller keeps open. When it closes (the caller stopped, crashed or was killed), the
 command and everything it started get SIGTERM, and SIGKILL after GRACE_SECONDS. It imports nothing of ours and so
 starts at once. The exit status is the command's, 128 + n after signal n.
 """
@@ -24,7 +24,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(words: list[str]) -> int:
-    """Runs the command until it ends, standard input closes or a signal asks us to end; then clears what it left."""
+    """Runs the command until it ends, standard input closes or a signal arrives; then clears what it left."""
     _adopt_orphans()
     asked_to_end: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -1,4 +1,4 @@
-"""The registry, brought up to what the files of this clone and of its runs say."""
+"""The registry, brought up to date with the files of this clone and of its runs."""
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact

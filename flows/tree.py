@@ -27,7 +27,7 @@ from gpd.params import Params, explain, override, student_path
 FLOWS = Path(".work") / "flows"
 LOCKS = Path(".work") / "locks"
 RECORDS = "runs"  # beside the stages' states, the folder of .work that all trees of a repository use together
-MOST_COPIES = 64  # of one tree, where the same run goes on several times at once
+MOST_COPIES = 64  # of one tree, if the same run goes on several times at once
 
 Overrides = dict[str, Any]
 
@@ -45,7 +45,7 @@ class Tree:
 
     @property
     def short(self) -> str:
-        """The commit as a person says it."""
+        """The commit's hash, shortened."""
         return self.commit[:7]
 
     @property
@@ -103,11 +103,11 @@ def work_tree(
         students: folders from elsewhere that take the place of what the stages of these names would train.
 
     Raises:
-        UserError: no such commit, or overrides that params.yaml does not know.
+        UserError: no such commit, or overrides of keys that are not in params.yaml.
     """
     overrides = overrides or {}
     full = find_commit(root, commit)
-    params_of(root, full, overrides)  # a mistake is told before anything is made
+    params_of(root, full, overrides)  # a mistake is reported before anything is made
     students = students or {}
     name = f"{full[:12]}-{_hash([overrides, students])[:8]}"
     names = [name, *(f"{name}-{copy}" for copy in range(2, MOST_COPIES + 1))]
@@ -143,13 +143,13 @@ def _check_out(tree: Tree) -> bool:
 
 
 def _restore(tree: Tree) -> None:
-    """What dvc.lock names and the cache holds. `dvc repro` does it too, but not for a stage that keeps files in git."""
+    """What dvc.lock names and is in the cache. `dvc repro` does it too, but not for a stage that keeps files in git."""
     words = ["dvc", "checkout", "--quiet", "--allow-missing"]
     read_command(words, cwd=tree.folder, env=tree.environment(), may_fail=True)
 
 
 def _share(tree: Tree) -> None:
-    """DVC's cache and settings of this machine, states and records, and material that git does not hold."""
+    """DVC's cache and settings of this machine, states and records, and material outside git."""
     cache = read_command(["dvc", "cache", "dir"], cwd=tree.root, env=tree.environment()).strip()
     _write_local_config(tree, str((tree.root / cache).resolve()))
     for name in {RECORDS, *(stage.partition("@")[0] for stage in outputs.stages_in(tree.folder))}:
@@ -162,7 +162,7 @@ def _share(tree: Tree) -> None:
 
 
 def _give(tree: Tree, students: Mapping[str, Path]) -> Tree:
-    """Puts students from elsewhere in their places; dvc.lock must not say that its own are there."""
+    """Puts students from elsewhere in their places; dvc.lock must not list its own there."""
     for name, folder in students.items():
         place = tree.folder / student_path(name)
         if place.is_dir() and not place.is_symlink():
@@ -214,7 +214,7 @@ def params_of(root: Path, commit: str, overrides: Overrides) -> dict[str, Any]:
 
 
 def _write_params(tree: Tree) -> None:
-    """Only where there are overrides: else the file with its comments stays as it is."""
+    """Only if there are overrides: else the file with its comments stays as it is."""
     if tree.overrides:
         raw = params_of(tree.root, tree.commit, tree.overrides)
         text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)

@@ -14,7 +14,7 @@ WORK = Path(".work")  # untracked: resume states, run records
 
 
 class UserError(Exception):
-    """A mistake of the user's, told in one line that names key, file and value. Exit status 2, no traceback."""
+    """A mistake of the user's, in one line that names key, file and value. Exit status 2, no traceback."""
 
 
 def hash_file(path: Path) -> str:

@@ -59,7 +59,7 @@ class Facts(Document):
 
 
 class BaseFacts(Facts):
-    """A base model. Repository and revision are null for a local one; who made it may say more."""
+    """A base model. Repository and revision are null for a local one; who made it may add more."""
 
     model_config = ConfigDict(extra="allow")
     kind: ClassVar[str] = "base"
@@ -108,9 +108,9 @@ class StudentFacts(Facts):
 
     Attributes:
         horizons: shorter steps that it has learnt beside its own, in grid intervals.
-        sampling_steps: null where the horizon does not divide the grid.
+        sampling_steps: null if the horizon does not divide the grid.
         forwards: this stage's own, by role: teacher, previous, student, probe.
-        iterations: those really done: fewer than configured where the loss stalled.
+        iterations: those really done: fewer than configured if the loss stalled.
     """
 
     kind: ClassVar[str] = "student"
@@ -230,7 +230,7 @@ def load_manifest(folder: Path, expected: type[Facts] | None = None) -> Manifest
     """The manifest of a folder.
 
     Args:
-        expected: the facts of the kind that it must be of; any kind where it is left out.
+        expected: the facts of the kind that it must be of; any kind if it is left out.
 
     Raises:
         UserError: there is none, it is not JSON, of another kind, of a newer format or of another form.

@@ -35,7 +35,7 @@ class Hub(Section):
 
 
 class Model(Section):
-    """The base model and what its networks are fed. Which sizes fit, its family says (`gpd.models.base.Geometry`)."""
+    """The base model and what its networks are fed. Its family decides which sizes fit (`gpd.models.base.Geometry`)."""
 
     path: str
     hub: Hub | None

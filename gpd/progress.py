@@ -1,4 +1,4 @@
-"""Progress bars: on standard error, and only where a person watches."""
+"""Progress bars: on standard error, and only if a person watches."""
 
 import contextlib
 import os

@@ -18,7 +18,7 @@ from gpd import documents
 from gpd.artifacts import MANIFEST, UserError, hash_file, hash_files, hash_json, list_files
 
 PIPELINE = Path("dvc.yaml")
-PLACES = ("model.path", "model.hub")  # where the base model lies; its identity says what it is
+PLACES = ("model.path", "model.hub")  # where the base model lies, not what it is
 CODE = "gpd/"
 CACHES = "__pycache__"
 
@@ -145,7 +145,7 @@ def outside(stages: Stages) -> list[str]:
 def settings(stage: Stage, params: Mapping[str, Any]) -> dict[str, Any]:
     """The values that determine a stage's output, by dotted keys.
 
-    A value that only says where a dependency lies is left out: the identity of what lies there stands for it.
+    A value that is only the place of a dependency is left out: the identity of what lies there stands for it.
     """
     leaves = (leaf for key in stage.params for leaf in _leaves(key, value_at(params, key)))
     return {key: value for key, value in leaves if not _is_place(key, value, stage)}
@@ -167,7 +167,7 @@ def stage_key(stage: Stage, params: Mapping[str, Any], inputs: Any) -> str:
     """A hash of all that determines what a stage makes.
 
     Args:
-        inputs: a JSON value that stands for what its dependencies hold, in their order.
+        inputs: a JSON value that stands for the content of its dependencies, in their order.
     """
     return hash_json([stage.command, settings(stage, params), inputs])
 
@@ -176,7 +176,7 @@ def stage_keys(stages: Stages, params: Mapping[str, Any], identify: Identify) ->
     """Stage -> its key, in an order in which they can run.
 
     Args:
-        identify: gives the identity of dependencies that none of these stages makes; a path of which it says nothing
+        identify: gives the identity of dependencies that none of these stages makes; a path without one
             stands for itself.
     """
     keys: dict[str, str] = {}

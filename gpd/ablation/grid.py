@@ -30,7 +30,7 @@ class Variant(Section):
         label: what it is, in the words of the field.
         group: the axis of the ablation that it lies on; "rivals" stand in the report, too.
         set: dotted keys over params.yaml.
-        budgets: training forwards of its runs; the grid's one budget where there are none.
+        budgets: training forwards of its runs; the grid's one budget if there are none.
     """
 
     label: str

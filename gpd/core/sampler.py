@@ -103,7 +103,7 @@ def walk_adams(
 
         x_b = x_a + h v_a + h^2 / 2 * (v_a - v_before) / (sigma_a - sigma_before),   h = sigma_b - sigma_a
 
-    The first step is Euler's where there is nothing `before`.
+    The first step is Euler's if there is nothing `before`.
     """
     index, end = start, start + num_intervals
     sigmas, timesteps = grid.sigmas.to(latents.device), grid.timesteps.to(latents.device)

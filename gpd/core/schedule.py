@@ -16,7 +16,7 @@ class Grid:
 
     Attributes:
         sigmas: [N + 1] float64, falling, ending in exactly 0.
-        timesteps: [N] int64, what the network is told at each of the first N sigmas.
+        timesteps: [N] int64, the network's input at each of the first N sigmas.
     """
 
     sigmas: Tensor

@@ -31,7 +31,7 @@ def assemble(params: Params, work: Work, jobs: list[Job], inputs: dict[str, Iden
 
 
 def count(work: Work, jobs: list[Job]) -> LatentsFacts:
-    """How much of each kind the finished shards hold."""
+    """How much of each kind is in the finished shards."""
     done = list(zip(jobs, finished_shards(work, jobs), strict=True))
     index = {kind: [shard.num_samples for job, shard in done if job.kind == kind] for kind in KINDS}
     return LatentsFacts(

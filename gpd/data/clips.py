@@ -1,7 +1,7 @@
-"""Clips on disk: reading by stated rules and writing as mp4. The only room that speaks PyAV.
+"""Clips on disk: reading by stated rules and writing as mp4. The only room that uses PyAV.
 
-The rules of reading: frames at a fixed rate, each the one nearest in time; the asked number of them from the
-middle of the clip; scaled until they cover the asked size, then cropped around the centre.
+The rules of reading: frames at a fixed rate, each the one nearest in time; as many as requested, from the middle
+of the clip; scaled until they cover the requested size, then cropped around the centre.
 """
 
 import os
@@ -31,7 +31,7 @@ def load_clip(path: Path, *, frames_per_second: float, num_frames: int, height: 
         Frames [F, H, W, 3], uint8, RGB.
 
     Raises:
-        BrokenClipError: it cannot be decoded, holds no video or is too short.
+        BrokenClipError: it cannot be decoded, has no video or is too short.
     """
     times = np.array([_time(frame) for frame, _ in _decode(path)])
     chosen = choose_frames(times, frames_per_second=frames_per_second, num_frames=num_frames)
@@ -54,13 +54,13 @@ class WholeClip:
 
 
 def load_whole_clip(path: Path, *, as_opencv: bool = False) -> WholeClip:
-    """All frames of a clip at their own rate and size, turned as a phone's rotation says.
+    """All frames of a clip at their own rate and size, turned by a phone's rotation.
 
     Args:
-        as_opencv: take the colours as BT.601 whatever their tag says, as cv2.VideoCapture does.
+        as_opencv: take the colours as BT.601 whatever their tag, as cv2.VideoCapture does.
 
     Raises:
-        BrokenClipError: it cannot be decoded, holds no video or fewer than two frames.
+        BrokenClipError: it cannot be decoded, has no video or fewer than two frames.
     """
     frames, times = [], []
     for frame, _ in _decode(path):
@@ -105,7 +105,7 @@ def fit(frame: Any, pixel_aspect: float, height: int, width: int, matrix: int | 
 
     Args:
         pixel_aspect: width over height of one of the frame's pixels.
-        matrix: of its colours, instead of what its tag says.
+        matrix: of its colours, instead of the one in its tag.
     """
     turns = round(frame.rotation / 90)
     box = (width, height) if turns % 2 else (height, width)
@@ -136,8 +136,8 @@ def write_mp4(
 
     Args:
         frames: [F, H, W, 3], uint8, RGB, H and W even.
-        crf: x264's quality, smaller is better; 12 cannot be told from the original by eye.
-        is_bt601: colours by BT.601 instead of BT.709, for readers that know no other (OpenCV).
+        crf: x264's quality, smaller is better; 12 looks the same as the original.
+        is_bt601: colours by BT.601 instead of BT.709, for readers that support no other (OpenCV).
     """
     import av
 

@@ -34,7 +34,7 @@ class Work:
 
     Attributes:
         shards: the folder of finished files.
-        results: for each of them a JSON object that says how large it is, and what else is to be remembered of it.
+        results: for each of them a JSON object with its size and whatever else is to be kept about it.
     """
 
     def __init__(self, folder: Path) -> None:

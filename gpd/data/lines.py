@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gpd.artifacts import UserError
 
-MAX_SHOWN = 10  # mistakes told at once
+MAX_SHOWN = 10  # mistakes shown at once
 
 Line = tuple[str, str]  # where it stands ("prompts.txt:12"), the text
 
@@ -69,6 +69,6 @@ def refuse(mistakes: Iterable[str]) -> None:
 
 
 def shorten(text: str) -> str:
-    """A text that may be long or hold control characters, for a message of one line."""
+    """A text that may be long or contain control characters, for a message of one line."""
     quoted = repr(text)
     return quoted if len(quoted) <= 80 else f"{quoted[:77]}..."

@@ -42,6 +42,6 @@ def save_rows(path: Path, rows: Iterable[Document]) -> None:
 
 def load_rows(path: Path, kind: type[R]) -> list[R]:
     """Rows as they were saved."""
-    # split at line feeds alone: a prompt may hold other separators of lines
+    # split at line feeds alone: a prompt may contain other line separators
     lines = path.read_text(encoding="utf-8").split("\n")
     return [kind.model_validate(json.loads(line)) for line in lines if line]

@@ -1,7 +1,7 @@
 """Shards: tar files in webdataset's layout, written reproducibly and read at random through memory maps.
 
 A sample is a few files `<key>.<name>` side by side in a tar. Arrays are npy without pickle, words are JSON.
-The only room that speaks webdataset.
+The only room that uses webdataset.
 """
 
 import io
@@ -34,7 +34,7 @@ def shard_name(kind: str, index: int) -> str:
 def write_shard(path: Path, samples: Iterable[Sample]) -> int:
     """Writes one shard; equal samples give equal bytes. It appears under its name only when it is complete.
 
-    Keys hold no dot, for webdataset ends the key at the first. Returns the number of samples.
+    Keys have no dot, for webdataset ends the key at the first. Returns the number of samples.
 
     Raises:
         OSError: the disk is full; it names the shard.
@@ -72,7 +72,7 @@ class Shard:
     Arrays are views of the map, copied on write: the file never changes.
 
     Raises:
-        UserError: on opening, where the file is missing, cut short or damaged.
+        UserError: on opening, if the file is missing, cut short or damaged.
     """
 
     def __init__(self, path: Path, *, size_bytes: int, num_samples: int) -> None:
@@ -106,7 +106,7 @@ def _find_files(path: Path) -> dict[str, tuple[int, int]]:
 
 
 def _view_array(npy: np.ndarray) -> np.ndarray:
-    """The array that npy bytes hold, without copying them."""
+    """The array in npy bytes, without copying them."""
     header = io.BytesIO(npy[:256].tobytes())  # version 1 pads its header to 64; ours are under 192
     assert np.lib.format.read_magic(header) == (1, 0)
     shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(header)

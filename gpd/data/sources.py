@@ -14,7 +14,7 @@ from gpd.params import Prepare
 
 @dataclass(frozen=True)
 class Source:
-    """What a source folder holds: prompts to train on, prompts held out, clips of both splits."""
+    """The contents of a source folder: prompts to train on, prompts held out, clips of both splits."""
 
     training: list[str]
     evaluation: list[str]

@@ -15,7 +15,7 @@ def text_id(text: str) -> str:
 
 
 def check_texts(lines: Iterable[Line], *, allow_repeats: bool = False) -> None:
-    """Raises a UserError with a line for each text that is empty, too long, repeated or holds control characters."""
+    """Raises a UserError with a line for each text that is empty, too long, repeated or has control characters."""
     first: dict[str, str] = {}
     mistakes = []
     for where, text in lines:

@@ -75,7 +75,7 @@ def _number_texts(data: Latents) -> tuple[dict[str, int], list[Tensor], int]:
 
 
 class _Samples(Sequence[Any]):
-    """Clips or roll-outs of the shards as the trainer wants them: (tensor, number of the text)."""
+    """Clips or roll-outs of the shards as the trainer needs them: (tensor, number of the text)."""
 
     def __init__(self, data: Latents, kind: str, length: int, number: dict[str, int]) -> None:
         self.read = getattr(data, kind)

@@ -27,6 +27,6 @@ def walk_from_noise(stage: Stage, noise: Tensor, prompts: Tensor, ends: Tensor) 
 
 
 def walk_forwards(ends: Tensor, has_previous: bool) -> dict[str, int]:
-    """What walks to `ends` cost by role: two forwards an evaluation where the guided teacher walks."""
+    """What walks to `ends` cost by role: two forwards an evaluation if the guided teacher walks."""
     evaluations = int((-(-ends // FILL_STRIDE)).sum())
     return {"previous": evaluations} if has_previous else {"teacher": 2 * evaluations}

@@ -1,6 +1,6 @@
 """`gpd compare A B`: any two folders of mp4s, measured as they lie there.
 
-Clips are paired by file name if both folders hold the same names; else only what needs no pairs is measured. One
+Clips are paired by file name if both folders have the same names; else only what needs no pairs is measured. One
 clip is in memory at a time, or all seeds of one prompt.
 """
 
@@ -28,7 +28,7 @@ from gpd.evaluation.score import Score
 from gpd.progress import Advance, progress_bar
 
 MIN_SIDE_PX = 16  # below it the optical flow has no scale to work on
-ELSEWHERE = {"captions", "clips"}  # what no two folders hold: metrics that need it answer another question
+ELSEWHERE = {"captions", "clips"}  # what no two folders have: metrics that need it answer another question
 REASONS = {  # what may be missing of a metric's needs
     "latents": "needs latents, which an mp4 does not hold",
     "reference_latents": "needs latents, which an mp4 does not hold",

@@ -12,8 +12,8 @@ class Pairing:
     """Two folders' clips.
 
     Attributes:
-        is_paired: both hold the same file names. One name that only one side has, and no clip is paired: a figure over
-            some pairs would be taken for one over all.
+        is_paired: both have the same file names. If a name is on one side only, no clip is paired: a figure over some
+            pairs would be taken for one over all.
         num_shared: names on both sides.
     """
 
@@ -27,7 +27,7 @@ def pair_up(clips: Path, reference: Path) -> Pairing:
     """The mp4s of two folders, sorted by name.
 
     Raises:
-        UserError: a folder is missing or holds no mp4.
+        UserError: a folder is missing or has no mp4.
     """
     first, second = list_clips(clips), list_clips(reference)
     names, others = {path.name for path in first}, {path.name for path in second}

@@ -40,7 +40,7 @@ class Mean(Formula):
 
 @dataclass(frozen=True)
 class Ratio(Formula):
-    """Mean over the others' mean, which must exceed `floor` for a ratio to say anything."""
+    """Mean over the others' mean, which must exceed `floor` for a ratio to mean anything."""
 
     floor: float = 0.0
 

@@ -84,7 +84,7 @@ class Bench:
         self.clips = measure_real_clips(latents, kept, params.evaluate.batch, most=len(reference.samples))
 
     def describe_reference(self) -> Result:
-        """What can be said of the reference alone: its distance to itself says nothing and is left out."""
+        """The figures of the reference alone: its distance to itself means nothing and is left out."""
         rows: list[Measures] = []
         shown: Shown = []
         for batch in self._decode(self.reference, self.decode_kept):

@@ -95,7 +95,7 @@ def write_clips(
 ) -> Manifest[ClipsFacts]:
     """The shown clips of a subject and their differences from the reference.
 
-    The manifest says of which prompt and seed each is.
+    Prompt and seed of each are in the manifest.
     """
 
     def write(sample: Sample, frames: np.ndarray, suffix: str = "") -> ShownClip:

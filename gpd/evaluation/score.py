@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# (rows of the samples to look at) -> the figure over them, None where it cannot be had
+# (rows of the samples to look at) -> the figure over them, None if there is none
 Statistic = Callable[[np.ndarray], float | None]
 
 
@@ -19,7 +19,7 @@ class Score:
 
 
 def over_seeds(statistic: Statistic, seeds: np.ndarray) -> Score | None:
-    """The score of a statistic over samples [N] whose noise seeds are `seeds` [N]; None where it has no value."""
+    """The score of a statistic over samples [N] whose noise seeds are `seeds` [N]; None if it has no value."""
     value = statistic(np.arange(len(seeds)))
     if value is None or not np.isfinite(value):
         return None
@@ -38,7 +38,7 @@ def mean_of(values: np.ndarray) -> Statistic:
 
 
 def ratio_of_means(values: np.ndarray, reference: np.ndarray, floor: float) -> Statistic:
-    """Mean of values [N] over the mean of the reference's; none where the latter is not above `floor`.
+    """Mean of values [N] over the mean of the reference's; None if the latter is not above `floor`.
 
     A ratio of means, not a mean of ratios: one sample whose reference hardly moves must not decide.
     """

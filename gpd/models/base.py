@@ -82,7 +82,7 @@ class BaseModel(ABC):
     """A model in a folder of diffusers' format, opened without loading weights: the base model, or a student of it.
 
     Attributes:
-        parts: the folders that a complete one holds beside model_index.json.
+        parts: the folders that a complete one has beside model_index.json.
         text_length: rows of text that the network sees at most, padding included.
         solvers: by the names that params.yaml gives them; a solver of order 2 keeps history, so one for each batch.
     """

@@ -77,7 +77,7 @@ def _download(model: Model, folder: Path) -> None:
 
 
 def _download_parts(hub: Hub, folder: Path) -> None:
-    """model_index.json first: it names the family, which says what else is needed, if it is one of ours at all."""
+    """model_index.json first: it names the family, which decides what else is needed, if it is one of ours at all."""
     from huggingface_hub import hf_hub_download, snapshot_download
 
     index = hf_hub_download(hub.repository, INDEX, revision=hub.revision)

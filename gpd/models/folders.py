@@ -27,7 +27,7 @@ def load_config(path: Path) -> dict[str, Any]:
     """model_index.json, or the config.json of a part.
 
     Raises:
-        UserError: the file is missing or holds no JSON object.
+        UserError: the file is missing or is no JSON object.
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

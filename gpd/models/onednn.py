@@ -5,7 +5,7 @@ brings as well, takes AVX-512 wherever it is: 2.4 times as fast a product on an 
 public switch to oneDNN (`torch.backends.mkldnn.matmul.fp32_precision = "bf16"`) was tried and left out: where
 the processor has AMX it rounds to bfloat16, and it makes attention five times slower.
 
-What remains is the operator that torch.compile puts in place of a linear layer on the CPU. Its leading underscore says
+What remains is the operator that torch.compile puts in place of a linear layer on the CPU. Its leading underscore means
 that PyTorch may change it in any release, so `is_available` looks for it and all goes by MKL if it is gone; and it
 has no derivative, so `LinearFunction` writes out the three products of a backward itself.
 """
@@ -41,7 +41,7 @@ class LinearFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """[.., N] -> those of features, weight and bias; only what is asked for."""
+        """[.., N] -> those of features, weight and bias; only those needed."""
         features, weight = ctx.saved_tensors
         rows = gradients[0].flatten(0, -2)
         wants_features, wants_weight, wants_bias = ctx.needs_input_grad
@@ -53,7 +53,7 @@ class LinearFunction(torch.autograd.Function):
 
 
 class Linear(nn.Linear):
-    """nn.Linear whose products are oneDNN's where they are float32 on the CPU."""
+    """nn.Linear whose products are oneDNN's if they are float32 on the CPU."""
 
     def forward(self, input: Tensor) -> Tensor:
         """[.., K] -> [.., N]."""

@@ -35,7 +35,7 @@ def run(profile: str) -> None:
     folder = Path(params.model.path)
     if params.model.hub and not (folder / INDEX).exists():
         hub = params.model.hub
-        # DVC wants to see its dependencies: the folder exists from now on, and says what it waits for
+        # DVC needs its dependencies to exist: the folder is made now, with a note of what belongs in it
         write_text(folder / "README.md", NEEDS_WEIGHTS.format(repository=hub.repository, revision=hub.revision))
         print(f"use: {folder} waits for weights; run `gpd fetch` ({hub.repository} at {hub.revision})")
 

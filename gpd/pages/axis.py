@@ -79,6 +79,6 @@ def number_text(value: float) -> str:
 
 
 def figure_words(name: str, *values: float, spread: float | None) -> str:
-    """What a point says when it is pointed at."""
+    """The text shown when a point is pointed at."""
     figures = ", ".join(number_text(value) for value in values)
     return f"{name}: {figures}" + ("" if spread is None else f" ± {number_text(spread)}")

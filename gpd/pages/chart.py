@@ -42,9 +42,9 @@ class Series:
         colour: a number of the palette.
         is_line: joined, or dots alone.
         labels: shown when a point is pointed at, one for each.
-        spreads: half the length of each point's vertical bar; None where a point has none.
-        has_dots: whether the points are drawn too, where they are few.
-        is_named: the labels are written beside the points too, where there is room.
+        spreads: half the length of each point's vertical bar; None if a point has none.
+        has_dots: whether the points are drawn too, if they are few.
+        is_named: the labels are written beside the points too, if there is room.
     """
 
     name: str
@@ -73,7 +73,7 @@ def line_chart(
     rule: float | None = None,
     note: str = "",
 ) -> Markup:
-    """A figure with its title, its axes and a legend; empty where there is no point to show.
+    """A figure with its title, its axes and a legend; empty if there is no point to show.
 
     Args:
         series: points that a logarithmic axis cannot show are left out.

@@ -25,7 +25,7 @@ class Row:
 
 
 def dot_chart(title: str, x_label: str, rows: list[Row], *, is_log: bool = False) -> Markup:
-    """A figure of the rows in the order given, empty where there are none; a logarithmic axis leaves out 0 and less."""
+    """A figure of the rows in the order given, empty if there are none; a logarithmic axis leaves out 0 and less."""
     data = [_datum(row, is_log) for row in rows if row.value > 0 or not is_log]
     if not data:
         return Markup()

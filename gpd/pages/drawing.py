@@ -1,6 +1,6 @@
 """A Vega-Lite chart as inline SVG: no script, no network, coloured by the page's style for light and dark.
 
-Specifications are plain values: Altair's classes say the same, but check each piece of it, twice the time of drawing.
+Specifications are plain values: Altair's classes make the same, but check each piece of it, twice the time of drawing.
 """
 
 import re
@@ -40,7 +40,7 @@ def make_layer(data: Data, mark: Spec, encoding: Spec) -> Spec:
 
 
 def make_points(data: Data, bar: Spec, place: Spec) -> list[Spec]:
-    """Two layers: bars of spread, where a datum has one, and dots.
+    """Two layers: bars of spread, if a datum has one, and dots.
 
     Args:
         data: with `paint`, `shape`, `words` and `has_bar`.
@@ -64,7 +64,7 @@ def draw(layers: list[Spec], title: str, *, left_px: float = LABELS_PX + 26, **s
     charts can stand on one page.
 
     Args:
-        title: what a screen reader says of the whole.
+        title: what a screen reader reads out for the whole.
         left_px: room for the letters left of the frame.
         size: width and height of the frame, px.
     """

@@ -54,7 +54,7 @@ def section(title: str, *children: str) -> Markup:
 
 
 def table(head: list[str], rows: list[list[str]], caption: str | None = None) -> Markup:
-    """A table that scrolls sideways where it is wider than the screen; its first column stays."""
+    """A table that scrolls sideways if it is wider than the screen; its first column stays."""
     return _piece("table", head, rows, caption)
 
 

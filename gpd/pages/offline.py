@@ -1,6 +1,6 @@
 """`python -m gpd.pages.offline FILE`: a page template with which `dvc plots` works without a network.
 
-DVC's own template loads vega from a CDN. This one carries it; `make setup` writes it and tells DVC.
+DVC's own template loads vega from a CDN. This one carries it; `make setup` writes it and sets it in DVC's config.
 """
 
 import sys
@@ -25,7 +25,7 @@ def main() -> None:
     """Writes the template."""
     import vl_convert
 
-    bundle = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # the stub says str; None is all of vega
+    bundle = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # the stub has str; None is all of vega
     Path(sys.argv[1]).write_text(TEMPLATE % bundle, encoding="utf-8")
 
 

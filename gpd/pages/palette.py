@@ -1,4 +1,4 @@
-"""What tells one series of a chart from another: a colour of its own, then a dash and a shape."""
+"""What distinguishes one series of a chart from another: a colour of its own, then a dash and a shape."""
 
 from dataclasses import dataclass
 

@@ -92,7 +92,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Question:
-    """What `best` was asked."""
+    """A question to `best`."""
 
     steps: int
     metric: str
@@ -304,7 +304,7 @@ def _excluded(question: Question, protocol: str, session: Session) -> tuple[int,
 
 
 def _why_nothing(question: Question, protocol: str | None, session: Session) -> str:
-    """One line: what was asked for that does not exist, and what there is instead."""
+    """One line: what was requested but does not exist, and what there is instead."""
     measured = select(Score.steps).where(Score.metric == question.metric).distinct()
     if session.exec(measured.limit(1)).first() is None:
         metrics = session.exec(select(Score.metric).distinct()).all()

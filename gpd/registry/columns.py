@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 
 
 def clean_text(value: Any) -> Any:
-    """JSON with what no database can hold as text (NUL, lone surrogates) replaced by U+FFFD, at any depth."""
+    """JSON with what no database can store as text (NUL, lone surrogates) replaced by U+FFFD, at any depth."""
     if isinstance(value, str):
         return re.sub("[\0\ud800-\udfff]", "\ufffd", value)
     if isinstance(value, dict):

@@ -33,7 +33,7 @@ OUTPUTS = tuple(f"data/{'*/' * depth}{MANIFEST}" for depth in (1, 2, 3))  # what
 
 @dataclass
 class Document:
-    """What one file says: rows by table, or the problem with it in one line."""
+    """The content of one file: rows by table, or the problem with it in one line."""
 
     path: str
     rows: Rows = field(default_factory=dict)
@@ -257,7 +257,7 @@ def run_rows(path: Path) -> Iterator[Record]:
 
 @dataclass
 class DvcLock(Document):
-    """What dvc.lock says of each output: path -> {md5, size, nfiles}."""
+    """The outputs in dvc.lock: path -> {md5, size, nfiles}."""
 
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -29,7 +29,7 @@ def mask_passwords(text: str) -> str:
 
 
 def registry_url(url: str | None = None) -> URL:
-    """The database asked for: `url`, else GPD_REGISTRY_URL, else registry.db in the workspace. A bare path is SQLite.
+    """The database to use: `url`, else GPD_REGISTRY_URL, else registry.db in the workspace. A bare path is SQLite.
 
     Raises:
         UserError: it is not a URL.

@@ -25,7 +25,7 @@ BY_NAME = {t.table_of(model).name: model for model in t.MODELS}
 def export_lines(connection: Connection) -> Iterator[str]:
     """One JSON object a line: a header, then every row as {"table", "row"}, in an order that depends on content only.
 
-    A row refers only to rows before it. Two registries that say the same export the same bytes.
+    A row refers only to rows before it. Two registries with the same content export the same bytes.
     """
     yield json.dumps({"format": FORMAT, "revision": HEAD})
     for model in t.MODELS:

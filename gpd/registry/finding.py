@@ -20,7 +20,7 @@ CHECKPOINT_KINDS = ("base", "student")
 
 @dataclass(frozen=True)
 class FoundCheckpoint:
-    """A checkpoint whose files are here: `path` is the folder, its manifest says `content`."""
+    """A checkpoint whose files are here: `path` is the folder, `content` is from its manifest."""
 
     content: str
     name: str | None

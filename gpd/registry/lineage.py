@@ -42,7 +42,7 @@ class Lineage:
 
     Attributes:
         forwards: of all its checkpoints together, each counted once.
-        is_cut: there are more edges than were asked for.
+        is_cut: there are more edges than were requested.
         has_cycle: the manifests contradict each other.
     """
 

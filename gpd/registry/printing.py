@@ -104,7 +104,7 @@ def rows_table(rows: list[Any], around: dict[str, Any]) -> Table:
 
 
 def facts_tables(answer: Any) -> list[Any]:
-    """The plain fields of one answer, then a table for each field that holds several rows or settings."""
+    """The plain fields of one answer, then a table for each field with several rows or settings."""
     fields = {name: value for name, value in shown_fields(answer).items() if value not in (None, "", [], {})}
     parts = {name: value for name, value in fields.items() if _is_part(value)}
     facts = {name: value for name, value in fields.items() if name not in parts}

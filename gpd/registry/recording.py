@@ -26,7 +26,7 @@ def insert_missing(connection: Connection, model: type[Record], rows: Rows) -> i
 
 
 def insert_or_replace(connection: Connection, model: type[Record], rows: Rows) -> None:
-    """Adds the rows; where the key is known, the new values take the place of the old."""
+    """Adds the rows; if the key is there, the new values take the place of the old."""
     if rows:
         table = t.table_of(model)
         statement = _insert(connection, table)
@@ -40,7 +40,7 @@ def _insert(connection: Connection, table: Table) -> Any:
 
 
 def record(connection: Connection, rows: Mapping[type[Record], Rows]) -> bool:
-    """Records what one document of a workspace says. Returns whether anything in it was new."""
+    """Records the content of one document of a workspace. Returns whether anything in it was new."""
     _name_parents(connection, rows)
     if t.Artifact in rows:
         return _record_manifest(connection, rows)
@@ -59,7 +59,7 @@ def _name_parents(connection: Connection, rows: Mapping[type[Record], Rows]) -> 
 
 
 def _record_manifest(connection: Connection, rows: Mapping[type[Record], Rows]) -> bool:
-    """The manifest read last is what holds: the same bytes may come from settings that differ in name only."""
+    """The manifest read last counts: the same bytes may come from settings that differ in name only."""
     (artifact,) = rows[t.Artifact]
     table, content = t.table_of(t.Artifact), artifact["content"]
     known = connection.execute(select(table.c.manifest_hash).where(table.c.content == content)).scalar_one_or_none()
@@ -87,6 +87,6 @@ def make_current(connection: Connection, evaluations: Rows) -> None:
     retire = update(table).where(*is_same_setting, table.c.id != bindparam("the_id"), table.c.is_current)
     restore = update(table).where(table.c.id == bindparam("the_id"), ~table.c.is_current)
     keys = [{f"the_{name}": row[name] for name in ("id", *SAME_SETTING)} for row in evaluations]
-    for key in keys:  # one after the other: of two for the same setting the last one holds
+    for key in keys:  # one after the other: of two for the same setting the last one counts
         connection.execute(retire.values(is_current=False), key)
         connection.execute(restore.values(is_current=True), key)

@@ -36,7 +36,7 @@ def create_or_check(connection: Connection, shown: str) -> None:
     """Makes the registry in an empty database, checks it in another. Needs a writing transaction.
 
     Raises:
-        UserError: the database holds other tables, or a registry of another version.
+        UserError: the database has other tables, or a registry of another version.
     """
     if get_revision(connection) is None:
         strangers = sorted(inspect(connection).get_table_names())

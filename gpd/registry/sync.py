@@ -1,4 +1,4 @@
-"""What the files of a workspace say, recorded: idempotent, and safe beside other syncs."""
+"""Records the files of a workspace: idempotent, and safe beside other syncs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -109,7 +109,7 @@ class Lineage(Record, table=True):
 
 
 class Protocol(Record, table=True):
-    """What must be equal for two scores to be comparable. `fields` holds all of it, the columns what is often read."""
+    """What must be equal for two scores to be comparable. `fields` has all of it, the columns what is often read."""
 
     hash: Hash = Field(primary_key=True)
     prompts: Name | None = None
@@ -152,9 +152,9 @@ class Evaluation(Record, table=True):
 
 
 class Score(Record, table=True):
-    """One metric of an evaluation. What is not a finite number has no value and says what it was instead.
+    """One metric of an evaluation. What is not a finite number has no value; `not_finite` names it instead.
 
-    `protocol` and `steps` repeat the evaluation's (a foreign key holds them equal), so that one index answers `best`.
+    `protocol` and `steps` repeat the evaluation's (a foreign key keeps them equal), so that one index answers `best`.
     """
 
     __table_args__ = (

@@ -15,7 +15,7 @@ QUALITY = {name: metric.axis == "log" for name, metric in METRICS.items() if met
 
 
 def make_cost_charts(outcome: Outcome) -> list[Markup]:
-    """Quality over forwards a clip; where there are rivals, over forwards of training and as a ranking too."""
+    """Quality over forwards a clip; if there are rivals, over forwards of training and as a ranking too."""
     makers = [_cost_chart, _training_cost_chart, _ranking] if outcome.rivals else [_cost_chart]
     return [make(outcome, metric) for make in makers for metric in QUALITY]
 

@@ -15,7 +15,7 @@ class Card:
 
 
 def make_cards(outcome: Outcome, num_prompts: int) -> list[Card]:
-    """One card a prompt, evenly spread over those that have clips; none where no clips were kept."""
+    """One card a prompt, evenly spread over those that have clips; none if no clips were kept."""
     shown = [clip for clip in outcome.clips if clip.subject == outcome.reference]
     number = min(num_prompts, len(shown))
     return [_card(outcome, shown[position * len(shown) // number]) for position in range(number)]

@@ -51,11 +51,11 @@ class Outcome:
     Attributes:
         subjects: by name; students from the last stage down, then the teacher.
         students: stage -> manifest of its student, in the order of training.
-        training: stage -> rows of training.csv, where there is one.
+        training: stage -> rows of training.csv, if there is one.
         curves: rows of the evaluations' curves.csv.
         differences: each shown clip's difference from the reference, as colours.
         difference_full_levels: how many of 255 levels their brightest colour stands for.
-        rivals: of the ablation, where it was made under the same protocol.
+        rivals: of the ablation, if it was made under the same protocol.
         inputs: name -> identity of each folder that went in.
     """
 
@@ -124,16 +124,16 @@ class Outcome:
         return dict(zip(self.students, itertools.accumulate(spent), strict=True))
 
     def score(self, subject: str, metric: str) -> Score | None:
-        """A figure, None where it could not be computed."""
+        """A figure, None if it could not be computed."""
         return self.subjects[subject].metrics.get(metric)
 
     def best(self, metric: str, names: list[str]) -> set[str]:
-        """Those of `names` that look best at the digits shown; none where all look alike."""
+        """Those of `names` that look best at the digits shown; none if all look alike."""
         return find_best(metric, {name: found.value for name in names if (found := self.score(name, metric))})
 
 
 def find_best(metric: str, values: dict[str, float]) -> set[str]:
-    """Names whose values look best at the digits shown; none where all look alike."""
+    """Names whose values look best at the digits shown; none if all look alike."""
     entry = METRICS[metric]
     badness = {name: entry.badness(round(value, entry.decimals)) for name, value in values.items()}
     found = {name for name, value in badness.items() if value <= min(badness.values()) + 1e-12}

@@ -12,7 +12,7 @@ ROLES = ("teacher", "previous", "student", "probe")
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure as it is shown; `spread` is empty where there is none."""
+    """A figure as it is shown; `spread` is empty if there is none."""
 
     figure: str
     spread: str = ""

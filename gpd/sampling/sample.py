@@ -22,7 +22,7 @@ def run(params: Params, name: str, shard: str | None = None) -> None:
 
     Args:
         shard: "i/n": only the parts of process i of n, for several machines. Without it as many processes are
-            started as there are GPUs, or cores where there is none; the samples are the same.
+            started as there are GPUs, or cores if there is none; the samples are the same.
 
     Raises:
         UserError: there is no such subject, or what it needs is missing or of other params.

@@ -35,10 +35,10 @@ def save_part(path: Path, latents: np.ndarray) -> None:
 
 
 class SampleSet:
-    """Reads the folder; only the rows that are asked for are loaded.
+    """Reads the folder; only the requested rows are loaded.
 
     Raises:
-        UserError: on opening, where the manifest or samples.json is missing or of another form.
+        UserError: on opening, if the manifest or samples.json is missing or of another form.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,6 +71,6 @@ class SampleSet:
             yield samples, self.latents(range(start, start + len(samples)))
 
     def diversity(self) -> np.ndarray | None:
-        """Ends [P, S, C, F, H, W] of the first prompts from several seeds; None where there are none."""
+        """Ends [P, S, C, F, H, W] of the first prompts from several seeds; None if there are none."""
         groups = self.listing.diversity
         return np.stack([self.latents(rows)[:, -1] for rows in groups]) if groups else None

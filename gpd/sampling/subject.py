@@ -67,7 +67,7 @@ class Subject:
 
 
 def student_grid(grid_steps: int, horizon: int, shift: float) -> Grid:
-    """Every horizon-th point of the base grid; the last step is shorter where the horizon does not divide it."""
+    """Every horizon-th point of the base grid; the last step is shorter if the horizon does not divide it."""
     base = make_grid(grid_steps, shift)
     starts = list(range(0, grid_steps, horizon))
     return Grid(base.sigmas[[*starts, grid_steps]], base.timesteps[starts])

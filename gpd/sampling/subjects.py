@@ -1,4 +1,4 @@
-"""Loads who is sampled: the teacher, guided or not, and the students."""
+"""Loads what is sampled: the teacher, guided or not, and the students."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def load_subject(params: Params, name: str, negative: Tensor, device: str) -> Su
 
 
 def load_teacher(params: Params, negative: Tensor, device: str, name: str = REFERENCE) -> Subject:
-    """The base model, sampled as params.sample.subjects says under `name`."""
+    """The base model, sampled by the settings under `name` in params.sample.subjects."""
     model, asked = params.model, params.sample.subjects[name]
     base = open_model(model.path)
     network = base.load_network(device, merge_padding=model.merge_padding, dtype=model.dtype)

@@ -1,4 +1,4 @@
-"""Processes beside this one: one a GPU, or one a core where there is none, each with its share of the parts."""
+"""Processes beside this one: one a GPU, or one a core if there is none, each with its share of the parts."""
 
 import contextlib
 import multiprocessing
@@ -18,7 +18,7 @@ def num_workers() -> int:
 
 
 def pick_device(worker: int = 0) -> str:
-    """The worker's GPU; the CPU where there is none."""
+    """The worker's GPU; the CPU if there is none."""
     return f"cuda:{worker % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
 
 

@@ -30,7 +30,7 @@ RADIUS_PX = 13.0
 
 @dataclass(frozen=True)
 class Scene:
-    """What a caption says."""
+    """The content of a caption."""
 
     colour: str
     shape: str

@@ -28,13 +28,13 @@ MIN_CONTRAST = 0.1  # between the cells of a pattern; drawn ones have 0.22 and m
 MIN_SHAPE_PX = 60  # a drawn cross, the smallest shape, covers about 270
 MIN_STEP_PX = 0.15  # a frame: slower than this is standing still
 MARGIN_PX = 4  # round the shape, where its soft edge tints the ground
-FRAME_STRIDE = 2  # every second frame says enough, at half the time
+FRAME_STRIDE = 2  # every second frame is enough, at half the time
 PROPERTIES = ("colour", "shape", "direction", "speed", "background")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the pixels show; None where they show nothing of the kind."""
+    """What the pixels show; None if they show nothing of the kind."""
 
     colour: str | None
     shape: str | None

@@ -161,7 +161,7 @@ def train_transformer(latents: Tensor, work: Path, report: Report) -> Any:
     """Flow matching on normalised latents [NUM_CLIPS, 16, 5, 8, 8]; returns the averaged network.
 
     The loss is mean |v(noisy, sigma, text) - (noise - clean)|^2 with captions dropped now and then, so that the
-    network also knows the empty prompt and guidance means something.
+    network also learns the empty prompt and guidance means something.
     """
     torch.manual_seed(2)
     network = wan.VelocityNetwork(wan.make_transformer(TRANSFORMER_CONFIG))

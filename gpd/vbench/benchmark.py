@@ -3,7 +3,7 @@
 NAME is the checkpoint's folder; in data/vbench/NAME/ (or --out):
     sampling.json   what the clips depend on; clips made under other settings are refused
     videos/         the clips
-    vbench.json     the scores under their protocol, and the total where all dimensions are there
+    vbench.json     the scores under their protocol, and the total if all dimensions are there
 Work of a run (what VBench prints and writes) lies in .work/vbench/.
 """
 
@@ -45,8 +45,8 @@ class Request:
     """What the user asks for.
 
     Attributes:
-        dimensions: all 16 where empty.
-        num_prompts: of each dimension the first so many; all where None.
+        dimensions: all 16 if empty.
+        num_prompts: of each dimension the first so many; all if None.
         shard: "i/n": sample the clips of process i of n and score nothing; None: sample what is missing, then score.
         full_info: VBench_full_info.json; None: the one inside the package.
         clips: a folder of clips made elsewhere; None: sample.
@@ -67,7 +67,7 @@ class Request:
 
 
 def run(load_params: Callable[[], Params], request: Request) -> None:
-    """Samples and scores as asked.
+    """Samples and scores as requested.
 
     Args:
         load_params: called when clips are to be sampled.
@@ -103,7 +103,7 @@ def run(load_params: Callable[[], Params], request: Request) -> None:
 
 
 def _check(request: Request) -> None:
-    """An argument that would say nothing is a mistake."""
+    """An argument without effect is a mistake."""
     if request.subject is not None and request.checkpoint is not None:
         raise UserError(f"{request.subject} and --checkpoint={request.checkpoint}: give one of them")
     if request.clips is None:
@@ -182,7 +182,7 @@ def _load_scores(path: Path, protocol: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lay_out(work: Path, videos: Path, clips: list[Clip], prompts: list[Prompt]) -> None:
-    """The work folder of a run: VBench sees the asked prompts and links to exactly their clips."""
+    """The work folder of a run: it has the requested prompts and links to exactly their clips."""
     shutil.rmtree(work, ignore_errors=True)
     (work / "videos").mkdir(parents=True)
     for clip in clips:
@@ -219,7 +219,7 @@ def _entry(dimension: str, answer: dict[str, Any], prompts: list[Prompt]) -> dic
 
 
 def _own_flicker(videos: Path, files: list[str]) -> float:
-    """Our metric on the same clips: what it says apart from VBench's score shows a fault in either."""
+    """Our metric on the same clips: a difference from VBench's score shows a fault in either."""
     return sum(flicker_as_vbench(videos / file) for file in files) / len(files)
 
 

@@ -26,7 +26,7 @@ def find_checkpoint(params: Params, subject: str | None, checkpoint: str | None)
 
 
 def read_sampling_prompts(path: Path | None, prompts: list[Prompt]) -> dict[str, str]:
-    """What the model is told for each prompt: the prompt itself, or its line in a file of extended prompts.
+    """The text that the model gets for each prompt: the prompt itself, or its line in a file of extended prompts.
 
     Raises:
         UserError: the file has not one line for each prompt of the suite.
@@ -63,7 +63,7 @@ def sample_clips(params: Params, checkpoint: Path, clips: list[Clip], told: dict
     """Writes the clips into `folder`; each appears whole or not at all.
 
     Args:
-        told: what the model is told, by the prompt's text.
+        told: the text that the model gets, by the prompt's text.
     """
     base = open_model(params.model.path)
     encoder = base.load_text_encoder()

@@ -25,7 +25,7 @@ NUM_LINES_SHOWN = 15
 
 
 def open_environment(folder: Path, dimensions: list[str], static_filter: bool) -> Path:
-    """The Python of the environment in `folder`, made where there is none, widened where more is needed.
+    """The Python of the environment in `folder`, made if there is none, widened if more is needed.
 
     A folder that is there and was not made here is the user's own environment: taken as it is.
 

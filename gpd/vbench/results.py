@@ -6,7 +6,7 @@ from typing import Any
 from gpd.artifacts import UserError
 from gpd.vbench.suite import FLICKER, NUM_VIDEOS, Prompt, clip_file
 
-# VBench leaves a clip out of `color` where it finds no object that could have one
+# VBench leaves a clip out of `color` if it finds no object that could have one
 MAY_LEAVE_OUT = {"color"}
 
 
@@ -14,7 +14,7 @@ def expected_files(prompts: list[Prompt], dimension: str, static: dict[str, int]
     """The clips that VBench reads for a dimension.
 
     Args:
-        static: how many clips of each prompt its filter kept; None where it did not run.
+        static: how many clips of each prompt its filter kept; None if it did not run.
 
     Raises:
         UserError: the filter kept none of a prompt's clips.

@@ -21,7 +21,7 @@ FLICKER = "temporal_flickering"
 
 
 def import_torchvision() -> bool:
-    """Imports torchvision; without its compiled operators where they do not fit torch's build. Were they loaded?
+    """Imports torchvision; without its compiled operators if they do not fit torch's build. Were they loaded?
 
     The wheel for CUDA beside torch for the CPU loads none, and then fails at registering their shapes. The transforms,
     all that most dimensions use, need none of them.

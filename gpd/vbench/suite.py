@@ -20,7 +20,7 @@ class Prompt:
 
     Attributes:
         index: its place in the whole file, from 0, whatever subset is taken.
-        entry: the entry as it stands there, with what single dimensions want to know.
+        entry: the entry as it stands there, with what single dimensions need.
     """
 
     index: int

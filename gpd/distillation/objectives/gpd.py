@@ -32,7 +32,7 @@ class Gpd(Objective):
         return start_indices(num_steps, step.horizon, is_last)
 
     def target(self, stage: Stage, batch: Batch, average: nn.Module | None) -> Target:
-        """The online target of each sample's own horizon, or the stored end where a roll-out has it."""
+        """The online target of each sample's own horizon, or the stored end if a roll-out has it."""
         states, sigmas = batch.states, stage.grid.sigmas.to(stage.device)
         end = states.end.clone()
         for horizon in states.horizon[~states.is_known].unique().tolist():

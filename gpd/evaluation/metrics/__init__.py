@@ -1,6 +1,6 @@
 """What is measured on samples, paired with the guided teacher on the same prompt and noise. No learned weights.
 
-A module here holds functions of frames or latents and, as `METRICS`, the metrics that are made from them.
+A module here has functions of frames or latents and, as `METRICS`, the metrics that are made from them.
 """
 
 import importlib

@@ -11,7 +11,7 @@ from gpd.evaluation.formula import Ratio
 from gpd.evaluation.metric import Measure, Metric
 
 TOP_SHARE = 0.05  # the fastest pixels of each pair of frames, as VBench's dynamic degree takes them
-MIN_MOTION_PX = 0.05  # below this the flow of a clip is noise, and a ratio to it says nothing
+MIN_MOTION_PX = 0.05  # below this the flow of a clip is noise, and a ratio to it means nothing
 
 
 def flow_magnitudes(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

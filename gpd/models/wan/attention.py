@@ -18,7 +18,7 @@ class TextAttention:
     exp(s + log n) = n exp(s); if m > 0 of them are kept, each has log(n / m) added. The result is that of 512 rows to
     rounding, at the cost of the real tokens and one more.
 
-    `bias` holds these additions, [B, 1, 1, L] (0 for real tokens), or is None to attend to the rows as they are. It
+    `bias` has these additions, [B, 1, 1, L] (0 for real tokens), or is None to attend to the rows as they are. It
     is for cross-attention alone: self-attention sees no text.
     """
 

@@ -50,7 +50,7 @@ class ClipCodec:
 
 
 def load_geometry(folder: Path) -> Geometry:
-    """As the configs of VAE and transformer say; a key that they leave out has diffusers' default, that of Wan2.1."""
+    """From the configs of VAE and transformer; a key that they leave out has diffusers' default, that of Wan2.1."""
     vae = load_config(folder / "vae" / "config.json")
     _, *patch = load_config(folder / "transformer" / "config.json").get("patch_size", (1, 2, 2))
     latent_px = vae.get("scale_factor_spatial", 8)

@@ -67,7 +67,7 @@ class Wan(BaseModel):
         return network.to(device)
 
     def save_student(self, folder: Path, network: VideoNetwork, *, grid_steps: int, shift: float) -> None:
-        """Hard links to this model's other parts, where the file system has them."""
+        """Hard links to this model's other parts, if the file system has them."""
         save_student(folder, network.transformer, self.folder, grid_steps=grid_steps, shift=shift)
         if network.steps is not None:
             save_steps(folder, network.steps)

@@ -21,7 +21,7 @@ class VelocityNetwork(VideoNetwork):
     """A Wan transformer as `network(latents, timesteps, text)`.
 
     With `merge_padding` the 512 - L padding columns are computed once instead of one by one (`TextAttention`): a large
-    saving where a clip has fewer tokens than a text, none where attention kernels without a bias are faster.
+    saving if a clip has fewer tokens than a text, none if attention kernels without a bias are faster.
     """
 
     block_layers = ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2")

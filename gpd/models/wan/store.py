@@ -14,7 +14,7 @@ from gpd.models.wan.text import TEXT_LENGTH
 def save_student(folder: Path, transformer: Any, base: Path, *, grid_steps: int, shift: float) -> None:
     """Writes a complete diffusers pipeline: the student's transformer and scheduler, all else from the base model.
 
-    The base's files are hard-linked where the file system allows it: a text encoder of 11 GB need not lie there
+    The base's files are hard-linked if the file system allows it: a text encoder of 11 GB need not lie there
     once for each stage.
     """
     quiet_libraries()
