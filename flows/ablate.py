@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_table_artifact
-from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import Field
 
+from flows.parameters import AtOnce, Commit, Retries, described
+from flows.parameters import Overrides as ParamOverrides
 from flows.pipeline import (
-    MOST_STAGES,
+    OPTIONS,
     describe_run,
     first_cause,
     guarded,
@@ -71,33 +71,26 @@ def _run_name() -> str:
     return describe_run(f"ablate {', '.join(names)}", parameters)
 
 
-@flow(
-    name="ablate",
-    flow_run_name=_run_name,
-    task_runner=ThreadPoolTaskRunner(max_workers=MOST_STAGES),
-    persist_result=False,
-)
+@flow(name="ablate", flow_run_name=_run_name, **OPTIONS)
 def ablate(
-    grid: dict[str, list[Any]] | None = None,
-    variants: list[str] | None = None,
-    overrides: dict[str, Any] | None = None,
-    student: str | None = None,
-    commit: Annotated[str, Field(min_length=1)] = "HEAD",
-    retries: Annotated[int, Field(ge=0, le=10)] = 1,
-    at_once: Annotated[int, Field(ge=1, le=64)] = 1,
+    grid: Annotated[
+        dict[str, list[Any]] | None,
+        described('Lists of values by dotted keys of params.yaml, such as {"distill.seed": [0, 1, 2]}.'),
+    ] = None,
+    variants: Annotated[
+        list[str] | None, described("Names in data/ablation/grid.yaml; each runs at all its budgets and seeds.")
+    ] = None,
+    overrides: ParamOverrides = None,
+    student: Annotated[
+        str | None, described("The stage whose student is measured; the last one if it is left out.")
+    ] = None,
+    commit: Commit = "HEAD",
+    retries: Retries = 1,
+    at_once: AtOnce = 1,
 ) -> None:
     """Distils and measures a student for every run of some variants, or for every combination of a grid's values.
 
     Stages that several share run once.
-
-    Args:
-        grid: lists of values by dotted keys of params.yaml, such as {"distill.seed": [0, 1, 2]}.
-        variants: names in data/ablation/grid.yaml; each runs at all its budgets and seeds.
-        overrides: values for params.yaml by dotted keys that all have.
-        student: the stage whose student is measured; the last one if it is left out.
-        commit: commit, branch or tag of this repository to run; changes that are not committed are not seen.
-        retries: how often a failed stage is tried again; a mistake in the params is not.
-        at_once: how many stages go at the same time, of all combinations together.
     """
     with guarded() as root, ExitStack() as stack:
         full, common = find_commit(root, commit), overrides or {}

@@ -11,7 +11,7 @@ import yaml
 from tests.clone import edit_params, run
 from tests.plain import plain_latents
 
-EVALUATIONS = {f"evaluate@{name}" for name in ("reference", "teacher-6", "k1", "k8")}
+EVALUATIONS = {f"evaluate@{name}" for name in ("reference", "teacher-6", "k8")}
 ADDED = {"teacher-4": {"checkpoint": "data/tiny-wan", "steps": 4, "solver": "euler", "guidance_scale": 3.0}}
 Edit = Callable[[dict[str, Any]], None]
 
