@@ -50,7 +50,7 @@ lint: setup
 JOBS ?= 2
 test: lint
 	bash tests/install_browser.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf $(VENV) .work build *.egg-info

@@ -23,14 +23,8 @@ TESTS = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (`-n`) a file's tests share one, and so do all of the flows, which share a server.
-
-    The flows begin first, as they take longest.
-    """
+    """The flows begin first: they take longest, and with several processes (`-n`) the others then fill the gaps."""
     items.sort(key=lambda item: not item.path.is_relative_to(TESTS / "flows"))
-    for item in items:
-        group = "flows" if item.path.is_relative_to(TESTS / "flows") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
