@@ -1,6 +1,5 @@
 """dvc.yaml as a table: `foreach` opened, what determines a stage, when two stages do the same work."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import yaml
 
 from gpd import stages
 from gpd.artifacts import UserError
+from tests.clone import run
 from tests.curricula import doubling_profile
 
 ROOT = Path(__file__).parents[1]
@@ -149,6 +149,6 @@ def test_the_pipeline_is_opened_as_dvc_opens_it(tmp_path: Path) -> None:
     values = doubling_profile()
     (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-    subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=tmp_path, check=True)
-    listed = subprocess.run(["dvc", "stage", "list", "--name-only"], cwd=tmp_path, capture_output=True, text=True)
-    assert list(stages.load_stages(tmp_path, values)) == listed.stdout.split()
+    run("dvc", "init", "-q", "--no-scm", cwd=tmp_path)
+    listed = run("dvc", "stage", "list", "--name-only", cwd=tmp_path)
+    assert list(stages.load_stages(tmp_path, values)) == listed.split()
