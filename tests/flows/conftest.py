@@ -24,6 +24,11 @@ STUDENT, STAGE, TRAINING = "k1", "distill@k1", "gpd distill k1"
 FINAL = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 
 
+def is_last_line(row: dict[str, Any], state: str) -> bool:
+    """Whether a flow says by this line that it has ended so (its tasks end with the same words)."""
+    return row["task_run_id"] is None and row["message"].startswith(f"Finished in state {state.title()}")
+
+
 class Server:
     """A Prefect server as `make prefect` starts it, and what a person asks it."""
 
@@ -97,15 +102,21 @@ class Server:
         self.until(run_id, lambda: self.state(run_id) in FINAL)
         state = self.state(run_id)
         assert state in (expected or ("COMPLETED",)), f"{state}: {self.message(run_id)}\n{self.log(run_id)}"
+        if state in ("COMPLETED", "FAILED"):  # a run sends its lines in batches: the last ones arrive after its state
+            self.until(run_id, lambda: any(is_last_line(row, state) for row in self.lines(run_id)))
         return state
 
     def log(self, run_id: str) -> str:
         """All lines of a run and its tasks in the order of time."""
+        return "\n".join(row["message"] for row in self.lines(run_id))
+
+    def lines(self, run_id: str) -> list[dict[str, Any]]:
+        """The lines as the server keeps them: message, time, the task that wrote it."""
         wanted = {"flow_run_id": {"any_": [run_id]}}
-        lines: list[str] = []
-        while page := self.ask("POST", "logs/filter", logs=wanted, offset=len(lines), limit=200, sort="TIMESTAMP_ASC"):
-            lines.extend(row["message"] for row in page)
-        return "\n".join(lines)
+        rows: list[dict[str, Any]] = []
+        while page := self.ask("POST", "logs/filter", logs=wanted, offset=len(rows), limit=200, sort="TIMESTAMP_ASC"):
+            rows.extend(page)
+        return rows
 
     def artifacts(self, run_id: str) -> dict[str, Any]:
         """Key -> artifact of a run."""
