@@ -33,30 +33,6 @@ def measure_batch(batch: Batch, measures: Iterable[Measure] | None = None) -> Me
     return rows
 
 
-def measure(frames: np.ndarray, latents: np.ndarray) -> Measures:
-    """What can be said of samples alone: frames uint8 [N, F, H, W, 3] and their latents [N, C, f, h, w]."""
-    return measure_batch(Batch(frames=frames, latents=latents))
-
-
-def measure_frames(frames: np.ndarray) -> Measures:
-    """What can be said of clips alone: uint8 [N, F, H, W, 3], F >= 2, sides of at least 16 px."""
-    return measure_batch(Batch(frames=frames))
-
-
-def measure_pairs(
-    frames: np.ndarray, latents: np.ndarray, reference_frames: np.ndarray, reference_latents: np.ndarray
-) -> Measures:
-    """What can be said of samples beside the reference on the same prompts and noise."""
-    batch = Batch(frames, latents, None, reference_frames, reference_latents)
-    return measure_batch(batch, [measure for measure in list_measures() if measure.is_paired])
-
-
-def measure_frame_pairs(frames: np.ndarray, reference_frames: np.ndarray) -> Measures:
-    """What can be said of clips beside others, pair by pair: both uint8 [N, F, H, W, 3] of one shape."""
-    batch = Batch(frames=frames, reference_frames=reference_frames)
-    return measure_batch(batch, [measure for measure in list_measures() if measure.is_paired])
-
-
 def measure_clips(frames: np.ndarray, latents: np.ndarray) -> Measures:
     """What subjects are set against of real clips: frames uint8 [N, F, H, W, 3] and latents [N, C, f, h, w]."""
     wanted = [metric.measure for metric in metrics.METRICS.values() if metric.against == "clips"]
@@ -99,12 +75,6 @@ def score_several(measures: Measures, reference: Measures, num_samples: int) -> 
     own, theirs = ({name: rows.mean(keepdims=True) for name, rows in side.items()} for side in (measures, reference))
     scores = _scores(own, np.zeros(1), theirs, None, is_paired=True)
     return {name: replace(found, num_samples=num_samples) for name, found in scores.items()}
-
-
-def score_diversity(samples: np.ndarray, reference: np.ndarray) -> Score | None:
-    """Diversity over the reference's, from latents [P, S, ...] of the same P prompts; counted in samples."""
-    own, theirs = (measure_batch(Batch(several=side)) for side in (samples, reference))
-    return score_several(own, theirs, samples.shape[0] * samples.shape[1]).get("diversity_ratio")
 
 
 def _scores(

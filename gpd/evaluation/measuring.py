@@ -79,7 +79,7 @@ class Bench:
         codec = open_model(params.model.path).load_codec(self.device)
         kept = KeptDecoder(codec, documents.identify(Path(params.model.path)).content)
         self.decode = lambda ends: codec.decode(torch.from_numpy(ends))
-        self.decode_kept = kept.decode
+        self.decode_kept, self.prune_kept = kept.decode, kept.prune
         self.measures = measures_for([sample.text for sample in reference.samples])
         self.clips = measure_real_clips(latents, kept, params.evaluate.batch, most=len(reference.samples))
 

@@ -107,6 +107,7 @@ LATENTS = Metric(
     formula=Frechet(),
     place=20,
     headline="Fréchet",
+    column="Fréchet",
     axis="log",
 )
 PIXELS = Metric(
@@ -131,6 +132,7 @@ def _to_clips(metric: Metric) -> Metric:
         cost=f"as {metric.label}; needs encoded real clips",
         against="clips",
         headline=None,
+        column=None,
         axis=None,
     )
 
