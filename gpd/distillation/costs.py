@@ -12,17 +12,17 @@ from gpd.params import Distill, StageParams
 STUDENT_FORWARDS = 3  # forward and backward; a backward counts twice
 
 
-def target_forwards(distill: Distill, step: StageParams, previous_horizon: int) -> dict[str, int]:
+def target_forwards(distill: Distill, params: StageParams, previous_horizon: int) -> dict[str, int]:
     """Network evaluations of one online target by role; the student's own three come on top."""
-    return get_objective(distill.objective).forwards(distill, step, previous_horizon)
+    return get_objective(distill.objective).forwards(distill, params, previous_horizon)
 
 
 def batch_forwards(stage: Stage, states: States) -> dict[str, int]:
     """What training on these states costs by role: their targets, unless stored, and the student's own part."""
     spent = {"student": STUDENT_FORWARDS * len(states.latents)}
     for horizon in states.horizon[~states.is_known].tolist():
-        step = stage.params.at_horizon(horizon)
-        for role, number in target_forwards(stage.distill, step, stage.previous_horizon).items():
+        params = stage.params.at_horizon(horizon)
+        for role, number in target_forwards(stage.distill, params, stage.previous_horizon).items():
             spent[role] = spent.get(role, 0) + number
     return spent
 
@@ -32,8 +32,8 @@ def forwards_per_sample(distill: Distill, params: StageParams, previous_horizon:
     its part of the restart of a streamed trajectory.
     """
 
-    def cost(step: StageParams) -> int:
-        return sum(target_forwards(distill, step, previous_horizon).values())
+    def cost(some: StageParams) -> int:
+        return sum(target_forwards(distill, some, previous_horizon).values())
 
     own, shorter = cost(params), [cost(params.at_horizon(horizon)) for horizon in distill.horizons]
     saved = sum(own - each for each in shorter) / max(1, len(shorter))

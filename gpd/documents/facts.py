@@ -62,7 +62,7 @@ class StudentFacts(Facts):
     """A student.
 
     Attributes:
-        horizons: shorter steps that it has learnt beside its own, in grid intervals.
+        horizons: shorter ones that it has learnt beside its own.
         sampling_steps: null if the horizon does not divide the grid.
         forwards: this stage's own, by role: teacher, previous, student, probe.
         iterations: those really done: fewer than configured if the loss stalled.

@@ -3,14 +3,13 @@ import numpy as np
 import pytest
 
 from gpd.evaluation.measures import (
-    Measures,
     join,
     measure_batch,
     measure_clips,
     score,
     score_several,
 )
-from gpd.evaluation.metric import Batch
+from gpd.evaluation.metric import Batch, Rows
 from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.score import Score
 from gpd.tiny.clips import all_scenes, draw
@@ -63,7 +62,7 @@ def test_grey_loses_saturation_and_shifts_colour() -> None:
     assert found["colour_shift"] > 1
 
 
-def features(number: int, mean: float) -> Measures:
+def features(number: int, mean: float) -> Rows:
     rng = np.random.default_rng(number)
     return {"latent_features": rng.normal(mean, 1, (number, 4)), "pixel_features": rng.normal(0, 1, (number, 3))}
 
