@@ -19,7 +19,6 @@ from gpd.distillation.stage import Stage
 from gpd.distillation.train_state import TrainState
 from gpd.distillation.training import Training, begin
 from gpd.distillation.walks import walk_forwards
-from gpd.models import adapters as lora
 
 
 def make_accelerator(dtype: str) -> Accelerator:
@@ -110,7 +109,6 @@ def finish(
 ) -> tuple[nn.Module, Ledger]:
     """The network to publish, measured on the states of the starting point, and the ledger of all processes."""
     published, ledger = training.published, training.ledger
-    lora.merge(published)
     ledger.after, spent = probe(stage, objective, published, training.average)
     ledger.spend(spent)
     totals = accelerator.reduce(torch.tensor(list(ledger.forwards.values()), device=stage.device), "sum")

@@ -15,7 +15,6 @@ from gpd.distillation.optimizers import make_optimizer
 from gpd.distillation.pool import Pool
 from gpd.distillation.stage import Stage
 from gpd.distillation.train_state import Saved, TrainState
-from gpd.models import adapters as lora
 
 
 @dataclass
@@ -60,7 +59,7 @@ class Training:
 def begin(stage: Stage, accelerator: Accelerator) -> Training:
     """Student, average, optimiser and an empty pool."""
     params, distill = stage.params, stage.distill
-    lora.make_trainable(stage.student, distill.lora_rank, stage.seed)
+    stage.student.requires_grad_()
     average = make_average(stage.student, distill.ema_decay)
     made = make_optimizer(stage.student, learning_rate=params.learning_rate, weight_decay=distill.weight_decay)
     student, optimizer = accelerator.prepare(stage.student, made)
