@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from gpd.distillation.stage import Stage
 from gpd.distillation.trainer import make_accelerator, train_stage
 from tests.distillation.test_trainer import make_stage, weights
-from tests.toy import BlockNetwork
+from tests.toy import block_networks
 
 ITERATIONS, STOP = 20, 13
 
@@ -31,7 +31,7 @@ def stages(folder: Path) -> dict[str, Stage]:
 def small_steps(stage: Stage) -> Stage:
     """A batch that 4 processes divide, and a network with blocks."""
     params = stage.params.model_copy(update={"batch": 12, "learning_rate": 1e-3})
-    return dataclasses.replace(stage, params=params, student=BlockNetwork())
+    return dataclasses.replace(stage, params=params, **block_networks(stage.distill.lora_rank))
 
 
 def train(stage: Stage, accelerator: Accelerator, stop: int = 0) -> dict[str, Any]:
