@@ -21,7 +21,7 @@ def launched(folder: Path, what: str) -> "subprocess.Popen[str]":
 
 
 def pids(folder: Path) -> list[int]:
-    """Of both processes, once they run."""
+    """Of both processes, once they have begun."""
     while len(texts := [path.read_text() for path in folder.glob("pid-*")]) < 2 or not all(texts):
         time.sleep(0.05)
     return [int(text) for text in texts]
