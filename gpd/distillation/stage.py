@@ -60,7 +60,7 @@ class Stage:
     @property
     def seed(self) -> int:
         """Of all that the stage draws; stages draw different noise."""
-        return seed_of(self.distill.seed, Stream.STAGE, self.params.horizon)
+        return stage_seed(self.distill, self.params)
 
     def text_of(self, prompts: Tensor) -> Tensor:
         """Texts [B, L, D] of their numbers [B], zero-padded."""
@@ -89,3 +89,8 @@ class Stage:
         lengths = [batch.states.horizon] if self.distill.horizons else []
         velocity: Tensor = student(latents, self.grid_on_device.timesteps[index], batch.text, *lengths)
         return velocity
+
+
+def stage_seed(distill: Distill, params: StageParams) -> int:
+    """Of all that a stage draws."""
+    return seed_of(distill.seed, Stream.STAGE, params.horizon)

@@ -20,7 +20,6 @@ from gpd.distillation.stage import Stage
 from gpd.distillation.train_state import TrainState
 from gpd.distillation.training import Training, begin
 from gpd.distillation.walks import walk_forwards
-from gpd.models import adapters as lora
 
 PATIENCE = timedelta(hours=2)  # of processes with the main one, which writes train states and the student
 REPORT_EVERY = {"cpu": 1, "cuda": 10}  # iterations: to read a number, the host waits until the device has it
@@ -147,7 +146,6 @@ def report(stage: Stage, training: Training, is_save_due: bool) -> bool:
 def finish(stage: Stage, objective: Objective, training: Training) -> tuple[nn.Module, Ledger]:
     """The network to publish, measured on the states of the starting point, and the ledger."""
     published, ledger = training.published, training.ledger
-    lora.merge(published)
     ledger.after, spent = probe(stage, objective, published, training.average, training.share, training.at_once)
     ledger.spend(spent)
     return published, ledger

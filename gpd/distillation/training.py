@@ -20,7 +20,6 @@ from gpd.distillation.share import Share, check_batch, micro_batch, pieces
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import States
 from gpd.distillation.train_state import Saved, TrainState
-from gpd.models import adapters as lora
 
 
 @dataclass
@@ -97,7 +96,7 @@ def begin(stage: Stage, accelerator: Accelerator) -> Training:
     params, distill = stage.params, stage.distill
     share = Share(accelerator.process_index, accelerator.num_processes, stage.device)
     check_batch(stage.name, params.batch, share.number)
-    lora.make_trainable(stage.student, distill.lora_rank, stage.seed)
+    stage.student.requires_grad_()
     average = make_average(stage.student, distill.ema_decay)
     made = make_optimizer(stage.student, learning_rate=params.learning_rate, weight_decay=distill.weight_decay)
     student, optimizer = accelerator.prepare(stage.student, made)

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from gpd.distillation.stage import Stage
 from gpd.distillation.trainer import make_accelerator, train_stage
 from tests.distillation.test_trainer import make_stage, weights
-from tests.toy import BlockNetwork
+from tests.toy import block_networks
 
 ITERATIONS, STOP = 20, 13
 Ended = dict[str, Any]  # weights and ledger of a stage
@@ -32,7 +32,7 @@ def some_stage(folder: Path, name: str) -> Stage:
     horizon, tail, changes = STAGES[name]
     stage = make_stage(folder / name, horizon, tail, ITERATIONS, **changes)
     params = stage.params.model_copy(update={"batch": 12, "learning_rate": 1e-3})
-    return dataclasses.replace(stage, params=params, student=BlockNetwork())
+    return dataclasses.replace(stage, params=params, **block_networks(stage.distill.lora_rank))
 
 
 def train(stage: Stage, accelerator: Accelerator, stop: int) -> Ended:
