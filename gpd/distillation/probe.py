@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gpd.core.randomness import Stream, seed_of
 from gpd.distillation.batches import make_batch, make_pool
-from gpd.distillation.costs import target_forwards
+from gpd.distillation.costs import probe_forwards
 from gpd.distillation.losses import square_residual
 from gpd.distillation.objectives import Objective
 from gpd.distillation.stage import Stage
@@ -76,8 +76,6 @@ def probe_states(stage: Stage) -> States:
 
 
 def _forwards(stage: Stage, states: States) -> dict[str, int]:
-    of_target = target_forwards(stage.distill, stage.params, stage.previous_horizon)
-    each = sum(of_target.values()) + 2 * stage.params.horizon + 1
-    spent = {"probe": len(states.latents) * each}
+    spent = {"probe": probe_forwards(stage.distill, stage.params, stage.previous_horizon)}
     walked = {} if stage.clips else walk_forwards(states.grid_index, stage.previous is not None)
     return spent | walked

@@ -1,6 +1,7 @@
 """Wan's VAE: frames to latents and back."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,9 +51,13 @@ class ClipCodec:
 
 
 def load_geometry(folder: Path) -> Geometry:
-    """From the configs of VAE and transformer; a key that they leave out has diffusers' default, that of Wan2.1."""
-    vae = load_config(folder / "vae" / "config.json")
-    _, *patch = load_config(folder / "transformer" / "config.json").get("patch_size", (1, 2, 2))
+    """From the configs of VAE and transformer."""
+    return geometry_of(load_config(folder / "vae" / "config.json"), load_config(folder / "transformer" / "config.json"))
+
+
+def geometry_of(vae: dict[str, Any], transformer: dict[str, Any]) -> Geometry:
+    """From two configs; a key that they leave out has diffusers' default, that of Wan2.1."""
+    _, *patch = transformer.get("patch_size", (1, 2, 2))
     latent_px = vae.get("scale_factor_spatial", 8)
     return Geometry(
         channels=vae.get("z_dim", 16),
