@@ -15,10 +15,12 @@ from typing import Any
 import yaml
 
 from gpd import documents
-from gpd.artifacts import MANIFEST, UserError, hash_file, hash_files, hash_json, list_files
+from gpd.artifacts import MANIFEST, WORK, UserError, hash_file, hash_files, hash_json, list_files
+from gpd.documents import Identity, dump
 
 PIPELINE = Path("dvc.yaml")
-PLACES = ("model.path", "model.hub")  # where the base model lies, not what it is
+# Keys that change no output: where the base model lies, and how many broken clips are too many to write one.
+CHANGE_NOTHING = ("model.path", "model.hub", "encode.max_broken_share")
 CODE = "gpd/"
 CACHES = "__pycache__"
 
@@ -148,7 +150,29 @@ def settings(stage: Stage, params: Mapping[str, Any]) -> dict[str, Any]:
     A value that is only the place of a dependency is left out: the identity of what lies there stands for it.
     """
     leaves = (leaf for key in stage.params for leaf in _leaves(key, value_at(params, key)))
-    return {key: value for key, value in leaves if not _is_place(key, value, stage)}
+    return {key: value for key, value in leaves if value not in stage.deps and not _changes_nothing(key)}
+
+
+def settings_of(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a stage of the dvc.yaml in the working directory.
+
+    They stand in the stage's manifest and run record, name the folder of its unfinished work, and are what its readers
+    check.
+
+    Raises:
+        UserError: there is no dvc.yaml, or no such stage in it.
+    """
+    stages = load_stages(Path(), params)
+    if name not in stages:
+        raise UserError(f"{PIPELINE}: no stage {name!r}; there are {', '.join(stages)}")
+    return settings(stages[name], params)
+
+
+def work_folder(name: str, settings: Mapping[str, Any], inputs: Mapping[str, Identity]) -> Path:
+    """.work/<stage>/<item>-<fingerprint>: where unfinished work waits, met by equal settings and inputs only."""
+    stage, _, item = name.partition("@")
+    fingerprint = hash_json([settings, dump(inputs)])[:16]
+    return WORK / stage / (f"{item}-{fingerprint}" if item else fingerprint)
 
 
 def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -159,8 +183,8 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _is_place(key: str, value: Any, stage: Stage) -> bool:
-    return value in stage.deps or any(key == place or key.startswith(f"{place}.") for place in PLACES)
+def _changes_nothing(key: str) -> bool:
+    return any(key == known or key.startswith(f"{known}.") for known in CHANGE_NOTHING)
 
 
 def stage_key(stage: Stage, params: Mapping[str, Any], inputs: Any) -> str:

@@ -8,6 +8,7 @@ import yaml
 
 from gpd import stages
 from gpd.artifacts import UserError
+from gpd.documents import Identity
 from tests.clone import run
 from tests.curricula import doubling_profile
 
@@ -93,6 +94,32 @@ def test_settings_are_what_the_stage_names_less_where_its_inputs_lie(folder: Pat
         "learn.parts.b.steps": 2,
     }
     assert stages.settings(found["look"], params()) == {"look.sharp": True}
+
+
+def test_the_pipeline_where_the_command_runs_says_what_a_stage_is_marked_with(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert stages.settings_of("look", params()) == {"look.sharp": True}
+    with pytest.raises(UserError, match=r"dvc\.yaml: no stage 'learn@c'; there are look, learn@a, learn@b, tell@en"):
+        stages.settings_of("learn@c", params())
+    (folder / "dvc.yaml").unlink()
+    with pytest.raises(UserError, match=r"dvc\.yaml: no such file"):
+        stages.settings_of("look", params())
+
+
+def test_unfinished_work_is_met_by_equal_settings_and_inputs_only() -> None:
+    base = {"base": Identity(kind="base", content="1")}
+    place = stages.work_folder("learn@a", {"rate": 1.0}, base)
+    assert (place.parent, place.name[:2]) == (Path(".work/learn"), "a-")
+    assert place == stages.work_folder("learn@a", {"rate": 1.0}, dict(base))
+    others = {
+        stages.work_folder("learn@b", {"rate": 1.0}, base),
+        stages.work_folder("learn@a", {"rate": 2.0}, base),
+        stages.work_folder("learn@a", {"rate": 1.0}, {"base": Identity(kind="base", content="2")}),
+        stages.work_folder("look", {"rate": 1.0}, base),
+    }
+    assert len(others - {place}) == 4
 
 
 def test_needs_are_all_that_a_stage_waits_for_and_order_puts_them_first(folder: Path) -> None:

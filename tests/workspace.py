@@ -17,6 +17,12 @@ from gpd.tiny.clips import split_scenes
 from tests.curricula import doubling_profile
 
 NUM_PROMPTS = 3
+ROOT = Path(__file__).parents[1]
+
+
+def add_pipeline(folder: Path) -> None:
+    """dvc.yaml, from which the pages read what determines their output."""
+    shutil.copy(ROOT / "dvc.yaml", folder)
 
 
 @contextmanager
@@ -100,6 +106,7 @@ def evaluated(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
     folder, params = tmp_path_factory.mktemp("evaluated"), workspace_params(small_wan)
     training, held_out = split_scenes()
+    add_pipeline(folder)
     with working_in(folder):
         artifacts.write_text(Path("source/prompts.txt"), "\n".join(scene.caption for scene in training[:2]))
         artifacts.write_text(Path("source/evaluation.txt"), "\n".join(scene.caption for scene in held_out[:9]))

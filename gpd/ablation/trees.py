@@ -13,7 +13,7 @@ from gpd.ablation.grid import GRID_FILE
 from gpd.ablation.plan import Run
 from gpd.artifacts import WORK, UserError, hash_json
 from gpd.params import Params
-from gpd.stages import Identify, Stages, load_stages, outside, stage_keys, with_needs
+from gpd.stages import PIPELINE, Identify, Stages, load_stages, outside, stage_keys, with_needs
 
 FOLDER = WORK / "ablation"
 TRAINING, MEASURING = "distill@", "evaluate@"  # how the names of these stages of dvc.yaml begin
@@ -80,4 +80,4 @@ def result_file(run: Run, tree: Tree, base: Tree) -> Path:
 
 
 def _in_repository(stages: Stages) -> dict[str, Path]:
-    return {path: Path(path) for path in outside(stages) if not Path(path).is_absolute()}
+    return {path: Path(path) for path in (str(PIPELINE), *outside(stages)) if not Path(path).is_absolute()}

@@ -7,9 +7,10 @@ from gpd.artifacts import UserError
 from gpd.data.encoding import finished_shards
 from gpd.data.jobs import Work
 from gpd.data.plan import Job
-from gpd.data.shards import KINDS, content_settings
+from gpd.data.shards import KINDS
 from gpd.documents import BrokenClip, Identity, LatentsFacts, Manifest
 from gpd.params import Params
+from gpd.stages import settings_of
 
 OUTPUT = Path("data/latents")
 MAX_SHOWN = 10  # broken clips named in the error
@@ -24,7 +25,7 @@ def assemble(params: Params, work: Work, jobs: list[Job], inputs: dict[str, Iden
     facts = count(work, jobs)
     num_clips = sum(len(job.rows) for job in jobs if job.kind in ("clips", "evaluation"))
     check_broken_share(facts.broken_clips, num_clips, params)
-    settings = content_settings(params)
+    settings = settings_of("encode", params.model_dump())
     return work.publish(
         jobs, OUTPUT, lambda folder: documents.write_manifest(folder, facts, inputs=inputs, params=settings)
     )

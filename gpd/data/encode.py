@@ -6,16 +6,16 @@ A job is one shard. Finished ones wait in .work/encode/FINGERPRINT/ until all ar
 import time
 from pathlib import Path
 
-from gpd import artifacts, documents
+from gpd import documents
 from gpd.data.assembly import OUTPUT, assemble
 from gpd.data.encoding import encode_jobs, pick_device
 from gpd.data.jobs import Work, parse_part
 from gpd.data.plan import Job, plan
 from gpd.data.rows import PROMPTS
-from gpd.data.shards import content_settings
-from gpd.documents import LatentsFacts, Manifest, dump
+from gpd.documents import LatentsFacts, Manifest
 from gpd.models.families import open_model
 from gpd.params import Params
+from gpd.stages import settings_of, work_folder
 
 
 def run(params: Params, shard: str) -> None:
@@ -31,8 +31,8 @@ def run(params: Params, shard: str) -> None:
     model = params.model
     open_model(model.path).geometry.check(model.num_frames, model.height, model.width)
     inputs = {"base": documents.identify(Path(model.path)), "prompts": documents.identify(PROMPTS)}
-    settings, jobs = content_settings(params), plan(params)
-    work = Work(artifacts.WORK / "encode" / artifacts.hash_json([dump(inputs), settings])[:16])
+    settings, jobs = settings_of("encode", params.model_dump()), plan(params)
+    work = Work(work_folder("encode", settings, inputs))
     with documents.recording_run("encode", settings) as record:
         record.device, started = pick_device(part), time.monotonic()
         record.forwards = encode_jobs(params, work, work.missing(jobs[part::num_parts]), record.device)

@@ -8,6 +8,7 @@ from gpd.data.sources import collect
 from gpd.data.texts import text_id
 from gpd.documents import PromptsFacts
 from gpd.params import Params
+from gpd.stages import settings_of
 
 
 def run(params: Params) -> None:
@@ -16,7 +17,7 @@ def run(params: Params) -> None:
     Raises:
         UserError: one line for each thing that is wrong in the source.
     """
-    settings = params.prepare.model_dump()
+    settings = settings_of("prepare", params.model_dump())
     with documents.recording_run("prepare", settings) as record:
         source = collect(Path(params.prepare.source), params.prepare)
         training, held_out = _rows(source.training, "train"), _rows(source.evaluation, "evaluation")

@@ -19,6 +19,7 @@ from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.documents import LatentsFacts
 from gpd.params import Params
+from gpd.stages import settings_of
 
 Sample = tuple[str, Mapping[str, Any]]  # key, {"embedding.npy": array, "text.json": JSON value}
 
@@ -178,16 +179,6 @@ class Latents:
         return shard[key, name], shard[key, "text.json"]["id"]
 
 
-def content_settings(params: Params) -> dict[str, Any]:
-    """The settings of `model` and `encode` that determine what `encode` writes."""
-    names = ["height", "width", "num_frames", "negative_prompt"]
-    if params.encode.rollouts.num:
-        names += ["shift", "grid_steps", "dtype", "merge_padding"]
-    encode = params.encode.model_dump()
-    del encode["max_broken_share"]  # only decides whether it is written at all
-    return {"model": {name: getattr(params.model, name) for name in names}, "encode": encode}
-
-
 def open_latents(folder: Path, params: Params) -> Latents:
     """Opens the folder that `encode` wrote.
 
@@ -196,16 +187,13 @@ def open_latents(folder: Path, params: Params) -> Latents:
     """
     manifest = documents.load_manifest(folder, LatentsFacts)
     path = folder / artifacts.MANIFEST
-    encode = params.encode.model_dump()
-    asked = [(f"model.{key}", made, getattr(params.model, key)) for key, made in manifest.params["model"].items()]
-    asked += [("encode.rollouts", manifest.params["encode"]["rollouts"], encode["rollouts"])]
-    for key, made, value in asked:
-        if made != value:
+    for key, value in settings_of("encode", params.model_dump()).items():
+        if (made := manifest.params.get(key)) != value:
             raise UserError(f"{path}: made for {key}={made!r}, params.yaml says {value!r}; run `gpd encode` again")
-    made, base = manifest.inputs["base"].content, documents.identify(Path(params.model.path)).content
-    if made != base:
+    own, base = manifest.inputs["base"].content, documents.identify(Path(params.model.path)).content
+    if own != base:
         raise UserError(
-            f"{path}: made with the base model {made[:12]}, model.path={params.model.path!r} is {base[:12]}; "
+            f"{path}: made with the base model {own[:12]}, model.path={params.model.path!r} is {base[:12]}; "
             "run `gpd encode` again"
         )
     return Latents(folder)

@@ -4,11 +4,12 @@ import shutil
 import time
 from pathlib import Path
 
-from gpd import artifacts, documents
+from gpd import documents
 from gpd.artifacts import UserError
 from gpd.distillation.objectives import check_objective
-from gpd.documents import Identity, RunRecord, dump
+from gpd.documents import Identity, RunRecord
 from gpd.params import Params, student_path
+from gpd.stages import settings_of, work_folder
 
 
 def run(params: Params, name: str) -> None:
@@ -17,17 +18,16 @@ def run(params: Params, name: str) -> None:
     Raises:
         UserError: there is no such stage, or what it needs is missing or of other params.
     """
-    from gpd.distillation.publication import settings_of
-
     if name not in params.distill.stages:
         raise UserError(f"params.yaml: distill.stages has no {name!r}; it has {', '.join(params.distill.stages)}")
     check_objective(params.distill)
-    settings = settings_of(params, name)
-    with documents.recording_run(f"distill@{name}", settings) as record:
+    stage = f"distill@{name}"
+    settings = settings_of(stage, params.model_dump())
+    with documents.recording_run(stage, settings) as record:
         previous = params.distill.stages[name].previous
         folders = {"teacher": params.model.path, "previous": previous, "latents": "data/latents"}
         inputs = {role: documents.identify(Path(folder)) for role, folder in folders.items()}
-        work = artifacts.WORK / "distill" / f"{name}-{artifacts.hash_json([settings, dump(inputs)])[:16]}"
+        work = work_folder(stage, settings, inputs)
         train_and_publish(params, name, inputs, work, record)
         shutil.rmtree(work, ignore_errors=True)
 

@@ -9,16 +9,7 @@ from gpd.distillation.ledger import Ledger
 from gpd.documents import Identity, Manifest, StudentFacts
 from gpd.models.families import open_model
 from gpd.params import Params, student_path
-
-
-def settings_of(params: Params, name: str) -> dict[str, Any]:
-    """What of params.yaml determines the student of a stage."""
-    distill = params.distill.model_dump(exclude={"stages", "save_every_seconds"})
-    return {
-        "model": params.model.model_dump(exclude={"path", "hub"}),
-        "distill": distill,
-        "stage": params.distill.stages[name].model_dump(exclude={"previous"}),
-    }
+from gpd.stages import settings_of
 
 
 def publish(
@@ -32,9 +23,8 @@ def publish(
             writer = csv.DictWriter(file, list(ledger.curve[0]))
             writer.writeheader()
             writer.writerows(ledger.curve)
-        return documents.write_manifest(
-            folder, _facts(params, name, ledger), inputs=inputs, params=settings_of(params, name)
-        )
+        settings = settings_of(f"distill@{name}", params.model_dump())
+        return documents.write_manifest(folder, _facts(params, name, ledger), inputs=inputs, params=settings)
 
 
 def _facts(params: Params, name: str, ledger: Ledger) -> StudentFacts:

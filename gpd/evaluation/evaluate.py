@@ -10,6 +10,7 @@ from gpd.evaluation.outputs import write_clips, write_scores
 from gpd.evaluation.protocol import make_protocol
 from gpd.params import REFERENCE, Params
 from gpd.sampling.plan import LATENTS, open_samples
+from gpd.stages import settings_of
 
 EVALUATIONS = Path("data/evaluations")
 
@@ -22,7 +23,7 @@ def run(params: Params, name: str) -> None:
     """
     subject, reference = open_samples(params, name), open_samples(params, REFERENCE)
     protocol, checkpoint = make_protocol(params), subject.manifest.inputs["checkpoint"].content
-    settings = {"evaluate": params.evaluate.model_dump(), "protocol": protocol.hash}
+    settings = settings_of(f"evaluate@{name}", params.model_dump())
     inputs = {"samples": subject.manifest.identity, "reference": reference.manifest.identity}
     with documents.recording_run(f"evaluate@{name}", settings) as record:
         bench = Bench(params, reference, open_latents(LATENTS, params))
@@ -30,7 +31,8 @@ def run(params: Params, name: str) -> None:
         result = bench.describe_reference() if name == REFERENCE else bench.measure(subject)
         with artifacts.replacing(EVALUATIONS / name) as folder:
             write_scores(folder, protocol, checkpoint, result)
-            manifest = write_clips(folder / "clips", protocol, inputs, params.encode.frames_per_second, result)
+            clips = write_clips(folder / "clips", params.encode.frames_per_second, result)
+            manifest = documents.write_manifest(folder / "clips", clips, inputs=inputs, params=settings)
         record.wrote(EVALUATIONS / name / "clips", manifest)
     print(summary(result))
 

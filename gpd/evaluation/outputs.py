@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gpd import artifacts, documents
+from gpd import artifacts
 from gpd.data.clips import write_mp4
 from gpd.documents import (
     ClipsFacts,
     Evaluation,
-    Identity,
-    Manifest,
     Profiles,
     Protocol,
     Sample,
@@ -90,13 +88,8 @@ def _digits(values: np.ndarray) -> list[float]:
     return [_rounded(value) for value in values.tolist()]
 
 
-def write_clips(
-    folder: Path, protocol: Protocol, inputs: dict[str, Identity], frames_per_second: float, result: Result
-) -> Manifest[ClipsFacts]:
-    """The shown clips of a subject and their differences from the reference.
-
-    Prompt and seed of each are in the manifest.
-    """
+def write_clips(folder: Path, frames_per_second: float, result: Result) -> ClipsFacts:
+    """The shown clips of a subject and their differences from the reference; prompt and seed of each are returned."""
 
     def write(sample: Sample, frames: np.ndarray, suffix: str = "") -> ShownClip:
         name = result.facts.subject
@@ -106,6 +99,4 @@ def write_clips(
 
     clips = [write(*shown) for shown in result.shown]
     differences = [write(*shown, "-difference") for shown in result.differences]
-    facts = ClipsFacts(num_samples=len(clips), clips=clips, differences=differences, difference_full_levels=FULL_LEVELS)
-    params = {"frames_per_second": frames_per_second, "protocol": protocol.hash}
-    return documents.write_manifest(folder, facts, inputs=inputs, params=params)
+    return ClipsFacts(num_samples=len(clips), clips=clips, differences=differences, difference_full_levels=FULL_LEVELS)

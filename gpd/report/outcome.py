@@ -162,7 +162,7 @@ def load_outcome(params: Params) -> Outcome:
         clips=[clip for name, found in clips.items() for clip in _clips(name, found.facts.clips)],
         differences=[clip for name, found in clips.items() for clip in _clips(name, found.facts.differences)],
         difference_full_levels=first.facts.difference_full_levels,
-        frames_per_second=first.params["frames_per_second"],
+        frames_per_second=first.params["encode.frames_per_second"],
         profiles=_joined(_load_profiles(name, protocol) for name in names),
         rivals=load_rivals(protocol.hash),
         inputs={f"{CLIPS} of {name}": manifest.identity for name, manifest in clips.items()}

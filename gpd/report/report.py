@@ -9,6 +9,7 @@ from gpd.params import Params
 from gpd.report.outcome import load_outcome
 from gpd.report.page import make_page
 from gpd.report.terminal import print_table
+from gpd.stages import settings_of
 
 OUTPUT = Path("data/report")
 PAGE = OUTPUT / "report.html"
@@ -20,7 +21,7 @@ def run(params: Params) -> None:
     Raises:
         UserError: an evaluation or a student is missing.
     """
-    settings = params.report.model_dump()
+    settings = settings_of("report", params.model_dump())
     with documents.recording_run("report", settings) as record:
         outcome = load_outcome(params)
         facts = ReportFacts(

@@ -1,7 +1,6 @@
 """What is sampled for a subject: rows, kept points and parts, which follow from params and inputs alone."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,10 @@ from typing import Any
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.data.jobs import Work
-from gpd.documents import Identity, Listing, Point, PromptsFacts, Sample, SamplesFacts, dump
+from gpd.documents import Identity, Listing, Point, PromptsFacts, Sample, SamplesFacts
 from gpd.params import REFERENCE, Params
 from gpd.sampling.samples import SampleSet, part_name
+from gpd.stages import settings_of, work_folder
 
 PROMPTS, LATENTS, SAMPLES = Path("data/prompts"), Path("data/latents"), Path("data/samples")
 
@@ -48,8 +48,7 @@ class Plan:
     @property
     def work(self) -> Work:
         """The folder of unfinished work, used by these inputs and settings only."""
-        key = artifacts.hash_json([dump(self.inputs), self.settings])[:16]
-        return Work(artifacts.WORK / "sample" / f"{self.subject}-{key}")
+        return Work(work_folder(f"sample@{self.subject}", self.settings, self.inputs))
 
 
 def make_plan(params: Params, name: str) -> Plan:
@@ -71,7 +70,7 @@ def make_plan(params: Params, name: str) -> Plan:
         num_samples=len(listing.samples),
         num_further=len(listing.further),
     )
-    return Plan(name, inputs, settings_of(params, name), listing, facts)
+    return Plan(name, inputs, settings_of(f"sample@{name}", params.model_dump()), listing, facts)
 
 
 def _check_name(params: Params, name: str) -> None:
@@ -83,16 +82,6 @@ def input_folders(params: Params, name: str) -> dict[str, Path]:
     """What goes into a subject's samples."""
     checkpoint = Path(params.sample.subjects[name].checkpoint)
     return {"teacher": Path(params.model.path), "checkpoint": checkpoint, "prompts": PROMPTS, "latents": LATENTS}
-
-
-def settings_of(params: Params, name: str) -> dict[str, Any]:
-    """What of params.yaml determines a subject's samples. The batch does: it shapes the files."""
-    subject = params.sample.subjects[name].model_dump(exclude={"checkpoint"})
-    return {
-        "model": params.model.model_dump(exclude={"path", "hub", "gradient_checkpointing"}),
-        "sample": params.sample.model_dump(exclude={"subjects"}) | {"subjects": {name: subject}},
-        "distill": {"final_steps": params.distill.final_steps},
-    }
 
 
 def list_samples(params: Params, name: str) -> Listing:
@@ -144,20 +133,10 @@ def open_samples(params: Params, name: str) -> SampleSet:
     _check_name(params, name)
     found = SampleSet(SAMPLES / name)
     path, advice = SAMPLES / name / artifacts.MANIFEST, f"run `gpd sample {name}` again"
-    made = dict(_flat(found.manifest.params))
-    for key, value in _flat(settings_of(params, name)):
-        if made.get(key) != value:
-            raise UserError(f"{path}: made for {key}={made.get(key)!r}, params.yaml says {value!r}; {advice}")
+    for key, value in settings_of(f"sample@{name}", params.model_dump()).items():
+        if (made := found.manifest.params.get(key)) != value:
+            raise UserError(f"{path}: made for {key}={made!r}, params.yaml says {value!r}; {advice}")
     for key, folder in input_folders(params, name).items():
         if (folder / artifacts.MANIFEST).exists() and found.manifest.inputs[key] != documents.identify(folder):
             raise UserError(f"{path}: made from another {key}; {advice}")
     return found
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings by dotted keys."""
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

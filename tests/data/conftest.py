@@ -2,7 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.workspace import add_pipeline
+
 
 @pytest.fixture
 def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_pipeline(tmp_path)
     monkeypatch.chdir(tmp_path)

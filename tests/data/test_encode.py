@@ -24,6 +24,7 @@ from gpd.models.families import open_model
 from gpd.params import Params, load_params
 from gpd.tiny.clips import draw, split_scenes
 from tests.toy_family import ToyFamily
+from tests.workspace import add_pipeline
 
 LATENTS = Path("data/latents")
 CAPTIONS = [scene.caption for scene in split_scenes()[0][:8]]
@@ -67,6 +68,7 @@ def write_captions(folder: str, rows: list[dict[str, str]]) -> None:
 def encoded(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A work tree in which prepare and encode have run."""
     folder = tmp_path_factory.mktemp("encoded")
+    add_pipeline(folder)
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -260,15 +262,6 @@ def test_latents_of_another_model_section_are_refused(work_tree: Path, small_wan
     assert str(caught.value).startswith(
         f"data/latents/manifest.json: made for model.{key}={made!r}, params.yaml says {value!r}"
     )
-
-
-def test_the_shift_matters_for_rollouts_only(work_tree: Path, small_wan: Path) -> None:
-    params = params_of(small_wan)
-    none = params.encode.rollouts.model_copy(update={"num": 0})
-    params = params.model_copy(update={"encode": params.encode.model_copy(update={"rollouts": none})})
-    encode.run(params, "0/1")
-    changed = params.model_copy(update={"model": params.model.model_copy(update={"shift": 5.0})})
-    assert open_latents(LATENTS, changed).num_rollouts == 0
 
 
 def test_latents_of_another_base_model_are_refused(work_tree: Path, small_wan: Path) -> None:

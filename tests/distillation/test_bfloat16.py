@@ -7,6 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gpd.core.precision import multiplies_bfloat16
+from gpd.data import encode
 from gpd.distillation import distill
 from gpd.params import Params, Probe, States
 
@@ -43,6 +44,7 @@ def test_products_are_made_in_a_format_that_the_cpu_has(workspace: Params, dtype
             ),
         }
     )
+    encode.run(params, "0/1")
     with Products() as products:
         distill.run(params, "k4")
     assert torch.float32 in products.formats

@@ -22,7 +22,7 @@ from gpd.params import Params
 from gpd.tiny.clips import draw, split_scenes
 from tests.curricula import doubling_profile
 from tests.plain import plain_latents
-from tests.workspace import working_in
+from tests.workspace import add_pipeline, working_in
 
 SHAPE = (1, 16, 2, 8, 8)
 TRAINING, HELD_OUT = split_scenes()
@@ -56,6 +56,7 @@ def write_source() -> None:
 def student(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a student of several horizons, as its stage publishes it."""
     folder = tmp_path_factory.mktemp("distilled")
+    add_pipeline(folder)
     with working_in(folder):
         params = params_of(small_wan)
         write_source()

@@ -13,6 +13,7 @@ from gpd.evaluation import evaluate
 from gpd.evaluation.metrics import METRICS
 from gpd.params import Params
 from gpd.sampling import sample
+from gpd.stages import settings_of
 from tests.workspace import NUM_PROMPTS
 
 PAIRED = {"trajectory_error", "psnr", "ssim", "colour_shift", "spectral_space_ratio", "flicker_ratio"}
@@ -118,6 +119,23 @@ def test_profiles_have_a_value_for_each_frequency_and_each_pair_of_frames(worksp
         assert profile.time.frequency == pytest.approx([1 / 5, 2 / 5])
         assert [len(spectrum.power) for spectrum in (profile.space, profile.time)] == [32, 2]
         assert len(profile.motion) == len(profile.motion_top) == 4
+
+
+@pytest.mark.parametrize(
+    ("stage", "folder"),
+    [
+        ("prepare", "data/prompts"),
+        ("encode", "data/latents"),
+        ("sample@k4", "data/samples/k4"),
+        ("evaluate@k4", "data/evaluations/k4/clips"),
+    ],
+)
+def test_a_stage_marks_its_output_with_the_settings_that_dvc_follows(
+    workspace: Params, stage: str, folder: str
+) -> None:
+    found = documents.load_manifest(Path(folder)).params
+    assert found == settings_of(stage, workspace.model_dump())
+    assert found
 
 
 def test_rerun_writes_the_same_bytes(workspace: Params) -> None:
