@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpd.models.adapters import Factors
 from gpd.models.base import BaseModel, Geometry
 from gpd.models.network import VideoNetwork
 
@@ -45,7 +46,7 @@ class ToyFamily(BaseModel):
     solvers = {}  # noqa: RUF012 - as the protocol declares it
     geometry = Geometry(channels=3, latent_frames=2, latent_px=4, token_px=4)
 
-    def load_text_encoder(self, device: torch.device | str = "cpu") -> ToyTexts:
+    def load_text_encoder(self, device: torch.device | str = "cpu", dtype: str | None = None) -> ToyTexts:
         return ToyTexts()
 
     def load_codec(self, device: torch.device | str = "cpu") -> ToyCodec:
@@ -62,4 +63,7 @@ class ToyFamily(BaseModel):
         return ToyNetwork(nn.Linear(1, 1, bias=False).requires_grad_(False)).to(device)
 
     def save_student(self, folder: Path, network: VideoNetwork, *, grid_steps: int, shift: float) -> None:
+        raise NotImplementedError("a toy that nobody distils")
+
+    def save_adapter(self, folder: Path, factors: Factors, *, grid_steps: int, shift: float) -> None:
         raise NotImplementedError("a toy that nobody distils")

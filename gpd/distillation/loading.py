@@ -1,9 +1,10 @@
 """Networks and data of a stage, read from its input folders."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,10 +13,11 @@ from gpd.artifacts import UserError
 from gpd.core.schedule import make_grid
 from gpd.data.shards import Latents, open_latents
 from gpd.distillation.costs import target_forwards
+from gpd.distillation.networks import load_networks
 from gpd.distillation.stage import Stage
 from gpd.documents import StudentFacts
 from gpd.models.families import open_model
-from gpd.params import Model, Params
+from gpd.params import Params
 
 LATENTS = Path("data/latents")
 
@@ -31,47 +33,49 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
     previous_horizon = previous.horizon if isinstance(previous, StudentFacts) else 0  # the base model has none
     asks_previous = target_forwards(distill, stage, previous_horizon).get("previous", 0) > 0
     data = open_latents(LATENTS, params)
-    number, texts, num_prompts = _number_texts(data)
-    clips = _Samples(data, "clip", data.num_clips, number)
+    training = data.texts("train")
+    texts = Texts(data.texts(), first=list(training))
+    clips = _Samples(data, "clip", data.num_clips, texts.number)
     if distill.states.clips > 0 and not clips:
         raise UserError(f"params.yaml: distill.states.clips={distill.states.clips:g}, but {LATENTS} has no clips")
-    student = _load(model, stage.previous, "float32", device, checkpointing=model.gradient_checkpointing)
-    if distill.horizons:
-        student.embed_steps(distill.horizons)
-        student.to(device)
+    networks = load_networks(params, name, device, has_previous=asks_previous)
     return Stage(
         name=name,
         params=stage,
         distill=distill,
         grid=make_grid(model.grid_steps, model.shift),
         latent_shape=open_model(model.path).geometry.latent_shape(model.num_frames, model.height, model.width),
-        student=student,
-        teacher=_load(model, model.path, model.dtype, device),
-        previous=_load(model, stage.previous, model.dtype, device) if asks_previous else None,
+        student=networks.student,
+        teacher=networks.teacher,
+        previous=networks.previous,
         previous_horizon=previous_horizon,
         texts=texts,
-        num_prompts=num_prompts,
+        num_prompts=len(training),
         negative=torch.from_numpy(data.negative()).float(),
         clips=clips,
-        rollouts=_Samples(data, "rollout", data.num_rollouts, number),
+        rollouts=_Samples(data, "rollout", data.num_rollouts, texts.number),
         work=work,
         device=device,
     )
 
 
-def _load(model: Model, folder: str, dtype: str, device: torch.device, checkpointing: bool = False) -> Any:
-    network = open_model(folder).load_network(
-        device, merge_padding=model.merge_padding, dtype=dtype, gradient_checkpointing=checkpointing
-    )
-    return network.requires_grad_(False)
+class Texts(Sequence[Tensor]):
+    """Embeddings [L, D] by number, each read from its shard when it is looked up, in the shard's number format.
 
+    Attributes:
+        number: of each text's id.
+    """
 
-def _number_texts(data: Latents) -> tuple[dict[str, int], list[Tensor], int]:
-    """Text id -> number, embeddings by number, and how many at the front are training prompts."""
-    training = data.texts("train")
-    ordered = {**training, **data.texts()}
-    number = {text_id: position for position, text_id in enumerate(ordered)}
-    return number, [torch.from_numpy(embedding).float() for embedding in ordered.values()], len(training)
+    def __init__(self, embeddings: Mapping[str, np.ndarray], first: Sequence[str]) -> None:
+        self.embeddings = embeddings
+        self.ids = list(dict.fromkeys([*first, *embeddings]))
+        self.number = {text_id: number for number, text_id in enumerate(self.ids)}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, number: Any) -> Any:
+        return torch.from_numpy(self.embeddings[self.ids[number]])
 
 
 class _Samples(Sequence[Any]):
