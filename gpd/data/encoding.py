@@ -42,9 +42,10 @@ def encode_jobs(params: Params, work: Work, jobs: list[Job], device: str) -> dic
         for kind, make_encoder in ENCODERS.items():
             mine = [job for job in jobs if job.kind == kind]
             if mine:
-                encoder = make_encoder(params, device)
+                encoder = make_encoder(params, device, [row for job in mine for row in job.rows])
                 for job in mine:
                     write_job(work, job, encoder, on_row)
+                del encoder  # before the next kind's networks come
     num_rollouts = sum(len(job.rows) for job in jobs if job.kind == "rollouts")
     return {"teacher": num_rollouts * forwards_per_rollout(params)} if num_rollouts else {}
 

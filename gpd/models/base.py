@@ -101,8 +101,12 @@ class BaseModel(ABC):
         """What its latents and tokens stand for."""
 
     @abstractmethod
-    def load_text_encoder(self, device: torch.device | str = "cpu") -> TextEncoder:
-        """Tokenizer and text encoder."""
+    def load_text_encoder(self, device: torch.device | str = "cpu", dtype: str | None = None) -> TextEncoder:
+        """Tokenizer and text encoder.
+
+        Args:
+            dtype: of the weights; None for the one that they are stored in.
+        """
 
     @abstractmethod
     def load_codec(self, device: torch.device | str = "cpu") -> Codec:

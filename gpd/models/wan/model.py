@@ -41,9 +41,9 @@ class Wan(BaseModel):
         """4 frames x 8 x 8 px a latent, 2 x 2 latents a token."""
         return load_geometry(self.folder)
 
-    def load_text_encoder(self, device: torch.device | str = "cpu") -> TextEncoder:
-        """UMT5."""
-        return TextEncoder(self.folder, device)
+    def load_text_encoder(self, device: torch.device | str = "cpu", dtype: str | None = None) -> TextEncoder:
+        """UMT5: 5.7 billion weights at Wan's size."""
+        return TextEncoder(self.folder, device, dtype)
 
     def load_codec(self, device: torch.device | str = "cpu") -> ClipCodec:
         """The causal VAE."""
