@@ -134,8 +134,8 @@ def escape(value: Any) -> str:
 
 
 def literal(value: Any) -> Markup:
-    """As Python source, on one line."""
-    return Markup(repr(value))
+    """As Python source, on one line; a backtick could end the block of code."""
+    return Markup(repr(value).replace("`", r"\x60"))
 
 
 def code(value: Any) -> Markup:

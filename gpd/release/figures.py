@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gpd.params import REFERENCE
 from gpd.registry.best import Measured
 
 
@@ -32,11 +31,17 @@ def tabulate(
     student: Iterable[Measured], base: Iterable[Measured], protocols: Mapping[str, Mapping[str, Any]]
 ) -> list[Figures]:
     """The student's scores with the baselines': the base model in fewer steps, not the reference itself."""
-    own, others = list(student), [score for score in base if score.subject != REFERENCE]
-    return [
-        _figures(protocols[name], [score for score in own + others if score.protocol == name])
-        for name in dict.fromkeys(score.protocol for score in own)
-    ]
+    own, baselines = list(student), list(base)
+    tables = []
+    for name in dict.fromkeys(score.protocol for score in own):
+        others = [score for score in baselines if not _is_reference(score, protocols[name])]
+        tables.append(_figures(protocols[name], [score for score in own + others if score.protocol == name]))
+    return tables
+
+
+def _is_reference(score: Measured, protocol: Mapping[str, Any]) -> bool:
+    reference = (protocol["grid_steps"], protocol["reference_guidance_scale"])
+    return (score.steps, score.guidance_scale) == reference
 
 
 def _figures(protocol: Mapping[str, Any], scores: list[Measured]) -> Figures:

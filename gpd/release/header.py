@@ -1,8 +1,12 @@
 """What stands in the header of a released file: what it is (modelspec) and where it comes from (gpd)."""
 
 import json
+from pathlib import Path
+
+from safetensors.torch import save_file
 
 from gpd.artifacts import hash_json
+from gpd.models.exchange import Weights
 from gpd.release.student import Student
 
 
@@ -46,3 +50,16 @@ def _sampling(student: Student) -> dict[str, str]:
         "gpd.sampler": "euler",
         "gpd.guidance_scale": "1.0",
     }
+
+
+def save_with_header(tensors: Weights, path: Path, header: dict[str, str]) -> None:
+    """A safetensors file whose bytes depend on its content alone: the library writes the header in any order."""
+    save_file(tensors, path, metadata=header)
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        entries = json.loads(file.read(size))
+        entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
+        text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
+        assert len(text) <= size, "the same entries in another order"
+        file.seek(8)
+        file.write(text.ljust(size))

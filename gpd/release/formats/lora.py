@@ -4,12 +4,12 @@ from abc import abstractmethod
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from gpd.models.exchange import Weights
 from gpd.release.factors import Adapter, add, rank_of
 from gpd.release.formats.format import DTYPES, Format, Source, rounded
+from gpd.release.header import save_with_header
 
 
 class LoraFormat(Format):
@@ -39,7 +39,7 @@ class LoraFormat(Format):
         adapter = self.layers(source)
         path = folder / f"{source.student.stem}_lora_rank{rank_of(adapter)}_{dtype}{self.suffix}.safetensors"
         tensors = {name: rounded(name, tensor, dtype) for name, tensor in self.tensors(source, adapter).items()}
-        save_file(tensors | self.scales(source, adapter), path, metadata=self.header(source, adapter))
+        save_with_header(tensors | self.scales(source, adapter), path, self.header(source, adapter))
         return path
 
     def read(self, source: Source, path: Path) -> Weights:

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from gpd.models.exchange import Weights
 from gpd.release.formats.format import Source
 from gpd.release.formats.full import FullFormat, round_weights
-from gpd.release.header import make_header
+from gpd.release.header import make_header, save_with_header
 
 
 class NativeFile(FullFormat):
@@ -21,7 +19,7 @@ class NativeFile(FullFormat):
         path = folder / f"{student.stem}_{dtype}.safetensors"
         weights = round_weights(student, dtype)
         native = {student.exchange.to_native(name): weight for name, weight in weights.items()}
-        save_file(native, path, metadata=make_header(student, is_adapter=False))
+        save_with_header(native, path, make_header(student, is_adapter=False))
         return path
 
     def read(self, source: Source, path: Path) -> Weights:
