@@ -54,13 +54,11 @@ class Saved(NamedTuple):
 class TrainState:
     """One train state in `folder`; a new one replaces the old when its marker is written, the last step of all.
 
-    Each process of a distributed run keeps tensor groups of its own (its pool of slots); weights, optimiser and marker
-    are the main process' affair.
+    All processes read it and the main one writes it; nothing in it is one process' own.
     """
 
-    def __init__(self, folder: Path, *, save_every_seconds: float, rank: int = 0) -> None:
+    def __init__(self, folder: Path, *, save_every_seconds: float) -> None:
         self.folder = folder
-        self.rank = rank
         self.save_every_seconds = save_every_seconds
         self.last_save = time.monotonic()
 
@@ -87,15 +85,7 @@ class TrainState:
                 )
         groups = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
         optimizer = {"state": _unflatten(groups.pop("optimizer", {})), "param_groups": state.param_groups}
-        own = groups.pop(f"own-{self.rank}", {})
-        groups = {name: tensors for name, tensors in groups.items() if not name.startswith("own-")}
-        return Saved(state.iteration, {**groups, "own": own}, optimizer, state.facts)
-
-    def save_own(self, iteration: int, tensors: dict[str, Tensor]) -> None:
-        """This process' part of the state of `iteration`; every process calls it before one calls `commit`."""
-        folder = self.folder / f"at-{iteration}"
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, folder / f"own-{self.rank}.safetensors")
+        return Saved(state.iteration, groups, optimizer, state.facts)
 
     def commit(
         self,
@@ -104,7 +94,7 @@ class TrainState:
         optimizer: torch.optim.Optimizer,
         facts: dict[str, Any],
     ) -> None:
-        """Writes weights and optimiser, then the marker that makes the state the current one."""
+        """Writes the groups and the optimiser, then the marker that makes the state the current one."""
         folder = self.folder / f"at-{iteration}"
         folder.mkdir(parents=True, exist_ok=True)
         state = optimizer.state_dict()

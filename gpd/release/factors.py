@@ -1,22 +1,19 @@
 """Low-rank factors of a student's change to its base model: read, extracted, made complete, added."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from gpd.artifacts import UserError
+from gpd.models.adapters import Factors
 from gpd.models.exchange import Weights
 
-METADATA = "lora_adapter_metadata"  # diffusers' key in the header of a file
-PREFIX = "transformer."
+PREFIX, DOWN, UP = "transformer.", ".lora_A.weight", ".lora_B.weight"  # of names as diffusers and PEFT have them
 
 
 @dataclass(frozen=True)
-class Factors:
+class Change:
     """The change up @ down of one matrix [m, n]: down [r, n], up [m, r]. The scale alpha / r is inside `up`."""
 
     down: Tensor
@@ -28,16 +25,16 @@ class Factors:
         return int(self.down.shape[0])
 
     @property
-    def change(self) -> Tensor:
+    def product(self) -> Tensor:
         """[m, n], float32."""
         return self.up.float() @ self.down.float()
 
-    def to(self, dtype: torch.dtype) -> "Factors":
+    def to(self, dtype: torch.dtype) -> "Change":
         """Rounded."""
-        return Factors(self.down.to(dtype), self.up.to(dtype))
+        return Change(self.down.to(dtype), self.up.to(dtype))
 
 
-Adapter = dict[str, Factors]  # by layer, as diffusers names it
+Adapter = dict[str, Change]  # by layer, as diffusers names it
 
 
 def block_matrices(weights: Weights) -> dict[str, torch.Size]:
@@ -53,7 +50,7 @@ def add(base: Weights, adapter: Adapter) -> Weights:
         UserError: the adapter changes a layer that the base model does not have.
     """
     check_layers(adapter, base)
-    return base | {f"{layer}.weight": base[f"{layer}.weight"] + found.change for layer, found in adapter.items()}
+    return base | {f"{layer}.weight": base[f"{layer}.weight"] + found.product for layer, found in adapter.items()}
 
 
 def check_layers(adapter: Adapter, base: Weights) -> None:
@@ -77,7 +74,7 @@ def complete(adapter: Adapter, base: Weights) -> Adapter:
     check_layers(adapter, base)
     rank = rank_of(adapter)
     zeros = {
-        layer: Factors(torch.zeros(rank, columns), torch.zeros(rows, rank))
+        layer: Change(torch.zeros(rank, columns), torch.zeros(rows, rank))
         for layer, (rows, columns) in block_matrices(base).items()
     }
     return zeros | adapter
@@ -89,7 +86,7 @@ def rank_of(adapter: Adapter) -> int:
     Raises:
         UserError: there are none, or they differ.
     """
-    ranks = {factors.rank for factors in adapter.values()}
+    ranks = {change.rank for change in adapter.values()}
     if len(ranks) != 1:
         raise UserError(f"adapter: its factors have the ranks {sorted(ranks)}; one rank is needed")
     return ranks.pop()
@@ -104,42 +101,27 @@ def extract(student: Weights, base: Weights, rank: int) -> Adapter:
     return {layer: _extract(layer, student, base, rank) for layer in block_matrices(base)}
 
 
-def _extract(layer: str, student: Weights, base: Weights, rank: int) -> Factors:
+def _extract(layer: str, student: Weights, base: Weights, rank: int) -> Change:
     change = student[f"{layer}.weight"] - base[f"{layer}.weight"]
     if rank > min(change.shape):
         raise UserError(f"--rank={rank}: {layer} is {list(change.shape)}, of rank {min(change.shape)} at most")
     left, values, right = torch.linalg.svd(change, full_matrices=False)
     roots = values[:rank].sqrt()  # half of the size on each side: neither overflows when it is rounded
-    return Factors((roots[:, None] * right[:rank]).contiguous(), (left[:, :rank] * roots).contiguous())
+    return Change((roots[:, None] * right[:rank]).contiguous(), (left[:, :rank] * roots).contiguous())
 
 
-def read_adapter(file: Path) -> Adapter:
-    """The factors in a LoRA file of diffusers' layout, float32.
-
-    alpha is in the header. Where none is given it equals the rank, as in PEFT's own default reading of such a file.
-
-    Raises:
-        UserError: the file has keys that are no factors, or one of a pair is missing.
-    """
-    with safe_open(file, "pt") as opened:
-        settings = json.loads((opened.metadata() or {}).get(METADATA, "{}"))
-        tensors = {name.removeprefix(PREFIX): opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118
-    downs = {name.removesuffix(".lora_A.weight") for name in tensors if name.endswith(".lora_A.weight")}
-    ups = {name.removesuffix(".lora_B.weight") for name in tensors if name.endswith(".lora_B.weight")}
-    known = {f"{layer}.lora_{letter}.weight" for layer in downs & ups for letter in "AB"}
-    if unknown := sorted(tensors.keys() - known):
-        raise UserError(f"{file}: {unknown[0]} is no pair lora_A, lora_B of one layer")
+def layers_of(factors: Factors) -> Adapter:
+    """A stored adapter by layer; its scale is 1 (`gpd.models.adapters.load_factors`)."""
     return {
-        layer: Factors(
-            tensors[f"{layer}.lora_A.weight"],
-            tensors[f"{layer}.lora_B.weight"] * _scale(settings, layer, tensors[f"{layer}.lora_A.weight"].shape[0]),
+        name.removeprefix(PREFIX).removesuffix(DOWN): Change(
+            down.float(), factors.tensors[name.removesuffix(DOWN) + UP].float()
         )
-        for layer in sorted(downs)
+        for name, down in factors.tensors.items()
+        if name.endswith(DOWN)
     }
 
 
-def _scale(settings: dict[str, object], layer: str, rank: int) -> float:
-    patterns = settings.get(f"{PREFIX}alpha_pattern") or {}
-    assert isinstance(patterns, dict)
-    alpha = patterns.get(layer, settings.get(f"{PREFIX}lora_alpha", rank))
-    return float(alpha) / rank
+def tensors_of(adapter: Adapter) -> Weights:
+    """As diffusers and PEFT name them: lora_A is down, lora_B is up."""
+    downs = {f"{PREFIX}{layer}{DOWN}": change.down for layer, change in adapter.items()}
+    return downs | {f"{PREFIX}{layer}{UP}": change.up for layer, change in adapter.items()}

@@ -9,11 +9,14 @@ from gpd import documents
 from gpd.artifacts import MANIFEST, UserError
 from gpd.core.schedule import Grid
 from gpd.documents import BaseFacts, Identity, Manifest, StudentFacts
+from gpd.models.adapted import AdaptedModel, is_adapter
+from gpd.models.adapters import load_factors
 from gpd.models.base import BaseModel
 from gpd.models.exchange import Exchange, Weights
 from gpd.models.families import open_model
+from gpd.models.network import VideoNetwork
 from gpd.params import Params, student_path
-from gpd.release.factors import Adapter
+from gpd.release.factors import Adapter, layers_of
 from gpd.sampling.subject import student_grid
 
 
@@ -31,8 +34,15 @@ class Student:
 
     @cached_property
     def model(self) -> BaseModel:
-        """The pipeline, not loaded yet."""
+        """The pipeline, or the adapter on its base model; not loaded yet."""
+        if is_adapter(self.folder):
+            return AdaptedModel(self.folder, open_model(self.base_folder))
         return open_model(self.folder)
+
+    @property
+    def pipeline(self) -> Path:
+        """The folder with the transformer's sizes: its own, or the base model's."""
+        return self.base_folder if is_adapter(self.folder) else self.folder
 
     @property
     def exchange(self) -> Exchange:
@@ -75,10 +85,10 @@ class Student:
         """Of the base model."""
         return self.manifest.inputs["teacher"]
 
-    @property
+    @cached_property
     def adapter(self) -> Adapter | None:
         """Its factors, if it was trained by factors alone and keeps them."""
-        return None
+        return layers_of(load_factors(self.folder)) if is_adapter(self.folder) else None
 
     @property
     def shift(self) -> float:
@@ -103,7 +113,7 @@ class Student:
     @property
     def stem(self) -> str:
         """How the names of its files begin, such as wan2.1_t2v_1.3b_gpd_6step."""
-        name = self.exchange.published_name(self.folder) or _slug(self.base_name)
+        name = self.exchange.published_name(self.pipeline) or _slug(self.base_name)
         return f"{name}_gpd_{self.grid.num_steps}step"
 
     @property
@@ -114,10 +124,14 @@ class Student:
         return documents.load_manifest(self.base, BaseFacts).facts.name
 
 
+def load_plain(model: BaseModel) -> VideoNetwork:
+    """Its network on the CPU in float32, an adapter merged."""
+    return model.load_merged() if isinstance(model, AdaptedModel) else model.load_network(merge_padding=False)
+
+
 def load_weights(model: BaseModel) -> Weights:
-    """Of the transformer in a pipeline's folder, float32."""
-    network = model.load_network(merge_padding=False)
-    return {name: weight.detach() for name, weight in network.transformer.state_dict().items()}
+    """Of its transformer, float32."""
+    return {name: weight.detach() for name, weight in load_plain(model).transformer.state_dict().items()}
 
 
 def _slug(name: str) -> str:

@@ -22,8 +22,8 @@ def trained(num_steps: int) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
 def save(folder: Path, iteration: int) -> TrainState:
     module, optimizer = trained(iteration)
     state = TrainState(folder, save_every_seconds=0)
-    state.save_own(iteration, {"pool": torch.full((2,), float(iteration))})
-    state.commit(iteration, {"student": module.state_dict()}, optimizer, {"forwards": {"teacher": 7}})
+    groups = {"student": module.state_dict(), "pool": {"index": torch.full((2,), float(iteration))}}
+    state.commit(iteration, groups, optimizer, {"forwards": {"teacher": 7}})
     return state
 
 
@@ -31,7 +31,7 @@ def test_training_goes_on_exactly_where_it_stood(tmp_path: Path) -> None:
     saved = save(tmp_path, 3).load()
     assert saved is not None
     assert (saved.iteration, saved.facts) == (3, {"forwards": {"teacher": 7}})
-    assert saved.tensors["own"]["pool"].tolist() == [3, 3]
+    assert saved.tensors["pool"]["index"].tolist() == [3, 3]
     module, optimizer = trained(0)
     module.load_state_dict(saved.tensors["student"])
     optimizer.load_state_dict(saved.optimizer)
@@ -47,7 +47,7 @@ def test_nothing_saved_is_nothing_loaded(tmp_path: Path) -> None:
 
 def test_a_write_that_was_cut_short_leaves_the_older_state_current(tmp_path: Path) -> None:
     state = save(tmp_path, 3)
-    state.save_own(9, {"pool": torch.zeros(2)})  # killed before `commit`
+    (tmp_path / "at-9").mkdir()  # killed in `commit`
     (tmp_path / "at-9" / "student.safetensors").write_bytes(b"half")
     saved = state.load()
     assert saved is not None
@@ -75,5 +75,5 @@ def test_the_marker_is_json(tmp_path: Path) -> None:
     assert set(json.loads((tmp_path / MARKER).read_text())["files"]) == {
         "student.safetensors",
         "optimizer.safetensors",
-        "own-0.safetensors",
+        "pool.safetensors",
     }

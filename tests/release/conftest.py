@@ -9,9 +9,12 @@ from gpd import artifacts, documents
 from gpd.distillation.publication import settings_of
 from gpd.documents import Probed, StudentFacts
 from gpd.models import wan
+from gpd.models.adapted import save_adapted
+from gpd.models.adapters import Factors
 from gpd.models.exchange import Weights
+from gpd.models.families import open_model
 from gpd.params import Params
-from gpd.release.factors import block_matrices
+from gpd.release.factors import block_matrices, extract, tensors_of
 from gpd.release.student import Student
 from tests.workspace import workspace_params
 
@@ -40,6 +43,19 @@ def low(small_wan: Path, params: Params, tmp_path_factory: pytest.TempPathFactor
         return weight + 0.02 * noise(rows, RANK) @ noise(RANK, columns) if name in matrices else weight
 
     return save_student(params, tmp_path_factory.mktemp("students") / "low", change)
+
+
+@pytest.fixture(scope="session")
+def adapted(low: Student, params: Params, tmp_path_factory: pytest.TempPathFactory) -> Student:
+    """The same as `low`, kept as an adapter."""
+    base, folder = open_model(params.model.path), tmp_path_factory.mktemp("students") / "adapted"
+    factors = Factors(RANK, tensors_of(extract(low.weights, low.base_weights, RANK)))
+    facts = low.manifest.facts.model_copy(update={"base_path": params.model.path})
+    folder.mkdir()
+    save_adapted(base, folder, factors, grid_steps=8, shift=params.model.shift)
+    inputs = low.manifest.inputs
+    manifest = documents.write_manifest(folder, facts, inputs=inputs, params=low.manifest.params)
+    return Student(folder, manifest, base.folder)
 
 
 def base_weights(base: Path) -> Weights:

@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from gpd.artifacts import UserError, hash_json
+from gpd.models.adapters import WEIGHTS_FILE
 from gpd.release.factors import add, extract
 from gpd.release.formats import FORMATS, Source
 from gpd.release.formats.format import share_lost
@@ -65,6 +66,28 @@ def test_extracted_factors_are_the_student_if_its_change_has_that_rank(low: Stud
     assert exported.lost is not None
     assert exported.lost < 1e-5
     assert all(torch.allclose(found[key], weight, atol=1e-6) for key, weight in low.weights.items())
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_an_adapter_has_every_format_and_each_is_the_student(adapted: Student, name: str, tmp_path: Path) -> None:
+    exported = FORMATS[name].export(Source(adapted), tmp_path, "fp32")
+    found = FORMATS[name].read(Source(adapted), tmp_path / exported.path)
+    assert exported.lost is not None
+    assert exported.lost < 1e-6
+    assert exported.rank == (RANK if name in LORAS else None)
+    assert all(torch.allclose(found[key], weight, atol=1e-6) for key, weight in adapted.weights.items())
+
+
+def test_the_factors_of_an_adapter_are_passed_on_bit_for_bit(adapted: Student, tmp_path: Path) -> None:
+    ours = load_file(adapted.folder / WEIGHTS_FILE)
+    theirs = load_file(tmp_path / FORMATS["lora"].export(Source(adapted), tmp_path, "fp32").path)
+    assert theirs.keys() == ours.keys()
+    assert all(torch.equal(theirs[key], tensor) for key, tensor in ours.items())
+
+
+def test_factors_are_not_extracted_from_factors(adapted: Student, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--rank=1: k4 has factors of its own"):
+        FORMATS["lora"].export(Source(adapted, 1), tmp_path, None)
 
 
 @pytest.mark.parametrize("name", LORAS)

@@ -7,7 +7,7 @@ from pathlib import Path
 from gpd.models.exchange import Weights
 from gpd.release.formats.format import Source
 from gpd.release.formats.full import FullFormat, round_weights
-from gpd.release.student import Student
+from gpd.release.student import Student, load_plain
 
 
 class DiffusersFolder(FullFormat):
@@ -18,7 +18,7 @@ class DiffusersFolder(FullFormat):
     def write(self, source: Source, folder: Path, dtype: str) -> Path:
         """By the family itself, from the student's folder."""
         student = source.student
-        network = student.model.load_network(merge_padding=False)
+        network = load_plain(student.model)
         weights = round_weights(student, dtype)
         for name, parameter in network.transformer.named_parameters():
             parameter.data = weights[name]

@@ -24,4 +24,4 @@ class NativeFile(FullFormat):
 
     def read(self, source: Source, path: Path) -> Weights:
         """By diffusers' own conversion of these names."""
-        return source.student.exchange.load_native(path, source.student.folder)
+        return source.student.exchange.load_native(path, source.student.pipeline)

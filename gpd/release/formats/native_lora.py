@@ -23,16 +23,16 @@ class NativeLora(LoraFormat):
 
     def tensors(self, source: Source, adapter: Adapter) -> Weights:
         """By native layer."""
-        named = {self._native(source, layer): factors for layer, factors in adapter.items()}
-        downs = {f"{layer}.lora_down.weight": factors.down for layer, factors in named.items()}
-        ups = {f"{layer}.lora_up.weight": factors.up for layer, factors in named.items()}
+        named = {self._native(source, layer): change for layer, change in adapter.items()}
+        downs = {f"{layer}.lora_down.weight": change.down for layer, change in named.items()}
+        ups = {f"{layer}.lora_up.weight": change.up for layer, change in named.items()}
         return downs | ups
 
     def scales(self, source: Source, adapter: Adapter) -> Weights:
         """alpha, equal to the rank, as a float32 scalar."""
         return {
-            f"{self._native(source, layer)}.alpha": torch.tensor(float(factors.rank))
-            for layer, factors in adapter.items()
+            f"{self._native(source, layer)}.alpha": torch.tensor(float(change.rank))
+            for layer, change in adapter.items()
         }
 
     def header(self, source: Source, adapter: Adapter) -> dict[str, str]:
