@@ -10,6 +10,7 @@ from gpd.models.base import BaseModel, Geometry
 from gpd.models.folders import INDEX, load_config
 from gpd.models.network import VideoNetwork, save_steps
 from gpd.models.wan.codec import ClipCodec, load_geometry
+from gpd.models.wan.exchange import WanExchange
 from gpd.models.wan.network import load_network
 from gpd.models.wan.solvers import SOLVERS, student_scheduler
 from gpd.models.wan.store import save_student
@@ -28,6 +29,7 @@ class Wan(BaseModel):
     parts = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
     text_length = TEXT_LENGTH
     solvers = SOLVERS
+    exchange = WanExchange()
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
