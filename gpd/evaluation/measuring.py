@@ -30,7 +30,7 @@ from gpd.models.families import open_model
 from gpd.params import Params
 from gpd.progress import progress_bar
 from gpd.sampling.samples import SampleSet
-from gpd.sampling.workers import pick_device
+from gpd.data.workers import pick_device
 
 Shown = list[tuple[Sample, np.ndarray]]  # a few samples with their clips, [F, H, W, 3] uint8
 

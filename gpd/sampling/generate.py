@@ -12,7 +12,7 @@ from gpd.params import Params, student_path
 from gpd.progress import progress_bar
 from gpd.sampling.subject import Subject
 from gpd.sampling.subjects import load_student, load_teacher
-from gpd.sampling.workers import pick_device
+from gpd.data.workers import pick_device
 
 
 def run(params: Params, *, prompt: str, out: Path, student: str | None, checkpoint: str | None, seed: int) -> None:

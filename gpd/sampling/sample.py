@@ -14,7 +14,7 @@ from gpd.documents import RunRecord
 from gpd.params import Params
 from gpd.sampling.parts import assemble, make_share, unfinished
 from gpd.sampling.plan import SAMPLES, Plan, make_plan
-from gpd.sampling.workers import companions, num_workers, pick_device
+from gpd.data.workers import companions, num_workers, pick_device
 
 
 def run(params: Params, name: str, shard: str | None = None) -> None:

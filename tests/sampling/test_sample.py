@@ -14,7 +14,7 @@ from gpd.documents import SamplesFacts
 from gpd.params import Params
 from gpd.sampling import parts, sample
 from gpd.sampling.plan import make_plan, open_samples
-from gpd.sampling.workers import companions
+from gpd.data.workers import companions
 from tests.workspace import NUM_PROMPTS
 
 REFERENCE, K4 = Path("data/samples/reference"), Path("data/samples/k4")
