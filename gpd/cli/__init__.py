@@ -55,7 +55,7 @@ def prepare() -> None:
 
 @app.command()
 def encode(
-    shard: Annotated[str, typer.Option(help="i/n: only the shards of process i of n, to run several")] = "0/1",
+    shard: Annotated[str | None, typer.Option(help="i/n: only the shards of process i of n, for machines")] = None,
 ) -> None:
     """DVC stage: text embeddings, clip latents and teacher roll-outs as shards."""
     from gpd.data import encode

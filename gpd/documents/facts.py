@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from gpd.documents.document import Document
 
