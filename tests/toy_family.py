@@ -46,7 +46,7 @@ class ToyFamily(BaseModel):
     solvers = {}  # noqa: RUF012 - as the protocol declares it
     geometry = Geometry(channels=3, latent_frames=2, latent_px=4, token_px=4)
 
-    def load_text_encoder(self, device: torch.device | str = "cpu") -> ToyTexts:
+    def load_text_encoder(self, device: torch.device | str = "cpu", dtype: str | None = None) -> ToyTexts:
         return ToyTexts()
 
     def load_codec(self, device: torch.device | str = "cpu") -> ToyCodec:

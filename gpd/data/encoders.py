@@ -33,13 +33,17 @@ R = TypeVar("R")
 
 
 class Encoder(ABC, Generic[R]):
-    """Makes the samples of one kind of shard; its networks are loaded once, for all shards of the kind.
+    """Makes the samples of one kind of shard; its networks are loaded once, for all shards of the kind, and there is
+    one on the device at a time.
+
+    Args:
+        rows: all that it will be given to encode.
 
     Attributes:
         shape: [C, F, H, W] of a clip's latents.
     """
 
-    def __init__(self, params: Params, device: str) -> None:
+    def __init__(self, params: Params, device: str, rows: Sequence[R]) -> None:
         self.params, self.device = params, device
         self.base = open_model(params.model.path)
         model = params.model
@@ -63,9 +67,9 @@ class Encoder(ABC, Generic[R]):
 class EncodeTexts(Encoder[Prompt]):
     """Embeddings [L, D] at their real length. One text a call: an embedding depends on its own text alone."""
 
-    def __init__(self, params: Params, device: str) -> None:
-        super().__init__(params, device)
-        self.texts = self.base.load_text_encoder(device)
+    def __init__(self, params: Params, device: str, rows: Sequence[Prompt]) -> None:
+        super().__init__(params, device, rows)
+        self.texts = self.base.load_text_encoder(device, params.model.dtype)
 
     def encode(self, rows: Sequence[Prompt]) -> Iterator[Entry]:
         """Every text gives a sample."""
@@ -77,8 +81,8 @@ class EncodeTexts(Encoder[Prompt]):
 class EncodeClips(Encoder[Clip]):
     """Normalised latents [C, F, H, W] of clips read by the rules of `gpd.data.clips`."""
 
-    def __init__(self, params: Params, device: str) -> None:
-        super().__init__(params, device)
+    def __init__(self, params: Params, device: str, rows: Sequence[Clip]) -> None:
+        super().__init__(params, device, rows)
         self.codec = self.base.load_codec(device)
 
     def encode(self, rows: Sequence[Clip]) -> Iterator[Entry | BrokenClip]:
@@ -102,13 +106,17 @@ class EncodeClips(Encoder[Clip]):
 
 
 class EncodeRollouts(Encoder[Rollout]):
-    """Trajectories [N + 1, C, F, H, W] of the guided teacher; noise depends on seed and index alone."""
+    """Trajectories [N + 1, C, F, H, W] of the guided teacher; noise depends on seed and index alone.
 
-    def __init__(self, params: Params, device: str) -> None:
-        super().__init__(params, device)
-        model = params.model
-        self.texts = self.base.load_text_encoder(device)
-        self.negative = self.texts.encode([model.negative_prompt])[0]
+    All texts are embedded first, and the text encoder is gone when the teacher comes.
+    """
+
+    def __init__(self, params: Params, device: str, rows: Sequence[Rollout]) -> None:
+        super().__init__(params, device, rows)
+        model, encoder = params.model, self.base.load_text_encoder(device, params.model.dtype)
+        texts = dict.fromkeys([model.negative_prompt, *(row.prompt.text for row in rows)])
+        self.texts = {text: encoder.encode([text])[0] for text in texts}
+        del encoder
         self.network = self.base.load_network(device, merge_padding=model.merge_padding, dtype=model.dtype)
 
     def encode(self, rows: Sequence[Rollout]) -> Iterator[Entry]:
@@ -119,14 +127,14 @@ class EncodeRollouts(Encoder[Rollout]):
 
     def _roll_out(self, rows: Sequence[Rollout]) -> Tensor:
         """[B, N + 1, C, F, H, W]."""
-        embeddings = [self.texts.encode([row.prompt.text])[0] for row in rows]
+        embeddings = [self.texts[row.prompt.text] for row in rows]
         noise = [seeded_noise(self.shape, seed=self.params.encode.seed, index=row.index) for row in rows]
         trajectory = sample(
             self.network,
             torch.stack(noise).to(self.device),
             stack_text(embeddings).to(self.device),
             make_grid(self.params.model.grid_steps, self.params.model.shift),
-            negative=self.negative[None].to(self.device),
+            negative=self.texts[self.params.model.negative_prompt][None].to(self.device),
             guidance_scale=self.params.encode.rollouts.guidance_scale,
         )
         return torch.stack([latents.cpu() for latents in trajectory], 1)

@@ -1,9 +1,10 @@
 """Networks and data of a stage, read from its input folders."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,8 +33,9 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
     previous_horizon = previous.horizon if isinstance(previous, StudentFacts) else 0  # the base model has none
     asks_previous = target_forwards(distill, stage, previous_horizon).get("previous", 0) > 0
     data = open_latents(LATENTS, params)
-    number, texts, num_prompts = _number_texts(data)
-    clips = _Samples(data, "clip", data.num_clips, number)
+    training = data.texts("train")
+    texts = Texts(data.texts(), first=list(training))
+    clips = _Samples(data, "clip", data.num_clips, texts.number)
     if distill.states.clips > 0 and not clips:
         raise UserError(f"params.yaml: distill.states.clips={distill.states.clips:g}, but {LATENTS} has no clips")
     networks = load_networks(params, name, device, has_previous=asks_previous)
@@ -48,21 +50,32 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
         previous=networks.previous,
         previous_horizon=previous_horizon,
         texts=texts,
-        num_prompts=num_prompts,
+        num_prompts=len(training),
         negative=torch.from_numpy(data.negative()).float(),
         clips=clips,
-        rollouts=_Samples(data, "rollout", data.num_rollouts, number),
+        rollouts=_Samples(data, "rollout", data.num_rollouts, texts.number),
         work=work,
         device=device,
     )
 
 
-def _number_texts(data: Latents) -> tuple[dict[str, int], list[Tensor], int]:
-    """Text id -> number, embeddings by number, and how many at the front are training prompts."""
-    training = data.texts("train")
-    ordered = {**training, **data.texts()}
-    number = {text_id: position for position, text_id in enumerate(ordered)}
-    return number, [torch.from_numpy(embedding).float() for embedding in ordered.values()], len(training)
+class Texts(Sequence[Tensor]):
+    """Embeddings [L, D] by number, each read from its shard when it is looked up, in the shard's number format.
+
+    Attributes:
+        number: of each text's id.
+    """
+
+    def __init__(self, embeddings: Mapping[str, np.ndarray], first: Sequence[str]) -> None:
+        self.embeddings = embeddings
+        self.ids = list(dict.fromkeys([*first, *embeddings]))
+        self.number = {text_id: number for number, text_id in enumerate(self.ids)}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, number: Any) -> Any:
+        return torch.from_numpy(self.embeddings[self.ids[number]])
 
 
 class _Samples(Sequence[Any]):

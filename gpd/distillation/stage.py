@@ -34,7 +34,7 @@ class Stage:
     teacher: nn.Module
     previous: nn.Module | None
     previous_horizon: int
-    texts: list[Tensor]  # [L_i, D] each; the first `num_prompts` are those that trajectories stream from
+    texts: Sequence[Tensor]  # [L_i, D] each; the first `num_prompts` are those that trajectories stream from
     num_prompts: int
     negative: Tensor  # [L, D]
     clips: Sequence[Stored]

@@ -64,16 +64,16 @@ class AdaptedModel(BaseModel):
         super().__init__(folder)
         self.base = base
         self.parts = ("scheduler",)
-        self.text_length, self.solvers = base.text_length, base.solvers
+        self.text_length, self.solvers, self.exchange = base.text_length, base.solvers, base.exchange
 
     @property
     def geometry(self) -> Geometry:
         """That of the base model."""
         return self.base.geometry
 
-    def load_text_encoder(self, device: torch.device | str = "cpu") -> TextEncoder:
+    def load_text_encoder(self, device: torch.device | str = "cpu", dtype: str | None = None) -> TextEncoder:
         """That of the base model."""
-        return self.base.load_text_encoder(device)
+        return self.base.load_text_encoder(device, dtype)
 
     def load_codec(self, device: torch.device | str = "cpu") -> Codec:
         """That of the base model."""
@@ -115,7 +115,7 @@ class AdaptedModel(BaseModel):
     def save_merged(self, folder: Path) -> None:
         """Writes the student as a pipeline that needs no base model beside it."""
         manifest = documents.load_manifest(self.folder, StudentFacts)
-        shift = manifest.params["model"]["shift"]
+        shift = manifest.params["model.shift"]
         self.save_student(folder, self.load_merged(), grid_steps=manifest.facts.grid_steps, shift=shift)
 
 

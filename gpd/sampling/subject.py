@@ -1,6 +1,6 @@
 """A subject of evaluation: a network with the way it is sampled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +76,7 @@ def student_grid(grid_steps: int, horizon: int, shift: float) -> Grid:
 def sample_batch(
     subject: Subject,
     samples: list[Sample],
-    texts: dict[str, np.ndarray],
+    texts: Mapping[str, np.ndarray],
     shape: tuple[int, ...],
 ) -> list[Tensor]:
     """The trajectory of a batch of samples. Noise depends on the sample's seed and index: the same for every subject.

@@ -68,6 +68,14 @@ def test_changing_an_array_does_not_change_the_file(tmp_path: Path) -> None:
     assert artifacts.hash_file(tmp_path / "a.tar") == before
 
 
+def test_open_shards_keep_no_file_open(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", some_samples())
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    shards = [opened(tmp_path / "a.tar", 4) for _ in range(20)]
+    assert all(shard["c-001", "latents.npy"].any() for shard in shards)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_a_shard_may_be_empty(tmp_path: Path) -> None:
     assert write_shard(tmp_path / "a.tar", []) == 0
     assert opened(tmp_path / "a.tar", 0).keys == []

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from gpd.models.wan.text import TEXT_LENGTH
 
+NATIVE = "native"  # PyTorch's own attention, which picks a kernel that takes a bias
+TAKE_A_BIAS = {NATIVE, "_native_math", "_native_efficient", "_native_cudnn", "xformers"}  # of diffusers' backends
+
 
 class TextAttention:
     """Attention of Wan's blocks that takes the text's padding once instead of row by row.
@@ -20,7 +23,14 @@ class TextAttention:
 
     `bias` has these additions, [B, 1, 1, L] (0 for real tokens), or is None to attend to the rows as they are. It
     is for cross-attention alone: self-attention sees no text.
+
+    Kernels are diffusers': `set_attention_backend` and `enable_parallelism` of the transformer write the two fields
+    with an underscore, as those of diffusers' own processor. Self-attention goes by them; so does cross-attention, but
+    by PyTorch's own kernel where the backend takes no bias, and never over several devices (diffusers splits no text).
     """
+
+    _attention_backend: str | None = None
+    _parallel_config: Any = None
 
     def __init__(self) -> None:
         self.bias: Tensor | None = None
@@ -36,7 +46,7 @@ class TextAttention:
         """Diffusers' protocol of an attention processor."""
         text = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = (
-            features.unflatten(2, (attention.heads, -1)).transpose(1, 2)
+            features.unflatten(2, (attention.heads, -1))
             for features in (
                 attention.norm_q(attention.to_q(hidden_states)),
                 attention.norm_k(attention.to_k(text)),
@@ -45,16 +55,35 @@ class TextAttention:
         )
         if rotary_emb is not None:
             query, key = rotate(query, rotary_emb), rotate(key, rotary_emb)
-        bias = None if encoder_hidden_states is None else self.bias
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        return attention.to_out[0](mixed.transpose(1, 2).flatten(2).type_as(hidden_states))
+        mixed = self._mix(query, key, value, is_self=encoder_hidden_states is None)
+        return attention.to_out[0](mixed.flatten(2).type_as(hidden_states))
+
+    def _mix(self, query: Tensor, key: Tensor, value: Tensor, *, is_self: bool) -> Tensor:
+        """softmax(q k / sqrt(D) + bias) v of [B, L, heads, D], by the chosen kernel."""
+        from diffusers.models.attention_dispatch import dispatch_attention_fn
+
+        choice: dict[str, Any] = {"backend": self._attention_backend, "parallel_config": self._parallel_config}
+        if not is_self:
+            choice = {"backend": self._backend_for_text(), "attn_mask": self.bias}
+        mixed: Tensor = dispatch_attention_fn(query, key, value, **choice)
+        return mixed
+
+    def _backend_for_text(self) -> str | None:
+        from diffusers.models.attention_dispatch import _AttentionBackendRegistry as Registry
+
+        chosen = self._attention_backend or Registry.get_active_backend()[0]
+        return self._attention_backend if self.bias is None or chosen in TAKE_A_BIAS else NATIVE
 
 
 def rotate(features: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotary position embedding of [B, heads, L, D]: neighbouring pairs of features turn by the token's angle."""
-    cosine, sine = (table[0, :, 0, 0::2].to(features.dtype) for table in rotary)
+    """Rotary position embedding of [B, L, heads, D]: neighbouring pairs of features turn by the token's angle.
+
+    Computed in the tables' float32, as in diffusers.
+    """
+    cosine, sine = (table[..., 0::2] for table in rotary)
     even, odd = features.unflatten(-1, (-1, 2)).unbind(-1)
-    return torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), -1).flatten(-2)
+    turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), -1)
+    return turned.flatten(-2).type_as(features)
 
 
 def padding_bias(text: Tensor) -> tuple[Tensor, Tensor]:

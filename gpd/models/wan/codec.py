@@ -1,6 +1,7 @@
 """Wan's VAE: frames to latents and back."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,9 +10,15 @@ from torch import Tensor
 from gpd.models.base import Geometry
 from gpd.models.folders import check_model, load_config, quiet_libraries
 
+TILED_BELOW = 40e9  # bytes of a GPU's memory: the whole VAE at 480 x 832 beside the transformer leaves none of 24 GB
+
 
 class ClipCodec:
-    """The VAE of a pipeline folder: frames to normalised latents and back, in float32."""
+    """The VAE of a pipeline folder: frames to normalised latents and back, in float32.
+
+    On a GPU with less than `TILED_BELOW` bytes pictures of more than 256 px go through it in overlapping tiles, blended
+    where they meet: another result than in one piece, by little. So figures are compared within one kind of device.
+    """
 
     def __init__(self, folder: Path, device: torch.device | str = "cpu") -> None:
         from diffusers import AutoencoderKLWan
@@ -23,6 +30,8 @@ class ClipCodec:
             folder, subfolder="vae", torch_dtype=torch.float32, use_safetensors=True, local_files_only=True
         )
         self.vae.to(device).eval()
+        if goes_in_tiles(device):
+            self.vae.enable_tiling()
         config = self.vae.config
         # The pipeline's normalisation lies outside the VAE: (z - mean) / std going in, z * std + mean going out.
         self.mean = torch.tensor(config.latents_mean, device=device).view(1, -1, 1, 1, 1)
@@ -49,10 +58,21 @@ class ClipCodec:
         return frames
 
 
+def goes_in_tiles(device: torch.device | str) -> bool:
+    """Whether this device has too little memory for pictures in one piece; a CPU never has."""
+    if torch.device(device).type != "cuda":
+        return False
+    return torch.cuda.get_device_properties(device).total_memory < TILED_BELOW
+
+
 def load_geometry(folder: Path) -> Geometry:
-    """From the configs of VAE and transformer; a key that they leave out has diffusers' default, that of Wan2.1."""
-    vae = load_config(folder / "vae" / "config.json")
-    _, *patch = load_config(folder / "transformer" / "config.json").get("patch_size", (1, 2, 2))
+    """From the configs of VAE and transformer."""
+    return geometry_of(load_config(folder / "vae" / "config.json"), load_config(folder / "transformer" / "config.json"))
+
+
+def geometry_of(vae: dict[str, Any], transformer: dict[str, Any]) -> Geometry:
+    """From two configs; a key that they leave out has diffusers' default, that of Wan2.1."""
+    _, *patch = transformer.get("patch_size", (1, 2, 2))
     latent_px = vae.get("scale_factor_spatial", 8)
     return Geometry(
         channels=vae.get("z_dim", 16),

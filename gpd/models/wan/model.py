@@ -10,6 +10,7 @@ from gpd.models.base import BaseModel, Geometry
 from gpd.models.folders import INDEX, load_config
 from gpd.models.network import VideoNetwork, save_steps
 from gpd.models.wan.codec import ClipCodec, load_geometry
+from gpd.models.wan.exchange import WanExchange
 from gpd.models.wan.network import load_network
 from gpd.models.wan.solvers import SOLVERS, student_scheduler
 from gpd.models.wan.store import save_student
@@ -28,6 +29,7 @@ class Wan(BaseModel):
     parts = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
     text_length = TEXT_LENGTH
     solvers = SOLVERS
+    exchange = WanExchange()
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -41,9 +43,9 @@ class Wan(BaseModel):
         """4 frames x 8 x 8 px a latent, 2 x 2 latents a token."""
         return load_geometry(self.folder)
 
-    def load_text_encoder(self, device: torch.device | str = "cpu") -> TextEncoder:
-        """UMT5."""
-        return TextEncoder(self.folder, device)
+    def load_text_encoder(self, device: torch.device | str = "cpu", dtype: str | None = None) -> TextEncoder:
+        """UMT5: 5.7 billion weights at Wan's size."""
+        return TextEncoder(self.folder, device, dtype)
 
     def load_codec(self, device: torch.device | str = "cpu") -> ClipCodec:
         """The causal VAE."""

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,24 @@ from gpd.models.onednn import use_onednn
 from gpd.models.wan.attention import TextAttention, padding_bias
 from gpd.models.wan.text import TEXT_LENGTH
 
+MAX_KINDS_OF_CALL = 32
+
 
 class VelocityNetwork(VideoNetwork):
     """A Wan transformer as `network(latents, timesteps, text)`.
 
     With `merge_padding` the 512 - L padding columns are computed once instead of one by one (`TextAttention`): a large
-    saving if a clip has fewer tokens than a text, none if attention kernels without a bias are faster.
+    saving if a clip has fewer tokens than a text, none if attention kernels without a bias are faster. Either way
+    `transformer.set_attention_backend` and `transformer.enable_parallelism` do what diffusers says.
     """
 
     block_layers = ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2")
 
     def __init__(self, transformer: Any, merge_padding: bool = True) -> None:
         super().__init__(transformer)
-        self.merge_padding = merge_padding
-        self.attention = TextAttention()
-        transformer.set_attn_processor(self.attention)
+        self.attention = TextAttention() if merge_padding else None  # None: diffusers' own
+        if self.attention is not None:
+            transformer.set_attn_processor(self.attention)
         use_onednn(transformer)
         keep_out_of_autocast(transformer.condition_embedder.time_embedder)
 
@@ -44,13 +48,13 @@ class VelocityNetwork(VideoNetwork):
         """The velocity field at (latents, timesteps)."""
         dtype = self.transformer.patch_embedding.weight.dtype
         text = text.to(dtype)
-        if self.merge_padding:
+        if self.attention is not None:
             text, self.attention.bias = padding_bias(text)
         else:
             text = F.pad(text, (0, 0, 0, TEXT_LENGTH - text.shape[1]))
         with self._adding(horizon):
             velocity: Tensor = self.transformer(latents.to(dtype), timesteps, text, return_dict=False)[0]
-        if velocity.requires_grad and self.transformer.gradient_checkpointing:
+        if self.attention is not None and velocity.requires_grad and self.transformer.gradient_checkpointing:
             # The backward computes the blocks again, perhaps after a call with other texts.
             bias = self.attention.bias
             velocity.register_hook(lambda _: setattr(self.attention, "bias", bias))
@@ -71,6 +75,25 @@ class VelocityNetwork(VideoNetwork):
             yield
         finally:
             hook.remove()
+
+
+def gains_from_compilation(device: torch.device | str) -> bool:
+    """CUDA with Triton there. On a CPU the miniature is done before its blocks are compiled.
+
+    PyTorch's own TORCH_COMPILE_DISABLE=1 turns it off.
+    """
+    return torch.device(device).type == "cuda" and find_spec("triton") is not None
+
+
+def compile_blocks(transformer: Any, **options: Any) -> None:
+    """Has Wan's blocks compiled at their first call: one block's code serves all. Weights and their names stay.
+
+    Args:
+        options: those of torch.compile.
+    """
+    # Kinds of call have code of their own: batches, with a gradient or without, each adapter. PyTorch gives up at 8.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MAX_KINDS_OF_CALL)
+    transformer.compile_repeated_blocks(**options)
 
 
 class Exact(nn.Module):
@@ -101,8 +124,8 @@ def load_network(
     A student of several horizons comes with their vectors (`VideoNetwork.at`).
 
     Args:
-        device: where it will compute; if it has no instructions for bfloat16, the weights are float32 instead. None
-            takes `dtype` at its word. The caller moves the network.
+        device: where it will compute; if it has no instructions for bfloat16, the weights are float32 instead; if it
+            gains from that, blocks are compiled. None takes `dtype` at its word. The caller moves the network.
     """
     from diffusers import WanTransformer3DModel
 
@@ -117,6 +140,8 @@ def load_network(
     )
     if gradient_checkpointing:
         transformer.enable_gradient_checkpointing()
+    if device is not None and gains_from_compilation(device):
+        compile_blocks(transformer)
     network = VelocityNetwork(transformer.eval(), merge_padding)
     load_steps(Path(folder), network)
     return network

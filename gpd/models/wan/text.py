@@ -6,25 +6,32 @@ import torch
 from torch import Tensor
 
 from gpd.artifacts import UserError
-from gpd.core.precision import multiplies_bfloat16
+from gpd.core.precision import fast_dtype, multiplies_bfloat16
 from gpd.models.folders import check_model, quiet_libraries
 
 TEXT_LENGTH = 512  # rows of text that Wan's cross-attention sees, padding included
 
 
 class TextEncoder:
-    """Tokenizer and text encoder of a pipeline folder."""
+    """Tokenizer and text encoder of a pipeline folder.
 
-    def __init__(self, folder: Path, device: torch.device | str = "cpu") -> None:
+    Args:
+        dtype: of the weights, "float32" or "bfloat16"; None for the one that they are stored in. float32 if the device
+            would emulate bfloat16.
+    """
+
+    def __init__(self, folder: Path, device: torch.device | str = "cpu", dtype: str | None = None) -> None:
         from transformers import AutoTokenizer, UMT5EncoderModel
 
         quiet_libraries()
         check_model(Path(folder))
         self.tokenizer = AutoTokenizer.from_pretrained(Path(folder) / "tokenizer", local_files_only=True)
         self.encoder = UMT5EncoderModel.from_pretrained(
-            Path(folder) / "text_encoder", use_safetensors=True, local_files_only=True
+            Path(folder) / "text_encoder",
+            dtype="auto" if dtype is None else getattr(torch, fast_dtype(dtype, device)),
+            use_safetensors=True,
+            local_files_only=True,
         )
-        # It comes in the format that it is stored in: bfloat16 for Wan2.1.
         if self.encoder.dtype == torch.bfloat16 and not multiplies_bfloat16(device):
             self.encoder.float()
         self.encoder.to(device).eval()

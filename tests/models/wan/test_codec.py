@@ -23,6 +23,10 @@ def test_codec_shapes_and_normalisation(small_wan: Path) -> None:
     assert decoded.dtype == np.uint8
 
 
+def test_no_tiles_on_a_cpu(small_wan: Path) -> None:
+    assert not wan.ClipCodec(small_wan).vae.use_tiling
+
+
 def test_the_geometry_is_that_of_the_configs(small_wan: Path, tmp_path: Path) -> None:
     wan21 = Geometry(channels=16, latent_frames=4, latent_px=8, token_px=16)
     assert load_geometry(small_wan) == wan21

@@ -35,3 +35,9 @@ def test_an_encoder_in_bfloat16_is_float32_on_a_cpu_without_instructions_for_it(
     encoder = wan.TextEncoder(half_sized)
     assert encoder.encoder.dtype == (torch.bfloat16 if multiplies_bfloat16("cpu") else torch.float32)
     assert encoder.encode(["snow"])[0].dtype == torch.float32
+
+
+def test_the_wanted_format_goes_before_that_of_the_files(half_sized: Path, small_wan: Path) -> None:
+    assert wan.TextEncoder(half_sized, dtype="float32").encoder.dtype == torch.float32
+    expected = torch.bfloat16 if multiplies_bfloat16("cpu") else torch.float32
+    assert wan.TextEncoder(small_wan, dtype="bfloat16").encoder.dtype == expected
