@@ -85,3 +85,10 @@ def test_a_stage_by_its_name(workspace: Params) -> None:
 def test_a_student_of_nothing_is_one_line(params: Params) -> None:
     with pytest.raises(UserError, match="export champion: no student at champion, and "):
         run(params, "champion", to=Path("out"))
+
+
+def test_steps_that_do_not_divide_the_grid_are_refused(low: Student, params: Params) -> None:
+    facts = low.manifest.facts.model_copy(update={"horizon": 3, "sampling_steps": None})
+    student = Student(low.folder, low.manifest.model_copy(update={"facts": facts}), low.base)
+    with pytest.raises(UserError, match="steps of 3 do not divide the grid of 8"):
+        student.grid  # noqa: B018
