@@ -22,14 +22,14 @@ from gpd.documents import SamplesFacts, StudentFacts
 from gpd.models.adapted import AdaptedModel
 from gpd.models.adapters import WEIGHTS_FILE
 from gpd.models.families import open_model
-from gpd.models.roles import Role, Roles
+from gpd.models.roles import Role
 from gpd.params import Params, Probe, StageParams, States
 from gpd.sampling import generate, sample
 from gpd.sampling.subjects import load_student
 from tests.distillation.test_trainer import StoppedError, make_stage
 from tests.models.wan.states import CAPTION, distance
 from tests.plain import plain_latents
-from tests.toy import BlockNetwork
+from tests.toy import BlockNetwork, block_networks
 from tests.workspace import working_in
 
 SHAPE = (1, 16, 2, 8, 8)
@@ -37,7 +37,7 @@ SHAPE = (1, 16, 2, 8, 8)
 
 def of_rank(params: Params, rank: int, **changes: Any) -> Params:
     """The workspace's params with two short stages of factors, k1 and k2."""
-    quickly = {"previous": params.model.path, "iterations": 3, "batch": 2, "learning_rate": 1e-2}
+    quickly = {"previous": params.model.path, "iterations": 3, "batch": 2, "learning_rate": 0.03}
     first = params.distill.stages["k1"].model_copy(update=quickly)
     second = first.model_dump() | {"horizon": 2, "tail": 1, "previous": "data/students/k1"}
     quick = {
@@ -47,6 +47,7 @@ def of_rank(params: Params, rank: int, **changes: Any) -> Params:
         "probe": Probe(num_states=2),
         "lora_rank": rank,
         "ema_decay": 0.5,
+        "warmup_iterations": 0,
     }
     return params.model_copy(update={"distill": params.distill.model_copy(update=quick | changes)})
 
@@ -161,12 +162,10 @@ def test_gradients_moments_and_train_state_are_of_the_factors_alone(params: Para
 
 
 def test_a_consistency_stage_learns_from_the_average_of_the_factors(params: Params) -> None:
-    k2 = params.distill.stages["k2"].model_copy(update={"previous": params.model.path})
+    stage = make(params, "k1")
     states = States(stream=0.0, clips=1.0, rollouts=0.0)
-    changes = {"objective": "consistency", "stages": {"k2": k2}, "states": states}
-    stage = make(of_rank(params, 4, **changes), "k2")
-    latents = torch.randn(SHAPE[1:])
-    stage = dataclasses.replace(stage, clips=[(latents, 0)])
+    distill = stage.distill.model_copy(update={"objective": "consistency", "states": states})
+    stage = dataclasses.replace(stage, distill=distill, clips=[(torch.randn(SHAPE[1:]), 0)])
     published, ledger = train_stage(stage, Accelerator(cpu=True))
     assert isinstance(published, Role)
     assert published.roles is stage.teacher.roles
@@ -177,12 +176,12 @@ def test_a_consistency_stage_learns_from_the_average_of_the_factors(params: Para
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
 def test_training_moves_the_factors_and_nothing_else(tmp_path: Path, ema_decay: float) -> None:
     stage = make_stage(tmp_path, 2, 1, 8, lora_rank=1, ema_decay=ema_decay)
-    roles = Roles(BlockNetwork(), 1)
-    student = roles.begin("student", seed=0)
+    networks = block_networks(1)
+    student = networks["student"]
     fresh = {name: weight.clone() for name, weight in student.state_dict().items()}
-    published, _ = train_stage(dataclasses.replace(stage, student=student), Accelerator(cpu=True))
+    published, _ = train_stage(dataclasses.replace(stage, **networks), Accelerator(cpu=True))
     assert not any(torch.equal(weight, fresh[name]) for name, weight in published.state_dict().items())
-    after = {name.replace(".base_layer", ""): weight for name, weight in roles.network.state_dict().items()}
+    after = {name.replace(".base_layer", ""): weight for name, weight in student.roles.network.state_dict().items()}
     assert all(torch.equal(weight, after[name]) for name, weight in BlockNetwork().state_dict().items())
 
 

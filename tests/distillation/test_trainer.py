@@ -14,10 +14,9 @@ from gpd.distillation.schedules import has_stalled
 from gpd.distillation.stage import Stage
 from gpd.distillation.targets import Route, make_target
 from gpd.distillation.trainer import train_stage
-from gpd.models.roles import Roles
 from gpd.params import Distill
 from tests.curricula import doubling_profile
-from tests.toy import BlockNetwork, GaussianField, SmallNetwork, SteppingNetwork
+from tests.toy import GaussianField, SmallNetwork, SteppingNetwork, block_networks
 
 SHAPE = (2, 2, 4, 4)
 
@@ -111,8 +110,7 @@ def test_an_interrupted_stage_ends_with_the_same_bits(
     def stage(folder: str) -> Stage:
         states = {"stream": stream, "clips": 1 - stream}
         made = make_stage(tmp_path / folder, 2, 1, 20, states=states, **changes)
-        rank, network = made.distill.lora_rank, BlockNetwork()
-        return dataclasses.replace(made, student=Roles(network, rank).begin("student", 0) if rank else network)
+        return dataclasses.replace(made, **block_networks(made.distill.lora_rank))
 
     check_resuming(stage)
 
