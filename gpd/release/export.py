@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gpd import artifacts, documents
-from gpd.artifacts import UserError
+from gpd.artifacts import MANIFEST, UserError
 from gpd.documents import Exported, ReleaseFacts
 from gpd.params import Params
 from gpd.release import hub
@@ -73,9 +73,12 @@ def check_target(to: Path, force: bool) -> None:
     if not force:
         raise UserError(f"--to={to}: is there already; --force replaces an earlier release")
     try:
-        documents.load_manifest(to, ReleaseFacts)
+        released = documents.load_manifest(to, ReleaseFacts).files
     except (UserError, OSError):
         raise UserError(f"--to={to}: holds something that is no release; --force replaces nothing else") from None
+    there = {path.relative_to(to).as_posix() for path in to.rglob("*") if path.is_file()}
+    if others := sorted(there - {*released, MANIFEST}):
+        raise UserError(f"--to={to}: {others[0]} is not of the release there; --force would remove it")
 
 
 def choose(format: str, source: Source) -> tuple[list[Format], dict[str, str]]:

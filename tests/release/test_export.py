@@ -53,6 +53,9 @@ def test_a_folder_is_replaced_only_if_forced_and_only_a_release(low: Student, pa
     with pytest.raises(UserError, match="--to=empty: is there already; --force replaces"):
         export("empty")
     export("empty", force=True)
+    Path("empty/notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"--to=empty: notes\.txt is not of the release there"):
+        export("empty", force=True)
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match="--to=mine: holds something that is no release"):
