@@ -198,6 +198,8 @@ def test_what_wan_keeps_in_float32_stays_so_in_every_role(small_wan: Path) -> No
         assert velocity.dtype == torch.float32
         assert (embedder.seen, norm.seen) == ({torch.float32}, {torch.float32})
         assert all(weight.dtype == torch.float32 for weight in role.parameters())
+    student(*STATE).square().mean().backward()
+    assert all(weight.grad is not None and weight.grad.dtype == torch.float32 for weight in student.parameters())
     of_the_base = {name: weight for name, weight in roles.network.named_parameters() if ".lora_" not in name}
     kept = {name for name, weight in of_the_base.items() if weight.dtype == torch.float32}
     assert kept == {name for name in of_the_base if any(re.fullmatch(pattern, name) for pattern in KEPT_IN_FLOAT32)}
@@ -241,6 +243,19 @@ def test_a_sharded_network_has_the_same_roles(one_process: DeviceMesh) -> None:
     assert all(isinstance(weight, DTensor) for weight in roles.network.blocks.parameters())
     assert torch.allclose(sharded, whole, atol=1e-6)
     assert not torch.allclose(sharded, BlockNetwork()(LATENTS, TIMESTEPS, TEXT), atol=1e-3)
+
+
+def test_compiled_blocks_see_which_role_is_active(small_wan: Path) -> None:
+    roles = wan_roles(small_wan)
+    played = [move(roles.begin("student", seed=0)), roles.plain(), move(roles.begin("previous", seed=0), seed=2)]
+    with torch.no_grad():
+        expected = [role(*STATE) for role in played]
+        roles.network.transformer.compile_repeated_blocks(backend="eager")  # traced and guarded, but without a compiler
+        for _ in range(2):
+            for role, velocity in zip(played, expected, strict=True):
+                assert torch.allclose(role(*STATE), velocity, atol=1e-5)
+    assert not torch.allclose(expected[0], expected[1], atol=1e-3)
+    assert not torch.allclose(expected[0], expected[2], atol=1e-3)
 
 
 def test_a_role_of_another_rank_or_for_other_matrices_is_refused() -> None:
