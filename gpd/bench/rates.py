@@ -9,23 +9,29 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gpd.models import wan
 
-SIZES = {"cpu": 2048, "cuda": 8192}  # rows and columns of the product that a device is measured by
+SIZES = {"cpu": 1024, "cuda": 8192}  # rows and columns of the product that a device is measured by
 NUM_ROUNDS, NUM_WARM = 10, 2
 
 
 def flop_of_forward(config: dict[str, Any], latent_shape: tuple[int, ...], text_rows: int) -> int:
-    """Floating-point operations of one forward of one sample, counted on tensors without values; a product and its sum
-    are two.
+    """Floating-point operations of one forward of one sample, a product and its sum being two.
+
+    They are counted on tensors without values, with one block and with two: all blocks are alike.
 
     Args:
         config: of the transformer.
         latent_shape: [C, F, H, W].
         text_rows: that the cross-attention sees.
     """
-    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
-        transformer = wan.make_transformer(config)
-        text = torch.empty(1, text_rows, config["text_dim"])
-        transformer(torch.empty(1, *latent_shape), torch.zeros(1), text)
+    of_one, of_two = (_count({**config, "num_layers": blocks}, latent_shape, text_rows) for blocks in (1, 2))
+    return of_one + (config["num_layers"] - 1) * (of_two - of_one)
+
+
+def _count(config: dict[str, Any], latent_shape: tuple[int, ...], text_rows: int) -> int:
+    with torch.device("meta"), torch.no_grad():
+        transformer, text = wan.make_transformer(config), torch.empty(1, text_rows, config["text_dim"])
+        with FlopCounterMode(display=False) as counter:
+            transformer(torch.empty(1, *latent_shape), torch.zeros(1), text)
     return int(counter.get_total_flops())
 
 
