@@ -8,7 +8,8 @@ from gpd.models.folders import INDEX
 from gpd.params import PARAMS_FILE, load_params
 
 FOLDER = resources.files("gpd.models") / "profiles"
-PROFILES = sorted(file.name.removesuffix(".yaml") for file in FOLDER.iterdir() if file.name.endswith(".yaml"))
+PROFILE_FILES = {file.name.removesuffix(".yaml"): file for file in FOLDER.iterdir() if file.name.endswith(".yaml")}
+PROFILES = sorted(PROFILE_FILES)
 
 NEEDS_WEIGHTS = """The weights of this model belong in this folder, in diffusers format:
 model_index.json and beside it a folder for each part that it names (transformer/, vae/, ..).
