@@ -46,6 +46,25 @@ def fetch() -> None:
 
 
 @app.command()
+def plan(
+    profile: Annotated[str | None, typer.Option(help="a profile's name; without it params.yaml")] = None,
+    gpu: Annotated[str, typer.Option(help="NAME:NUMBER, such as h100:8, a100-80:1, rtx4090:1")] = "h100:1",
+    as_json: Annotated[bool, typer.Option("--json", help="print the plan as JSON")] = False,
+) -> None:
+    """Say what a pipeline needs before anything is loaded: memory by part, forwards, time, disk."""
+    from gpd.planning import plan as planning
+    from gpd.planning import tables
+
+    made = planning.make_plan(*planning.load(profile), gpu)
+    if as_json:
+        print(made.model_dump_json(indent=2))
+    else:
+        tables.show(made)
+    if not made.fits:
+        raise UserError(planning.refusal(made))
+
+
+@app.command()
 def prepare() -> None:
     """DVC stage: collect and check prompts and clips."""
     from gpd.data import prepare

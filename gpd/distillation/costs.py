@@ -62,8 +62,25 @@ def fill_forwards(distill: Distill, params: StageParams, grid_steps: int) -> int
     """What a stage spends before its first iteration: the walks that fill the pool, if states stream."""
     if distill.states.stream == 0:
         return 0
+    return _walks(distill, params, grid_steps, distill.pool_slots)
+
+
+def probe_forwards(distill: Distill, params: StageParams, previous_horizon: int) -> int:
+    """What one measurement of a network takes: for each state its target, the true roll-out by the guided teacher and
+    the network itself. Without clips the walks to the states come on top.
+    """
+    of_target = sum(target_forwards(distill, params, previous_horizon).values())
+    return distill.probe.num_states * (of_target + 2 * params.horizon + 1)
+
+
+def probe_walk_forwards(distill: Distill, params: StageParams, grid_steps: int) -> int:
+    """What the walks to the states of one measurement take if there are no clips."""
+    return _walks(distill, params, grid_steps, distill.probe.num_states)
+
+
+def _walks(distill: Distill, params: StageParams, grid_steps: int, number: int) -> int:
     starts = start_indices(grid_steps, params.horizon, _is_last(distill, params, grid_steps))
-    return sum(walk_forwards(staggered(starts, distill.pool_slots), _jumps(params)).values())
+    return sum(walk_forwards(staggered(starts, number), _jumps(params)).values())
 
 
 def _jumps(params: StageParams) -> bool:

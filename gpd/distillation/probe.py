@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gpd.core.randomness import Stream, seed_of
 from gpd.distillation.batches import make_batch, make_pool
-from gpd.distillation.costs import target_forwards
+from gpd.distillation.costs import probe_forwards
 from gpd.distillation.losses import square_residual
 from gpd.distillation.objectives import Objective
 from gpd.distillation.share import Share, pieces
@@ -87,7 +87,6 @@ def _places(stage: Stage) -> Tensor:
 
 
 def _forwards(stage: Stage) -> dict[str, int]:
-    of_target = target_forwards(stage.distill, stage.params, stage.previous_horizon)
-    each, places = sum(of_target.values()) + 2 * stage.params.horizon + 1, _places(stage)
-    walked = {} if stage.clips else walk_forwards(places, stage.previous is not None)
-    return {"probe": len(places) * each} | walked
+    spent = {"probe": probe_forwards(stage.distill, stage.params, stage.previous_horizon)}
+    walked = {} if stage.clips else walk_forwards(_places(stage), stage.previous is not None)
+    return spent | walked

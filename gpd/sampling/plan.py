@@ -9,7 +9,7 @@ from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.data.jobs import Work
 from gpd.documents import Identity, Listing, Point, PromptsFacts, Sample, SamplesFacts
-from gpd.params import REFERENCE, Params
+from gpd.params import REFERENCE, Params, Subject
 from gpd.sampling.samples import SampleSet, part_name
 from gpd.stages import settings_of, work_folder
 
@@ -59,14 +59,14 @@ def make_plan(params: Params, name: str) -> Plan:
     """
     _check_name(params, name)
     inputs = {key: documents.identify(folder) for key, folder in input_folders(params, name).items()}
-    listing = list_samples(params, name)
+    listing = list_samples(params, name, _read_prompts(params))
     asked = params.sample.subjects[name]
     facts = SamplesFacts(
         subject=f"teacher-{asked.steps}" if name == REFERENCE else name,
         solver=asked.solver,
         steps=asked.steps,
         guidance_scale=asked.guidance_scale,
-        forwards=asked.steps * (1 if asked.guidance_scale == 1.0 else 2),  # guidance takes two
+        forwards=subject_forwards(asked),
         num_samples=len(listing.samples),
         num_further=len(listing.further),
     )
@@ -84,9 +84,14 @@ def input_folders(params: Params, name: str) -> dict[str, Path]:
     return {"teacher": Path(params.model.path), "checkpoint": checkpoint, "prompts": PROMPTS, "latents": LATENTS}
 
 
-def list_samples(params: Params, name: str) -> Listing:
-    """The first prompts of the evaluation split, once for each seed; then what the diversity needs besides."""
-    prompts, sample = _read_prompts(params), params.sample
+def subject_forwards(subject: Subject) -> int:
+    """Network evaluations of one sample; guidance takes two a step."""
+    return subject.steps * (1 if subject.guidance_scale == 1.0 else 2)
+
+
+def list_samples(params: Params, name: str, prompts: list[Sample]) -> Listing:
+    """The prompts, once for each seed; then what the diversity needs besides."""
+    sample = params.sample
     samples = [row.model_copy(update={"seed": seed}) for seed in sample.seeds for row in prompts]
     seeds = range(sample.seeds[0], sample.seeds[0] + sample.diversity_seeds)
     groups = [[row.model_copy(update={"seed": seed}) for seed in seeds] for row in prompts[: sample.diversity_prompts]]

@@ -4,7 +4,10 @@ Source: transformer/, text_encoder/ and vae/config.json of Wan-AI/Wan2.1-T2V-1.3
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from gpd.models.folders import load_config
 
 SHARED_TRANSFORMER: dict[str, Any] = {
     "patch_size": (1, 2, 2),
@@ -54,15 +57,15 @@ class Architecture:
 
     Attributes:
         transformer, text_encoder, vae: arguments of `make_transformer`, `make_text_encoder` and `make_vae`.
-        num_parameters: of the transformer, as published.
+        num_parameters: of the transformer, as published; 0 if it is not.
     """
 
     name: str
     repository: str
     num_parameters: int
-    transformer: dict[str, Any]
-    text_encoder: dict[str, Any] = field(default_factory=lambda: UMT5_XXL)
-    vae: dict[str, Any] = field(default_factory=lambda: VAE)
+    transformer: dict[str, Any] = field(hash=False)
+    text_encoder: dict[str, Any] = field(default_factory=lambda: UMT5_XXL, hash=False)
+    vae: dict[str, Any] = field(default_factory=lambda: VAE, hash=False)
 
 
 def _transformer(layers: int, heads: int, ffn: int) -> dict[str, Any]:
@@ -83,3 +86,24 @@ ARCHITECTURES: dict[str, Architecture] = {  # by the name of the profile's base 
         transformer=_transformer(layers=40, heads=40, ffn=13824),
     ),
 }
+PUBLISHED = {architecture.repository: architecture for architecture in ARCHITECTURES.values()}
+
+
+def read_architecture(folder: Path) -> Architecture:
+    """What a pipeline's folder says about itself; a key that it leaves out is Wan2.1's.
+
+    Raises:
+        UserError: a config is missing or is no JSON object.
+    """
+    transformer, vae, text = (
+        {key: value for key, value in load_config(folder / part / "config.json").items() if not key.startswith("_")}
+        for part in ("transformer", "vae", "text_encoder")
+    )
+    return Architecture(
+        name=folder.name,
+        repository="",
+        num_parameters=0,
+        transformer={**SHARED_TRANSFORMER, **transformer},
+        text_encoder={**UMT5_XXL, **text},
+        vae={**VAE, **vae},
+    )

@@ -1,6 +1,7 @@
 """Wan's VAE: frames to latents and back."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from gpd.models.base import Geometry
 from gpd.models.folders import check_model, load_config, quiet_libraries
+from gpd.models.wan.loaded import whole
 
 TILED_BELOW = 40e9  # bytes of a GPU's memory: the whole VAE at 480 x 832 beside the transformer leaves none of 24 GB
 
@@ -25,9 +27,15 @@ class ClipCodec:
         quiet_libraries()
         check_model(Path(folder))
         self.device = device
-        self.vae = AutoencoderKLWan.from_pretrained(
-            folder, subfolder="vae", torch_dtype=torch.float32, use_safetensors=True, local_files_only=True
+        loaded = AutoencoderKLWan.from_pretrained(
+            folder,
+            subfolder="vae",
+            torch_dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
         )
+        self.vae = whole(loaded, Path(folder) / "vae")
         self.vae.to(device).eval()
         if goes_in_tiles(device):
             self.vae.enable_tiling()
@@ -65,9 +73,13 @@ def goes_in_tiles(device: torch.device | str) -> bool:
 
 
 def load_geometry(folder: Path) -> Geometry:
-    """From the configs of VAE and transformer; a key that they leave out has diffusers' default, that of Wan2.1."""
-    vae = load_config(folder / "vae" / "config.json")
-    _, *patch = load_config(folder / "transformer" / "config.json").get("patch_size", (1, 2, 2))
+    """From the configs of VAE and transformer."""
+    return geometry_of(load_config(folder / "vae" / "config.json"), load_config(folder / "transformer" / "config.json"))
+
+
+def geometry_of(vae: dict[str, Any], transformer: dict[str, Any]) -> Geometry:
+    """From two configs; a key that they leave out has diffusers' default, that of Wan2.1."""
+    _, *patch = transformer.get("patch_size", (1, 2, 2))
     latent_px = vae.get("scale_factor_spatial", 8)
     return Geometry(
         channels=vae.get("z_dim", 16),
