@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from gpd.bench.plan import planned
 from gpd.bench.results import SampleCost, StepCost
 from gpd.core.velocity import unguided
 from gpd.distillation import speed
@@ -37,15 +38,15 @@ def measure_passes(params: Params, name: str) -> tuple[StepCost, SampleCost]:
         if accelerator.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         loop = statistics.median(speed.step_seconds(params, name, iterations))
-    peak = torch.cuda.max_memory_allocated() if accelerator.device.type == "cuda" else None
+    memory = planned(params)
     step = StepCost(
         target=bare.targets,
         forward=bare.forward,
         backward=bare.backward,
         optimizer=bare.optimizer,
         loop=loop,
-        peak_bytes=peak,
-        planned_bytes=None,
+        peak_bytes=torch.cuda.max_memory_allocated() if accelerator.device.type == "cuda" else None,
+        planned_bytes=None if memory is None else round(memory.peak),
     )
     return step, sample
 

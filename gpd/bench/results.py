@@ -108,6 +108,7 @@ class Benchmark(Document):
     """data/benchmarks/DEVICE.json.
 
     Attributes:
+        flops_per_second: of training, which `gpd plan` reads.
         plain_distance: |a - b| / |b| of a sample of gpd's student, a, and of plain diffusers' from the same noise, b.
     """
 
@@ -119,6 +120,7 @@ class Benchmark(Document):
     rates: Rates
     sample: SampleCost
     plain_distance: float
+    flops_per_second: float
 
 
 def show_setting(setting: Setting) -> None:

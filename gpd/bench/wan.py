@@ -12,6 +12,7 @@ from gpd.artifacts import write_json
 from gpd.bench import rates
 from gpd.bench.meter import Meter
 from gpd.bench.passes import measure_passes
+from gpd.bench.plan import follow_plan, this_gpu
 from gpd.bench.reload import distance_from_plain, export
 from gpd.bench.results import Benchmark, Rates, Setting, show, show_setting
 from gpd.bench.workspace import (
@@ -31,9 +32,9 @@ from gpd.distillation.costs import STUDENT_FORWARDS, target_forwards
 from gpd.models import wan
 from gpd.models.wan.architectures import Architecture
 from gpd.params import Params
+from gpd.planning.devices import BENCHMARKS
 from gpd.sampling import sample
 
-FOLDER = Path("data/benchmarks")
 MERGED_ROWS = 12  # of text that cross-attention sees if padding is computed once: the miniature's captions are as long
 
 
@@ -47,7 +48,7 @@ def run(request: Request) -> Benchmark:
     architecture, params = find_architecture(request.profile), make_params(request, device)
     setting = describe(request, params, architecture, device)
     show_setting(setting)
-    git, to = documents.git_state(), _target(request, setting, device)
+    git, to = documents.git_state(), _target(request, device)
     with working_in(request.work):
         found = measure(params, architecture, device, setting, git)
     show(found)
@@ -61,6 +62,7 @@ def measure(params: Params, architecture: Architecture, device: str, setting: Se
     """All parts, one after the other, in the working directory."""
     meter = Meter()
     meter.measure("base: random weights", partial(make_base, params, architecture, device))
+    follow_plan(params)
     meter.measure("prompts and clips", partial(write_inputs, params))
     meter.measure("prepare", partial(prepare.run, params))
     meter.measure("encode", partial(encode.run, params, "0/1"))
@@ -69,16 +71,17 @@ def measure(params: Params, architecture: Architecture, device: str, setting: Se
     folder = meter.measure("export, merged", partial(export, params))
     apart = meter.measure("plain diffusers", partial(distance_from_plain, params, folder, device))
     step, per_sample = meter.measure("iterations by part", partial(measure_passes, params, STAGE))
-    found = Benchmark(
+    found_rates = rates_of(params, architecture, device, step.whole)
+    return Benchmark(
         git=git,
         setting=setting,
         parts=meter.parts,
         step=step,
-        rates=rates_of(params, architecture, device, step.whole),
+        rates=found_rates,
         sample=per_sample,
         plain_distance=apart,
+        flops_per_second=1e12 * found_rates.teraflop_per_second,
     )
-    return found
 
 
 def describe(request: Request, params: Params, architecture: Architecture, device: str) -> Setting:
@@ -132,8 +135,11 @@ def rates_of(params: Params, architecture: Architecture, device: str, seconds: f
     )
 
 
-def _target(request: Request, setting: Setting, device: str) -> Path | None:
+def _target(request: Request, device: str) -> Path | None:
     if request.to is not None:
         return request.to.resolve()
-    slug = re.sub(r"[^a-z0-9]+", "-", setting.device.lower()).strip("-")
-    return (FOLDER / f"{slug}.json").resolve() if device == "cuda" else None
+    if device == "cpu":
+        return None
+    gpu = this_gpu()
+    name = re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name().lower()) if gpu is None else gpu.name
+    return (BENCHMARKS / f"{name}.json").resolve()
