@@ -12,7 +12,8 @@ from typing import TypeVar
 
 import torch
 
-from gpd.bench.results import PartCost, show_part
+from gpd.bench.printing import show_part
+from gpd.documents.benchmarks import PartCost
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 

@@ -2,53 +2,65 @@
 
 import dataclasses
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 
 from gpd.bench.plan import planned
-from gpd.bench.results import SampleCost, StepCost
 from gpd.core.velocity import unguided
 from gpd.distillation import speed
 from gpd.distillation.stage import Stage
-from gpd.distillation.trainer import make_accelerator
+from gpd.distillation.trainer import REPORT_EVERY, make_accelerator, train_stage
+from gpd.documents.benchmarks import IterationCost, SampleCost
 from gpd.params import Params
 
 GUIDED_STEPS, STUDENT_STEPS = 48, 6  # 96 forwards against 6
 NUM_ROUNDS = 3
+MIN_ITERATIONS = 3  # on a CPU, for the loop to be timed at all
 
 
-def measure_passes(params: Params, name: str) -> tuple[StepCost, SampleCost]:
-    """Loads stage `name` once and times an iteration's parts, then a sample's steps.
+def measure_passes(params: Params, name: str) -> tuple[IterationCost, SampleCost]:
+    """Loads stage `name` and times a sample's steps and an iteration's parts; then the loop itself.
 
-    The loop around the parts is timed as well if there are enough iterations. The first iteration is left out if there
-    is a second.
+    The loop is timed on a GPU always, on a CPU if there are iterations enough.
     """
     iterations = params.distill.stages[name].iterations
     accelerator = make_accelerator(params.model.dtype)
+    on_gpu = accelerator.device.type == "cuda"
     stage = speed.short_stage(params, name, iterations, Path("unused"), accelerator)
     sample = sample_cost(stage)
-    warm = min(speed.NUM_WARM, iterations - 1)
-    bare = speed.bare_seconds_of(stage, accelerator, num_rounds=iterations, num_warm=warm)
+    num_warm = min(speed.NUM_WARM, iterations - 1)
+    bare = speed.bare_seconds_of(stage, accelerator, num_rounds=iterations, num_warm=num_warm)
     del stage
-    loop = None
-    if iterations > speed.NUM_WARM + 1:
-        if accelerator.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        loop = statistics.median(speed.step_seconds(params, name, iterations))
+    loop = loop_seconds(params, name, accelerator) if on_gpu or iterations >= MIN_ITERATIONS else None
     memory = planned(params)
-    step = StepCost(
+    return IterationCost(
         target=bare.targets,
         forward=bare.forward,
         backward=bare.backward,
         optimizer=bare.optimizer,
         loop=loop,
-        peak_bytes=torch.cuda.max_memory_allocated() if accelerator.device.type == "cuda" else None,
+        peak_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
         planned_bytes=None if memory is None else round(memory.peak),
-    )
-    return step, sample
+    ), sample
+
+
+def loop_seconds(params: Params, name: str, accelerator: Accelerator) -> float:
+    """Of an iteration of the real loop, from its first report to its last; peak memory is counted from here."""
+    iterations, every = params.distill.stages[name].iterations, REPORT_EVERY[accelerator.device.type]
+    if accelerator.device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    stamps: list[tuple[int, float]] = []
+    with tempfile.TemporaryDirectory() as work:
+        stage = speed.short_stage(params, name, max(iterations, 2 * every), Path(work), accelerator)
+        train_stage(stage, accelerator, lambda done, loss: stamps.append((done, time.perf_counter())))
+    (first, start), (last, end) = stamps[0], stamps[-1]
+    return (end - start) / (last - first)
 
 
 @torch.no_grad()

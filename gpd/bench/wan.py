@@ -7,14 +7,13 @@ from pathlib import Path
 
 import torch
 
-from gpd import documents
 from gpd.artifacts import write_json
 from gpd.bench import rates
 from gpd.bench.meter import Meter
 from gpd.bench.passes import measure_passes
 from gpd.bench.plan import follow_plan, this_gpu
+from gpd.bench.printing import show, show_setting
 from gpd.bench.reload import distance_from_plain, export
-from gpd.bench.results import Benchmark, Rates, Setting, show, show_setting
 from gpd.bench.workspace import (
     STAGE,
     Request,
@@ -29,6 +28,8 @@ from gpd.bench.workspace import (
 from gpd.core.precision import fast_dtype
 from gpd.data import encode, prepare
 from gpd.distillation.costs import STUDENT_FORWARDS, target_forwards
+from gpd.documents.benchmarks import Benchmark, Rates, Setting
+from gpd.documents.runs import Git, git_state
 from gpd.models import wan
 from gpd.models.wan.architectures import Architecture
 from gpd.params import Params
@@ -48,7 +49,7 @@ def run(request: Request) -> Benchmark:
     architecture, params = find_architecture(request.profile), make_params(request, device)
     setting = describe(request, params, architecture, device)
     show_setting(setting)
-    git, to = documents.git_state(), _target(request, device)
+    git, to = git_state(), _target(request, device)
     with working_in(request.work):
         found = measure(params, architecture, device, setting, git)
     show(found)
@@ -58,7 +59,7 @@ def run(request: Request) -> Benchmark:
     return found
 
 
-def measure(params: Params, architecture: Architecture, device: str, setting: Setting, git: documents.Git) -> Benchmark:
+def measure(params: Params, architecture: Architecture, device: str, setting: Setting, git: Git) -> Benchmark:
     """All parts, one after the other, in the working directory."""
     meter = Meter()
     meter.measure("base: random weights", partial(make_base, params, architecture, device))
@@ -70,13 +71,13 @@ def measure(params: Params, architecture: Architecture, device: str, setting: Se
     meter.measure(f"sample {STAGE}", partial(sample.run, params, STAGE, "0/1"))
     folder = meter.measure("export, merged", partial(export, params))
     apart = meter.measure("plain diffusers", partial(distance_from_plain, params, folder, device))
-    step, per_sample = meter.measure("iterations by part", partial(measure_passes, params, STAGE))
-    found_rates = rates_of(params, architecture, device, step.whole)
+    iteration, per_sample = meter.measure("iterations by part", partial(measure_passes, params, STAGE))
+    found_rates = rates_of(params, architecture, device, iteration.whole)
     return Benchmark(
         git=git,
         setting=setting,
         parts=meter.parts,
-        step=step,
+        iteration=iteration,
         rates=found_rates,
         sample=per_sample,
         plain_distance=apart,

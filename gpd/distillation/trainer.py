@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable
+from datetime import timedelta
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import nn
 
 from gpd.core.precision import fast_dtype
@@ -20,6 +21,7 @@ from gpd.distillation.train_state import TrainState
 from gpd.distillation.training import Training, begin
 from gpd.distillation.walks import walk_forwards
 
+PATIENCE = timedelta(hours=2)  # of processes with the main one, which writes train states and the student
 REPORT_EVERY = {"cpu": 1, "cuda": 10}  # iterations: to read a number, the host waits until the device has it
 
 
@@ -31,7 +33,11 @@ def make_accelerator(dtype: str) -> Accelerator:
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = "bf16" if fast_dtype(dtype, device) == "bfloat16" else "no"
-    return Accelerator(cpu=device == "cpu", mixed_precision=precision)
+    patience = InitProcessGroupKwargs(timeout=PATIENCE)
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[patience])
+    if device == "cpu" and accelerator.num_processes > 1:
+        torch.set_num_threads(1)  # a small network gains from a second process, not from a second thread
+    return accelerator
 
 
 def train_stage(

@@ -4,9 +4,9 @@ import pytest
 
 from gpd.artifacts import UserError
 from gpd.bench import wan
-from gpd.bench.results import Benchmark
 from gpd.bench.workspace import Request, find_architecture, make_params
 from gpd.documents import load_document
+from gpd.documents.benchmarks import Benchmark
 from tests.workspace import add_pipeline
 
 SIZE = {"frames": 5, "height": 32, "width": 32}
@@ -24,8 +24,8 @@ def test_every_part_is_real_and_measured(tmp_path: Path, monkeypatch: pytest.Mon
     assert found.plain_distance < 1e-5
     assert found.setting.tokens == 2 * 2 * 2
     # Guidance takes two forwards, the student one and its backward counts as two; factors need half a backward.
-    assert found.rates.forwards_per_second == pytest.approx(5 / found.step.whole)
-    per_second = 4 * found.rates.teraflop_per_forward / found.step.whole
+    assert found.rates.forwards_per_second == pytest.approx(5 / found.iteration.whole)
+    per_second = 4 * found.rates.teraflop_per_forward / found.iteration.whole
     assert found.rates.teraflop_per_second == pytest.approx(per_second)
     assert Path("work/data/students/k1/manifest.json").is_file()
 
