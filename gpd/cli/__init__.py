@@ -46,6 +46,25 @@ def fetch() -> None:
 
 
 @app.command()
+def plan(
+    profile: Annotated[str | None, typer.Option(help="a profile's name; without it params.yaml")] = None,
+    gpu: Annotated[str, typer.Option(help="NAME:NUMBER, such as h100:8, a100-80:1, rtx4090:1")] = "h100:1",
+    as_json: Annotated[bool, typer.Option("--json", help="print the plan as JSON")] = False,
+) -> None:
+    """Say what a pipeline needs before anything is loaded: memory by part, forwards, time, disk."""
+    from gpd.planning import plan as planning
+    from gpd.planning import tables
+
+    made = planning.make_plan(*planning.load(profile), gpu)
+    if as_json:
+        print(made.model_dump_json(indent=2))
+    else:
+        tables.show(made)
+    if not made.fits:
+        raise UserError(planning.refusal(made))
+
+
+@app.command()
 def prepare() -> None:
     """DVC stage: collect and check prompts and clips."""
     from gpd.data import prepare
@@ -249,6 +268,25 @@ def bench_train(
     from gpd.distillation import bench
 
     bench.run_train(_params(), as_json)
+
+
+@bench_app.command("wan")
+def bench_wan(
+    profile: Annotated[str, typer.Option(help="whose architecture; a wrong name lists them")] = "wan2.1-1.3b",
+    frames: Annotated[int | None, typer.Option(min=1, help="4k + 1; these four are else the profile's")] = None,
+    height: Annotated[int | None, typer.Option(min=16, help="px, a multiple of 16")] = None,
+    width: Annotated[int | None, typer.Option(min=16, help="px, a multiple of 16")] = None,
+    lora_rank: Annotated[int | None, typer.Option(min=0, help="of the trained factors; 0: all weights")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="else the profile's; 1 on a CPU")] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="else 10 on a GPU, 2 on a CPU")] = None,
+    work: Annotated[Path | None, typer.Option(help="the folder to work in, which then stays")] = None,
+    to: Annotated[Path | None, typer.Option(help="the JSON to write; on a GPU data/benchmarks/DEVICE.json")] = None,
+) -> None:
+    """Take Wan's real architecture with random weights through every part of the pipeline, and time each."""
+    from gpd.bench import wan
+    from gpd.bench.workspace import Request
+
+    wan.run(Request(profile, frames, height, width, lora_rank, batch, iterations, work, to))
 
 
 @bench_app.command("registry")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from gpd.core.velocity import unguided
 from gpd.distillation.batches import make_batch
@@ -45,11 +45,17 @@ class Speed(NamedTuple):
 
 
 class Bare(NamedTuple):
-    """Seconds of one iteration's parts, without the loop around them."""
+    """Seconds of one iteration's parts, without the loop around them; forward and backward are the student's."""
 
     targets: float
-    student: float  # forward and backward
+    forward: float
+    backward: float
     optimizer: float
+
+    @property
+    def student(self) -> float:
+        """Forward and backward."""
+        return self.forward + self.backward
 
 
 def measure(params: Params, name: str) -> Speed:
@@ -117,30 +123,42 @@ def bare_seconds(params: Params, name: str, prepare: Callable[[Stage], None] = l
     return bare_seconds_of(stage, accelerator)
 
 
-def bare_seconds_of(stage: Stage, accelerator: Accelerator) -> Bare:
-    """Each network is evaluated as often as the objective states; the latents are noise."""
-    training, batch = begin(stage, accelerator), noise_batch(stage)
+def bare_seconds_of(
+    stage: Stage, accelerator: Accelerator, *, num_rounds: int = NUM_ITERATIONS, num_warm: int = NUM_WARM
+) -> Bare:
+    """Each network is evaluated as often as the objective states; the latents are noise.
+
+    Args:
+        num_rounds: iterations, of which the first `num_warm` are left out.
+    """
+    training = begin(stage, accelerator)
+    batch = noise_batch(stage, training.at_once)
     latents, index = batch.states.latents, batch.states.grid_index
+    losses: list[Tensor] = []
 
     def targets() -> None:
         evaluate_networks(stage, training.network, batch)
 
-    def student() -> None:
+    def forward() -> None:
         with accelerator.autocast():
-            velocity = stage.velocity(training.student, latents, index, batch)
-        accelerator.backward(velocity.square().mean())
+            losses.append(stage.velocity(training.student, latents, index, batch).square().mean())
+
+    def backward() -> None:
+        accelerator.backward(losses.pop())
 
     def optimizer() -> None:
         training.optimizer.step()
         training.optimizer.zero_grad(set_to_none=True)
 
-    rounds = [[_seconds_of(part, stage.device) for part in (targets, student, optimizer)] for _ in range(NUM_STEPS)]
-    return Bare(*(statistics.median(part) for part in zip(*rounds[NUM_WARM:], strict=True)))
+    parts = (targets, forward, backward, optimizer)
+    rounds = [[_seconds_of(part, stage.device) for part in parts] for _ in range(num_rounds)]
+    found = Bare(*(statistics.median(part) for part in zip(*rounds[num_warm:], strict=True)))
+    times = stage.params.batch / training.at_once
+    return Bare(times * found.targets, times * found.forward, times * found.backward, found.optimizer)
 
 
-def noise_batch(stage: Stage) -> Batch:
-    """A batch of pure noise at the stage's own horizon."""
-    number = stage.params.batch
+def noise_batch(stage: Stage, number: int) -> Batch:
+    """So many samples of pure noise at the stage's own horizon."""
     latents, index = torch.randn(number, *stage.latent_shape), torch.zeros(number, dtype=torch.int64)
     states = make_states(latents, index, stage.params.horizon, torch.arange(number) % len(stage.texts))
     return make_batch(stage, get_objective(stage.distill.objective), states, share_of_iterations=0.0)

@@ -103,6 +103,13 @@ class BaseModel(ABC):
     def geometry(self) -> Geometry:
         """What its latents and tokens stand for."""
 
+    def check_published(self, repository: str) -> None:  # noqa: B027 - a family that knows no repositories
+        """Whether the networks are of the sizes that this repository of the hub has, if the family knows it.
+
+        Raises:
+            UserError: they are not.
+        """
+
     @abstractmethod
     def load_text_encoder(self, device: torch.device | str = "cpu", dtype: str | None = None) -> TextEncoder:
         """Tokenizer and text encoder.

@@ -1,5 +1,6 @@
 """`gpd fetch`: the base model's weights on this disk, with a manifest that fixes them by hash."""
 
+import shutil
 from pathlib import Path
 
 from gpd import artifacts, documents
@@ -8,45 +9,72 @@ from gpd.documents import BaseFacts, Manifest
 from gpd.models.base import BaseModel
 from gpd.models.families import find_family, open_model
 from gpd.models.folders import INDEX
+from gpd.models.use import NOTE, note_for
+from gpd.models.weights import find_gaps
 from gpd.params import Hub, Model, Params
+
+HUB_NOTES = Path(".cache", "huggingface")  # the hub's client keeps time stamps of a download there
 
 
 def run(params: Params) -> None:
-    """Downloads the weights if params.yaml names a hub and they are missing; then checks or writes the manifest.
+    """Downloads what is missing if params.yaml names a hub; then checks or writes the manifest.
+
+    A download that was stopped is continued.
 
     Raises:
-        UserError: no weights and no hub to get them from, the download failed, the model is of no known family or
-            cannot make clips of these sizes, or files differ from their manifest.
+        UserError: no weights and no hub to get them from, the download failed, weights are missing or not whole, the
+            model is of no known family, is another one than the hub has or cannot make clips of these sizes, or files
+            differ from their manifest.
     """
-    folder = Path(params.model.path)
-    if not (folder / INDEX).is_file():
+    folder, hub = Path(params.model.path), params.model.hub
+    is_fixed = (folder / artifacts.MANIFEST).is_file()
+    if not is_fixed and (not (folder / INDEX).is_file() or (hub is not None and _gaps(open_model(folder)))):
         _download(params.model, folder)
     model = open_model(folder)
-    _check_complete(model)
+    if gaps := _gaps(model):
+        raise UserError("\n".join(gaps))
+    if hub is not None:
+        model.check_published(hub.repository)
     model.geometry.check(params.model.num_frames, params.model.height, params.model.width)
-    manifest = _check_manifest(folder) if (folder / artifacts.MANIFEST).is_file() else _write_manifest(params, folder)
+    manifest = _check_manifest(folder, hub) if is_fixed else _write_manifest(folder, hub)
     size_gib = sum(file.size for file in manifest.files.values()) / 2**30
     print(f"fetch: {folder} is complete, {size_gib:.3f} GiB, content {manifest.content[:12]}")
 
 
-def _check_complete(model: BaseModel) -> None:
-    for name in model.parts:
-        if not (model.folder / name).is_dir():
-            family = type(model).__name__
-            raise UserError(
-                f"{model.folder / name}: missing; {model.folder} is no complete {family} pipeline in diffusers format"
-            )
+def _gaps(model: BaseModel) -> list[str]:
+    """What a complete pipeline has and this folder has not, a line each."""
+    family, gaps = type(model).__name__, []
+    for part in (model.folder / name for name in model.parts):
+        if not part.is_dir():
+            gaps.append(f"{part}: missing; {model.folder} is no complete {family} pipeline in diffusers format")
+        elif (part / "config.json").is_file():
+            gaps += find_gaps(part)
+        elif not any(part.glob("*.json")):
+            gaps.append(f"{part}: holds no config")
+    return gaps
 
 
-def _check_manifest(folder: Path) -> Manifest[BaseFacts]:
+def _check_manifest(folder: Path, hub: Hub | None) -> Manifest[BaseFacts]:
     wrong = documents.verify(folder)
     if wrong:
         raise UserError("\n".join(f"{folder}: {line}" for line in wrong))
-    return documents.load_manifest(folder, BaseFacts)
+    manifest = documents.load_manifest(folder, BaseFacts)
+    if hub is not None and manifest.facts.revision != hub.revision:
+        raise UserError(
+            f"{folder / artifacts.MANIFEST}: of revision {manifest.facts.revision}, params.yaml: "
+            f"model.hub.revision={hub.revision!r}; move the folder away and fetch again"
+        )
+    return manifest
 
 
-def _write_manifest(params: Params, folder: Path) -> Manifest[BaseFacts]:
-    hub = params.model.hub
+def _write_manifest(folder: Path, hub: Hub | None) -> Manifest[BaseFacts]:
+    """What differs between two downloads of one revision goes first: the client's notes, and ours for who waits."""
+    shutil.rmtree(folder / HUB_NOTES, ignore_errors=True)
+    if (folder / HUB_NOTES.parent).is_dir() and not any((folder / HUB_NOTES.parent).iterdir()):
+        (folder / HUB_NOTES.parent).rmdir()
+    note = folder / NOTE
+    if hub is not None and note.is_file() and note.read_text(encoding="utf-8") == note_for(hub):
+        note.unlink()
     facts = BaseFacts(
         name=folder.name, repository=hub.repository if hub else None, revision=hub.revision if hub else None
     )
@@ -61,19 +89,31 @@ def _download(model: Model, folder: Path) -> None:
             "model.hub names none; put a local folder in diffusers format there"
         )
     print(f"fetch: downloading {hub.repository} at revision {hub.revision} to {folder}", flush=True)
-    try:
-        _download_parts(hub, folder)
-        reason = "the hub was not reached"
-    except UserError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever the hub's client raises, the user needs the same advice
-        reason = str(error).strip().split("\n")[0]
+    reason = _try_download(hub, folder)
     # Not by the exception alone: out of reach of the hub, its client returns a folder that exists as if all were well.
-    if not (folder / INDEX).is_file():
+    gaps = _gaps(open_model(folder)) if (folder / INDEX).is_file() else [f"{folder / INDEX}: missing"]
+    if gaps:
         raise UserError(
-            f"params.yaml: model.hub.repository={hub.repository!r}: the download failed ({reason}). "
+            f"params.yaml: model.hub.repository={hub.repository!r}: the download failed ({reason}); {gaps[0]}. "
             f"With no network, copy a local folder of that model in diffusers format to {folder}"
         )
+
+
+def _try_download(hub: Hub, folder: Path) -> str:
+    """Why it may have failed, in a few words."""
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        _download_parts(hub, folder)
+    except UserError:
+        raise
+    except RevisionNotFoundError:
+        raise UserError(f"params.yaml: model.hub.revision={hub.revision!r}: {hub.repository} has none such") from None
+    except RepositoryNotFoundError:
+        raise UserError(f"params.yaml: model.hub.repository={hub.repository!r}: the hub has none such") from None
+    except Exception as error:  # noqa: BLE001 - whatever the hub's client raises, the user needs the same advice
+        return str(error).strip().split("\n")[0]
+    return "the hub was not reached"
 
 
 def _download_parts(hub: Hub, folder: Path) -> None:

@@ -5,17 +5,23 @@ from pathlib import Path
 
 from gpd.artifacts import UserError, write_text
 from gpd.models.folders import INDEX
-from gpd.params import PARAMS_FILE, load_params
+from gpd.params import PARAMS_FILE, Hub, load_params
 
 FOLDER = resources.files("gpd.models") / "profiles"
-PROFILES = sorted(file.name.removesuffix(".yaml") for file in FOLDER.iterdir() if file.name.endswith(".yaml"))
+PROFILE_FILES = {file.name.removesuffix(".yaml"): file for file in FOLDER.iterdir() if file.name.endswith(".yaml")}
+PROFILES = sorted(PROFILE_FILES)
 
+NOTE = "README.md"  # in a folder that waits for weights
 NEEDS_WEIGHTS = """The weights of this model belong in this folder, in diffusers format:
 model_index.json and beside it a folder for each part that it names (transformer/, vae/, ..).
 
 `gpd fetch` downloads them: {repository} at revision {revision}.
 Or copy a local folder of that model here and run `gpd fetch`, which then only writes manifest.json.
 """
+NEEDS_PROMPTS = (
+    "Put into it prompts.txt (one a line) or prompts.jsonl; if you have them evaluation.txt, prompts that are never "
+    "trained on, and clips/ with captions.jsonl. Or name another folder in params.yaml: prepare.source"
+)
 
 
 def run(profile: str) -> None:
@@ -36,8 +42,16 @@ def run(profile: str) -> None:
     if params.model.hub and not (folder / INDEX).exists():
         hub = params.model.hub
         # DVC needs its dependencies to exist: the folder is made now, with a note of what belongs in it
-        write_text(folder / "README.md", NEEDS_WEIGHTS.format(repository=hub.repository, revision=hub.revision))
+        write_text(folder / NOTE, note_for(hub))
         print(f"use: {folder} waits for weights; run `gpd fetch` ({hub.repository} at {hub.revision})")
+    source = Path(params.prepare.source)
+    if not source.is_dir():
+        print(f"use: {source} (prepare.source) is not there. {NEEDS_PROMPTS}")
+
+
+def note_for(hub: Hub) -> str:
+    """What belongs in the folder."""
+    return NEEDS_WEIGHTS.format(repository=hub.repository, revision=hub.revision)
 
 
 def profile_text(profile: str) -> str:

@@ -12,16 +12,16 @@ the blocks, the loss. Gradients of weights are left out, for `gpd.planning.memor
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from gpd.models import adapters
 from gpd.models.network import VideoNetwork
+from gpd.models.roles import Roles
 from gpd.models.wan.architectures import Architecture
-from gpd.models.wan.outline import outline
+from gpd.models.wan.outline import outline, weight_bytes
 from gpd.models.wan.text import TEXT_LENGTH
 from gpd.planning.live import LiveBytes
 
@@ -65,21 +65,40 @@ class Run:
     lora_rank: int = 0
     checkpointing: bool = False
 
-    def base_network(self, num_blocks: int) -> VideoNetwork:
-        """On the meta device, without low-rank factors; as the frozen roles are: in bfloat16 under autocast."""
-        dtype = "bfloat16" if self.autocast else self.dtype
+    def frozen(self, num_blocks: int) -> VideoNetwork:
+        """A frozen role on the meta device: in bfloat16 where the student multiplies in it."""
+        return self._outline(num_blocks, "bfloat16" if self.autocast else self.dtype)
+
+    def frozen_bytes(self) -> float:
+        """Of all blocks of a frozen role."""
+        one, two = (weight_bytes(self.frozen(blocks)) for blocks in (1, 2))
+        return one + (self.num_blocks - 1) * (two - one)
+
+    @property
+    def num_blocks(self) -> int:
+        """Of the whole transformer."""
+        return int(self.architecture.transformer["num_layers"])
+
+    def student(self, num_blocks: int) -> "Student":
+        """On the meta device."""
+        network = self._outline(num_blocks, self.dtype)
+        if self.checkpointing:
+            network.transformer.enable_gradient_checkpointing()
+        if self.lora_rank == 0:
+            return Student(network, network.requires_grad_())
+        with torch.device("meta"):
+            role = Roles(network, self.lora_rank).begin("student", seed=0)
+        return Student(network, role.requires_grad_())
+
+    def _outline(self, num_blocks: int, dtype: str) -> VideoNetwork:
         return outline(self.architecture, dtype=dtype, merge_padding=self.merge_padding, num_blocks=num_blocks)
 
-    def network(self, num_blocks: int) -> VideoNetwork:
-        """The student on the meta device, with its low-rank factors, which alone train if there are any."""
-        with torch.device("meta"):
-            network = outline(
-                self.architecture, dtype=self.dtype, merge_padding=self.merge_padding, num_blocks=num_blocks
-            )
-            if self.checkpointing:
-                network.transformer.enable_gradient_checkpointing()
-            adapters.make_trainable(network, self.lora_rank, seed=0)
-        return network
+
+class Student(NamedTuple):
+    """All weights, and what is called and trained: the same, or a role with factors of its own."""
+
+    network: VideoNetwork
+    trained: nn.Module
 
 
 def training(run: Run) -> Activations:
@@ -110,30 +129,29 @@ def _along_batch(batch: int, measure: Callable[[int], float]) -> float:
 
 
 @cache
-def _peak(run: Run, num_blocks: int, work: Callable[[VideoNetwork, Run], Any]) -> float:
-    network = run.network(num_blocks)
+def _peak(run: Run, num_blocks: int, work: Callable[[nn.Module, Run], Any]) -> float:
+    student = run.student(num_blocks)
     with FakeTensorMode():
-        _give_fake_weights(network)
-        _as_on_cuda(network)
-        live = LiveBytes(network.parameters())
+        _give_fake_weights(student.network)
+        _as_on_cuda(student.network)
+        live = LiveBytes(student.network.parameters())
         with live:
-            work(network, run)
+            work(student.trained, run)
     return float(live.peak)
 
 
-def _forward(network: nn.Module, run: Run) -> Tensor:
+def _forward(student: nn.Module, run: Run) -> Tensor:
     latents = torch.empty(run.batch, *run.shape)
     text = torch.empty(run.batch, TEXT_LENGTH, run.architecture.transformer["text_dim"])
     with torch.autocast("cpu", torch.bfloat16, enabled=run.autocast):
-        velocity: Tensor = network(latents, torch.empty(run.batch), text)
+        velocity: Tensor = student(latents, torch.empty(run.batch), text)
     return velocity
 
 
-def _forward_and_backward(network: nn.Module, run: Run) -> None:
-    for weight in network.parameters():
-        if weight.requires_grad:
-            weight.register_post_accumulate_grad_hook(_drop_gradient)
-    _forward(network, run).square().mean().backward()  # type: ignore[no-untyped-call]
+def _forward_and_backward(student: nn.Module, run: Run) -> None:
+    for weight in student.parameters():
+        weight.register_post_accumulate_grad_hook(_drop_gradient)
+    _forward(student, run).square().mean().backward()
 
 
 def _drop_gradient(weight: Tensor) -> None:

@@ -1,12 +1,19 @@
 """The base model of a plan: its architecture from the published ones, or from a folder's configs. No weights."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from gpd.artifacts import UserError
 from gpd.models.base import Geometry
+from gpd.models.network import VideoNetwork
+from gpd.models.wan import make_text_encoder, make_vae
 from gpd.models.wan.architectures import PUBLISHED, Architecture, read_architecture
 from gpd.models.wan.codec import geometry_of
+from gpd.models.wan.outline import outline
 from gpd.params import Model
 
 
@@ -20,6 +27,23 @@ class Base:
     def geometry(self) -> Geometry:
         """What latents and tokens stand for."""
         return geometry_of(self.architecture.vae, self.architecture.transformer)
+
+    @cached_property
+    def outline(self) -> VideoNetwork:
+        """The transformer in float32, on the meta device."""
+        return outline(self.architecture, dtype="float32", merge_padding=False)
+
+    @cached_property
+    def text_encoder(self) -> Any:
+        """On the meta device."""
+        with torch.device("meta"):
+            return make_text_encoder(self.architecture.text_encoder)
+
+    @cached_property
+    def vae(self) -> Any:
+        """On the meta device."""
+        with torch.device("meta"):
+            return make_vae(self.architecture.vae)
 
     def latent_shape(self, model: Model) -> tuple[int, int, int, int]:
         """[C, F, H, W] of the profile's clips."""

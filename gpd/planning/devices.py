@@ -21,13 +21,15 @@ class Device:
     Attributes:
         gib: GiB that CUDA has, as its own messages state it.
         bf16_peak: products of bfloat16 in FLOP/s with sums in float32, without sparsity: the data sheet's figure.
-        share: of that peak that a training step reaches in the mean.
+        float32_peak: of float32, without tensor cores: what the VAE computes in.
+        share: of the peak of bfloat16 that a training step reaches in the mean.
         is_measured: whether the share comes from a benchmark of this project.
     """
 
     name: str
     gib: float
     bf16_peak: float
+    float32_peak: float
     share: float
     is_measured: bool = False
 
@@ -41,18 +43,24 @@ class Device:
         """What a step is expected to reach."""
         return self.bf16_peak * self.share
 
+    @property
+    def float32_per_second(self) -> float:
+        """What the convolutions of the VAE are expected to reach."""
+        return self.float32_peak * CONVOLUTION_SHARE
 
+
+CONVOLUTION_SHARE = 0.5
 CONTEXT = 0.6e9  # bytes: context, cuBLAS and cuDNN
 HOLES = 0.02  # of the memory: what expandable segments leave unused
 DEVICES = {
     device.name: device
     for device in (
-        Device("h200", gib=139.8, bf16_peak=989e12, share=0.45),
-        Device("h100", gib=79.1, bf16_peak=989e12, share=0.45),
-        Device("a100-80", gib=79.2, bf16_peak=312e12, share=0.50),
-        Device("a100-40", gib=39.4, bf16_peak=312e12, share=0.50),
-        Device("l40s", gib=44.4, bf16_peak=362e12, share=0.45),
-        Device("rtx4090", gib=23.6, bf16_peak=165e12, share=0.55),
+        Device("h200", gib=139.8, bf16_peak=989e12, float32_peak=67e12, share=0.45),
+        Device("h100", gib=79.1, bf16_peak=989e12, float32_peak=67e12, share=0.45),
+        Device("a100-80", gib=79.2, bf16_peak=312e12, float32_peak=19.5e12, share=0.50),
+        Device("a100-40", gib=39.4, bf16_peak=312e12, float32_peak=19.5e12, share=0.50),
+        Device("l40s", gib=44.4, bf16_peak=362e12, float32_peak=91.6e12, share=0.45),
+        Device("rtx4090", gib=23.6, bf16_peak=165e12, float32_peak=82.6e12, share=0.55),
     )
 }
 

@@ -1,6 +1,5 @@
 """Memory of a distillation stage on one of its devices, by part, at its highest moment."""
 
-import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -171,20 +170,13 @@ def evaluation_run(params: Params, base: Base, batch: int) -> Run:
 @cache
 def sizes_of(run: Run) -> Sizes:
     """From the networks of one block and of two: blocks are alike."""
-    one, two = run.network(1), run.network(2)
-    num_blocks = run.architecture.transformer["num_layers"]
-
-    def whole(of_one: float, of_two: float) -> float:
-        return of_one + (num_blocks - 1) * (of_two - of_one)
-
-    trained = [
-        math.fsum(weight.numel() for weight in network.parameters() if weight.requires_grad) for network in (one, two)
-    ]
-    frozen = [weight_bytes(run.base_network(blocks)) for blocks in (1, 2)]
+    students = [run.student(blocks) for blocks in (1, 2)]
+    trained = [sum(weight.numel() for weight in student.trained.parameters()) for student in students]
+    lying = [weight_bytes(student.network) for student in students]
     return Sizes(
-        frozen=whole(*frozen),
-        trained=whole(*trained),
+        frozen=run.frozen_bytes(),
+        trained=trained[0] + (run.num_blocks - 1) * (trained[1] - trained[0]),
         trained_of_block=trained[1] - trained[0],
-        block=weight_bytes(two) - weight_bytes(one),
-        num_blocks=num_blocks,
+        block=lying[1] - lying[0],
+        num_blocks=run.num_blocks,
     )

@@ -18,7 +18,7 @@ def test_the_bare_evaluations_are_those_that_a_target_costs(
     tmp_path: Path, horizon: int, tail: int, changes: dict[str, Any]
 ) -> None:
     stage = make_stage(tmp_path, horizon, tail, 1, **changes)
-    evaluate_networks(stage, stage.student, noise_batch(stage))
+    evaluate_networks(stage, stage.student, noise_batch(stage, stage.params.batch))
     expected = target_forwards(stage.distill, stage.params, stage.previous_horizon)
     assert stage.teacher.num_forwards == 6 * expected["teacher"]
     if stage.previous is not None:

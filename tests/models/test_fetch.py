@@ -5,7 +5,7 @@ import pytest
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
-from gpd.models import fetch
+from gpd.models import fetch, use
 from gpd.params import Hub, Params, load_params
 
 PROFILE = Path(__file__).parents[2] / "gpd" / "models" / "profiles" / "tiny-wan.yaml"
@@ -75,3 +75,40 @@ def test_no_weights_and_none_to_be_had(tmp_path: Path, hub: Hub | None, message:
     with pytest.raises(UserError, match=message):
         fetch.run(params_for(folder, hub))
     assert not (folder / artifacts.MANIFEST).exists()
+
+
+def test_the_miniature_does_not_pass_as_the_large_model(model: Path) -> None:
+    hub = Hub(repository="Wan-AI/Wan2.1-T2V-1.3B-Diffusers", revision="0" * 40)
+    with pytest.raises(
+        UserError, match=r"transformer/config\.json: attention_head_dim=32, but Wan2\.1-T2V-1\.3B has 128"
+    ):
+        fetch.run(params_for(model, hub))
+    assert not (model / artifacts.MANIFEST).exists()
+
+
+def test_weights_that_are_not_there_get_no_manifest(model: Path) -> None:
+    next((model / "transformer").glob("*.safetensors")).unlink()
+    with pytest.raises(UserError, match=r"transformer: no weights"):
+        fetch.run(params_for(model))
+    with pytest.raises(UserError, match=r"the download failed .*transformer: no weights"):  # goes on with a download
+        fetch.run(params_for(model, HUB))
+    assert not (model / artifacts.MANIFEST).exists()
+
+
+def test_what_differs_between_two_downloads_is_not_part_of_the_model(model: Path) -> None:
+    fetch.run(params_for(model, HUB))
+    once = documents.load_manifest(model).content
+    (model / artifacts.MANIFEST).unlink()
+    notes = model / ".cache" / "huggingface" / "download"
+    notes.mkdir(parents=True)
+    (notes / "model_index.json.metadata").write_text("0123\n1764118000.5\n")
+    (model / use.NOTE).write_text(use.note_for(HUB))
+    fetch.run(params_for(model, HUB))
+    assert documents.load_manifest(model).content == once
+    assert not (model / ".cache").exists()
+
+
+def test_a_folder_of_another_revision_is_refused(model: Path) -> None:
+    fetch.run(params_for(model, HUB))
+    with pytest.raises(UserError, match=r"of revision 0+, params\.yaml: model\.hub\.revision='1+'"):
+        fetch.run(params_for(model, HUB.model_copy(update={"revision": "1" * 40})))

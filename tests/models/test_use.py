@@ -35,3 +35,12 @@ def test_the_settings_of_a_user_are_kept_and_a_profile_is_not() -> None:
 def test_a_model_of_the_hub_has_a_folder_that_says_what_it_waits_for() -> None:
     use.run("wan2.1-1.3b")
     assert "gpd fetch" in Path("data/wan2.1-1.3b/README.md").read_text()
+
+
+def test_a_source_that_is_not_there_is_named_with_what_belongs_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    use.run("wan2.1-1.3b")
+    (line,) = [
+        line for line in capsys.readouterr().out.splitlines() if "prepare.source" in line and "not there" in line
+    ]
+    assert "data/sources/mine" in line
+    assert "prompts.txt" in line

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gpd.models.base import Geometry
 from gpd.models.folders import check_model, load_config, quiet_libraries
+from gpd.models.wan.loaded import whole
 
 TILED_BELOW = 40e9  # bytes of a GPU's memory: the whole VAE at 480 x 832 beside the transformer leaves none of 24 GB
 
@@ -26,9 +27,15 @@ class ClipCodec:
         quiet_libraries()
         check_model(Path(folder))
         self.device = device
-        self.vae = AutoencoderKLWan.from_pretrained(
-            folder, subfolder="vae", torch_dtype=torch.float32, use_safetensors=True, local_files_only=True
+        loaded = AutoencoderKLWan.from_pretrained(
+            folder,
+            subfolder="vae",
+            torch_dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
         )
+        self.vae = whole(loaded, Path(folder) / "vae")
         self.vae.to(device).eval()
         if goes_in_tiles(device):
             self.vae.enable_tiling()

@@ -4,27 +4,20 @@ from pathlib import Path
 
 import torch
 
-from gpd.artifacts import UserError
 from gpd.models.adapters import Factors, save_factors
 from gpd.models.base import BaseModel, Geometry
-from gpd.models.folders import INDEX, load_config
 from gpd.models.network import VideoNetwork, save_steps
 from gpd.models.wan.codec import ClipCodec, load_geometry
 from gpd.models.wan.exchange import WanExchange
+from gpd.models.wan.kinds import check_kind, check_published
 from gpd.models.wan.network import load_network
 from gpd.models.wan.solvers import SOLVERS, student_scheduler
 from gpd.models.wan.store import save_student
 from gpd.models.wan.text import TEXT_LENGTH, TextEncoder
 
-# Keys of model_index.json that diffusers' WanPipeline has for Wan2.2; null, false or absent for Wan2.1.
-ONLY_IN_WAN22 = {
-    "boundary_ratio": "one transformer for high noise and another for low",
-    "expand_timesteps": "a timestep for each token",
-}
-
 
 class Wan(BaseModel):
-    """Wan2.1 for text to video, of any size. Wan2.2's pipelines have the same class name; they are refused."""
+    """Wan2.1 for text to video, of any size. Other kinds of Wan have the same class name; they are refused."""
 
     parts = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
     text_length = TEXT_LENGTH
@@ -33,10 +26,11 @@ class Wan(BaseModel):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        index = load_config(folder / INDEX)
-        for key, why in ONLY_IN_WAN22.items():
-            if index.get(key):
-                raise UserError(f"{folder / INDEX}: {key}={index[key]!r}: {why}, as in Wan2.2; gpd has Wan2.1 only")
+        check_kind(folder)
+
+    def check_published(self, repository: str) -> None:
+        """Compares the transformer's config with the published one."""
+        check_published(self.folder, repository)
 
     @property
     def geometry(self) -> Geometry:

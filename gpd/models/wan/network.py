@@ -15,6 +15,7 @@ from gpd.models.folders import check_model, quiet_libraries
 from gpd.models.network import VideoNetwork, load_steps
 from gpd.models.onednn import use_onednn
 from gpd.models.wan.attention import TextAttention, padding_bias
+from gpd.models.wan.loaded import whole
 from gpd.models.wan.text import TEXT_LENGTH
 
 MAX_KINDS_OF_CALL = 32
@@ -131,13 +132,15 @@ def load_network(
 
     quiet_libraries()
     check_model(Path(folder))
-    transformer = WanTransformer3DModel.from_pretrained(
+    loaded = WanTransformer3DModel.from_pretrained(
         folder,
         subfolder="transformer",
         torch_dtype=getattr(torch, dtype if device is None else fast_dtype(dtype, device)),
         use_safetensors=True,
         local_files_only=True,
+        output_loading_info=True,
     )
+    transformer = whole(loaded, Path(folder) / "transformer")
     if gradient_checkpointing:
         transformer.enable_gradient_checkpointing()
     if device is not None and gains_from_compilation(device):

@@ -8,6 +8,7 @@ from torch import Tensor
 from gpd.artifacts import UserError
 from gpd.core.precision import fast_dtype, multiplies_bfloat16
 from gpd.models.folders import check_model, quiet_libraries
+from gpd.models.wan.loaded import whole
 
 TEXT_LENGTH = 512  # rows of text that Wan's cross-attention sees, padding included
 
@@ -26,18 +27,21 @@ class TextEncoder:
         quiet_libraries()
         check_model(Path(folder))
         self.tokenizer = AutoTokenizer.from_pretrained(Path(folder) / "tokenizer", local_files_only=True)
-        self.encoder = UMT5EncoderModel.from_pretrained(
-            Path(folder) / "text_encoder",
+        part = Path(folder) / "text_encoder"
+        loaded = UMT5EncoderModel.from_pretrained(
+            part,
             dtype="auto" if dtype is None else getattr(torch, fast_dtype(dtype, device)),
             use_safetensors=True,
             local_files_only=True,
+            output_loading_info=True,
         )
+        self.encoder = whole(loaded, part)
         if self.encoder.dtype == torch.bfloat16 and not multiplies_bfloat16(device):
             self.encoder.float()
         self.encoder.to(device).eval()
         if not self.encoder.get_input_embeddings().weight.any():
             # seen with transformers 5 and published UMT5 checkpoints: every text would embed to the same
-            raise UserError(f"{folder}/text_encoder: the token embedding loaded as all zeros; its weights do not fit")
+            raise UserError(f"{part}: the token embedding loaded as all zeros; its weights do not fit")
 
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> list[Tensor]:
