@@ -44,9 +44,16 @@ def train_stage(
     Raises:
         FloatingPointError: the loss is not finite.
     """
+    with TrainState(stage.work, save_every_seconds=stage.distill.save_every_seconds) as state:
+        return train(stage, accelerator, state, on_iteration)
+
+
+def train(
+    stage: Stage, accelerator: Accelerator, state: TrainState, on_iteration: Callable[[int, float], None]
+) -> tuple[nn.Module, Ledger]:
+    """`train_stage` with its train state at hand."""
     params, distill, objective = stage.params, stage.distill, get_objective(stage.distill.objective)
     loss_of, training = make_loss(stage), begin(stage, accelerator)
-    state = TrainState(stage.work, save_every_seconds=distill.save_every_seconds, rank=accelerator.process_index)
     resume_or_measure(stage, objective, training, state)
 
     for iteration in range(training.iteration, params.iterations):
@@ -87,7 +94,7 @@ def train_stage(
         if has_stalled(ledger.losses, distill.stall_window):
             break
         if is_due and iteration + 1 < params.iterations:
-            training.save(state, accelerator)
+            training.save(state)
 
     return finish(stage, objective, training, accelerator)
 

@@ -1,17 +1,18 @@
 """All that changes while a stage trains: begun anew, or where a train state was left."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from gpd.core.randomness import Stream, seed_of
 from gpd.distillation.average import make_average
 from gpd.distillation.batches import make_pool
 from gpd.distillation.ledger import Ledger
-from gpd.distillation.optimizers import make_optimizer
+from gpd.distillation.optimizers import make_optimizer, make_room, moments_of
 from gpd.distillation.pool import Pool
 from gpd.distillation.stage import Stage
 from gpd.distillation.train_state import Saved, TrainState
@@ -36,25 +37,39 @@ class Training:
         published: nn.Module = self.network if self.average is None else self.average.module
         return published
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All that changes, by name; of the weights those that learn."""
+        groups = {
+            "student": trained_weights(self.network),
+            "optimizer": moments_of(self.optimizer),
+            "pool": self.pool.state_dict(),
+        }
+        if self.average is not None:
+            groups["average"] = averaged_weights(self.average, groups["student"])
+        return {f"{group}.{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
+
     def restore(self, saved: Saved) -> None:
         """Goes on where a train state was left."""
-        self.network.load_state_dict(saved.tensors["student"])
-        if self.average is not None:
-            self.average.load_state_dict(saved.tensors["average"])
-        self.optimizer.load_state_dict(saved.optimizer)
-        self.pool.load_state_dict(saved.tensors["own"])
+        make_room(self.optimizer)
+        tensors = self.tensors()
+        saved.fill(tensors)
+        self.pool.load_state_dict({name: tensors[f"pool.{name}"] for name in self.pool.state_dict()})
         self.ledger, self.iteration = Ledger.model_validate(saved.facts), saved.iteration
 
-    def save(self, state: TrainState, accelerator: Accelerator) -> None:
+    def save(self, state: TrainState) -> None:
         """Keeps all of it; every process calls it at the same iteration."""
-        state.save_own(self.iteration, self.pool.state_dict())
-        accelerator.wait_for_everyone()
-        if accelerator.is_main_process:
-            groups = {"student": self.network.state_dict()}
-            if self.average is not None:
-                groups["average"] = self.average.state_dict()
-            state.commit(self.iteration, groups, self.optimizer, self.ledger.model_dump())
-        accelerator.wait_for_everyone()
+        state.save(self.iteration, self.tensors(), self.ledger.model_dump())
+
+
+def trained_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The weights that learn: the others are read from the folders that the stage began with."""
+    return {name: weight.detach() for name, weight in network.named_parameters() if weight.requires_grad}
+
+
+def averaged_weights(average: AveragedModel, trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The averages of the weights that learn, and of how many networks they are."""
+    averages = {name: average.module.get_parameter(name).detach() for name in trained}
+    return {**averages, "n_averaged": average.n_averaged}
 
 
 def begin(stage: Stage, accelerator: Accelerator) -> Training:
