@@ -122,7 +122,7 @@ def finish(
     ledger.spend(spent)
     totals = accelerator.reduce(torch.tensor(list(ledger.forwards.values()), device=stage.device), "sum")
     ledger.forwards = dict(zip(ledger.forwards, totals.tolist(), strict=True))
-    return published, ledger
+    return training.whole(), ledger
 
 
 def _finite(loss: Tensor, stage: Stage, where: str) -> float:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.distributed.device_mesh import DeviceMesh
 from torch.optim.swa_utils import AveragedModel
 
 from gpd.core.randomness import Stream, seed_of
@@ -14,6 +15,7 @@ from gpd.distillation.batches import make_pool
 from gpd.distillation.ledger import Ledger
 from gpd.distillation.optimizers import make_optimizer, make_room, moments_of
 from gpd.distillation.pool import Pool
+from gpd.distillation.sharding import gather, outline_of, shard
 from gpd.distillation.stage import Stage
 from gpd.distillation.train_state import Saved, TrainState
 from gpd.models import adapters as lora
@@ -26,6 +28,7 @@ class Training:
     student: nn.Module
     network: nn.Module
     average: AveragedModel | None
+    outline: nn.Module | None  # of a student that is cut over processes
     optimizer: Any
     pool: Pool
     ledger: Ledger
@@ -36,6 +39,12 @@ class Training:
         """The average, or the student itself if none is kept."""
         published: nn.Module = self.network if self.average is None else self.average.module
         return published
+
+    def whole(self) -> nn.Module:
+        """What is published as a network of its own, on the main process; every process calls it."""
+        if self.outline is None:
+            return self.published
+        return gather(self.published, self.outline, is_main=distributed.get_rank() == 0)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that changes, by name; of the weights those that learn."""
@@ -72,12 +81,23 @@ def averaged_weights(average: AveragedModel, trained: Mapping[str, Tensor]) -> d
     return {**averages, "n_averaged": average.n_averaged}
 
 
+def cut(mesh: DeviceMesh, student: nn.Module, average: AveragedModel | None) -> nn.Module:
+    """Cuts what learns over the processes of `mesh` and returns the student's outline."""
+    outline = outline_of(student)
+    for network in [student] if average is None else [student, average.module]:
+        shard(network, mesh)
+    return outline
+
+
 def begin(stage: Stage, accelerator: Accelerator) -> Training:
     """Student, average, optimiser and an empty pool."""
     params, distill = stage.params, stage.distill
     lora.make_trainable(stage.student, distill.lora_rank, stage.seed)
     average = make_average(stage.student, distill.ema_decay)
+    outline = cut(stage.mesh, stage.student, average) if stage.mesh else None
     made = make_optimizer(stage.student, learning_rate=params.learning_rate, weight_decay=distill.weight_decay)
-    student, optimizer = accelerator.prepare(stage.student, made)
+    # What FSDP has cut needs no wrapper around it: DDP would keep whole gradients.
+    student = stage.student if stage.mesh else accelerator.prepare(stage.student)
+    optimizer = accelerator.prepare(made)
     pool = make_pool(stage, distill.pool_slots, seed_of(stage.seed, Stream.PROCESS, accelerator.process_index))
-    return Training(student, accelerator.unwrap_model(student), average, optimizer, pool, Ledger())
+    return Training(student, accelerator.unwrap_model(student), average, outline, optimizer, pool, Ledger())
