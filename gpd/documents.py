@@ -111,6 +111,7 @@ class StudentFacts(Facts):
         sampling_steps: null if the horizon does not divide the grid.
         forwards: this stage's own, by role: teacher, previous, student, probe.
         iterations: those really done: fewer than configured if the loss stalled.
+        base_path: where the base model lay, if the student is an adapter for it; absent if it is a whole pipeline.
     """
 
     kind: ClassVar[str] = "student"
@@ -124,6 +125,7 @@ class StudentFacts(Facts):
     samples_seen: int
     before: Probed
     after: Probed
+    base_path: str | None = Field(default=None, exclude_if=lambda path: path is None)
 
 
 class SamplesFacts(Facts):

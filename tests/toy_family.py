@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpd.models.adapters import Factors
 from gpd.models.base import BaseModel, Geometry
 from gpd.models.network import VideoNetwork
 
@@ -62,4 +63,7 @@ class ToyFamily(BaseModel):
         return ToyNetwork(nn.Linear(1, 1, bias=False).requires_grad_(False)).to(device)
 
     def save_student(self, folder: Path, network: VideoNetwork, *, grid_steps: int, shift: float) -> None:
+        raise NotImplementedError("a toy that nobody distils")
+
+    def save_adapter(self, folder: Path, factors: Factors, *, grid_steps: int, shift: float) -> None:
         raise NotImplementedError("a toy that nobody distils")

@@ -1,10 +1,11 @@
 """Randomness without history: what is drawn depends on (seed, stream, index) alone, never on what was drawn before.
 
-So a stage that was interrupted, or has more processes, or loses a source of states, draws the same for all else. Each
+So a stage that was interrupted, or has other processes, or loses a source of states, draws the same for all else. Each
 use has a stream of its own, so that no two of them ever see the same numbers under one seed.
 """
 
 import functools
+from collections.abc import Iterable
 from enum import IntEnum
 
 import numpy as np
@@ -16,7 +17,7 @@ class Stream(IntEnum):
     """What is drawn. The numbers are part of every result: never renumber, only add."""
 
     STAGE = 1  # the seed of a distillation stage, by its horizon
-    PROCESS = 2  # the seed of one process' trajectories, by its rank
+    POOL = 2  # the seed of a stage's trajectories
     PROBE = 3  # the seed of the states that students are probed on; equal for all stages
     TRAJECTORY_PROMPT = 4  # the order in which trajectories take the prompts
     TRAJECTORY_NOISE = 5  # where trajectories begin, by their number
@@ -55,7 +56,7 @@ def noise_of(shape: tuple[int, ...], seed: int, stream: Stream, *index: int) -> 
     return _normal(generator(seed, stream, *index), shape)
 
 
-def integers_of(high: int, seed: int, stream: Stream, numbers: range) -> Tensor:
+def integers_of(high: int, seed: int, stream: Stream, numbers: Iterable[int]) -> Tensor:
     """One integer in 0 .. high-1 for each number, [n] int64: the same however the numbers are cut into batches."""
     return torch.tensor([int(generator(seed, stream, n).integers(high)) for n in numbers], dtype=torch.int64)
 

@@ -1,11 +1,12 @@
 """What training costs, in forwards of the network: the currency that methods are compared in."""
 
+from collections.abc import Mapping
+
 import torch
 
 from gpd.distillation.objectives import get_objective
 from gpd.distillation.stage import Stage
 from gpd.distillation.starts import staggered, start_indices
-from gpd.distillation.states import States
 from gpd.distillation.walks import walk_forwards
 from gpd.params import Distill, StageParams
 
@@ -17,13 +18,17 @@ def target_forwards(distill: Distill, step: StageParams, previous_horizon: int) 
     return get_objective(distill.objective).forwards(distill, step, previous_horizon)
 
 
-def batch_forwards(stage: Stage, states: States) -> dict[str, int]:
-    """What training on these states costs by role: their targets, unless stored, and the student's own part."""
-    spent = {"student": STUDENT_FORWARDS * len(states.latents)}
-    for horizon in states.horizon[~states.is_known].tolist():
+def batch_forwards(stage: Stage, to_make: Mapping[int, int]) -> dict[str, int]:
+    """What training on a batch costs by role: the targets that are to be made and the student's own part.
+
+    Args:
+        to_make: horizon -> number of the samples at it whose target is not stored.
+    """
+    spent = {"student": STUDENT_FORWARDS * stage.params.batch}
+    for horizon, samples in to_make.items():
         step = stage.params.at_horizon(horizon)
         for role, number in target_forwards(stage.distill, step, stage.previous_horizon).items():
-            spent[role] = spent.get(role, 0) + number
+            spent[role] = spent.get(role, 0) + samples * number
     return spent
 
 

@@ -12,10 +12,11 @@ from gpd.artifacts import UserError
 from gpd.core.schedule import make_grid
 from gpd.data.shards import Latents, open_latents
 from gpd.distillation.costs import target_forwards
+from gpd.distillation.networks import load_networks
 from gpd.distillation.stage import Stage
 from gpd.documents import StudentFacts
 from gpd.models.families import open_model
-from gpd.params import Model, Params
+from gpd.params import Params
 
 LATENTS = Path("data/latents")
 
@@ -35,19 +36,16 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
     clips = _Samples(data, "clip", data.num_clips, number)
     if distill.states.clips > 0 and not clips:
         raise UserError(f"params.yaml: distill.states.clips={distill.states.clips:g}, but {LATENTS} has no clips")
-    student = _load(model, stage.previous, "float32", device, checkpointing=model.gradient_checkpointing)
-    if distill.horizons:
-        student.embed_steps(distill.horizons)
-        student.to(device)
+    networks = load_networks(params, name, device, has_previous=asks_previous)
     return Stage(
         name=name,
         params=stage,
         distill=distill,
         grid=make_grid(model.grid_steps, model.shift),
         latent_shape=open_model(model.path).geometry.latent_shape(model.num_frames, model.height, model.width),
-        student=student,
-        teacher=_load(model, model.path, model.dtype, device),
-        previous=_load(model, stage.previous, model.dtype, device) if asks_previous else None,
+        student=networks.student,
+        teacher=networks.teacher,
+        previous=networks.previous,
         previous_horizon=previous_horizon,
         texts=texts,
         num_prompts=num_prompts,
@@ -57,13 +55,6 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
         work=work,
         device=device,
     )
-
-
-def _load(model: Model, folder: str, dtype: str, device: torch.device, checkpointing: bool = False) -> Any:
-    network = open_model(folder).load_network(
-        device, merge_padding=model.merge_padding, dtype=dtype, gradient_checkpointing=checkpointing
-    )
-    return network.requires_grad_(False)
 
 
 def _number_texts(data: Latents) -> tuple[dict[str, int], list[Tensor], int]:

@@ -15,9 +15,9 @@ class Loss(NamedTuple):
     residual: Tensor
     frequency: Tensor
 
-    def figures(self) -> dict[str, float]:
-        """As they stand in the training curve."""
-        return {"loss": self.total.item(), "residual": self.residual.item(), "frequency_loss": self.frequency.item()}
+    def times(self, share: float) -> "Loss":
+        """Of a part of a batch as its part of the batch's."""
+        return Loss(*(part * share for part in self))
 
 
 class FrequencyLoss:
@@ -40,7 +40,7 @@ def make_loss(stage: Stage) -> FrequencyLoss:
     frequency = stage.distill.frequency
     frames, height, width = stage.latent_shape[1:]
     mask = high_frequency_mask((frames, height, width), frequency.temporal_cutoff, frequency.spatial_cutoff)
-    return FrequencyLoss(mask, frequency.weight if stage.name in frequency.stages else 0.0)
+    return FrequencyLoss(mask.to(stage.device), frequency.weight if stage.name in frequency.stages else 0.0)
 
 
 def high_frequency_mask(shape: tuple[int, int, int], temporal_cutoff: float, spatial_cutoff: float) -> Tensor:
@@ -62,9 +62,9 @@ def high_frequency_mask(shape: tuple[int, int, int], temporal_cutoff: float, spa
     return (temporal > temporal_cutoff)[:, None, None] | (spatial > spatial_cutoff)[None]
 
 
-def spectrum_weights(width: int) -> Tensor:
+def spectrum_weights(width: int, device: torch.device | str = "cpu") -> Tensor:
     """How often each of the W // 2 + 1 columns of a real FFT stands in the full spectrum: 1 or 2, [W // 2 + 1]."""
-    weights = torch.full((width // 2 + 1,), 2.0)
+    weights = torch.full((width // 2 + 1,), 2.0, device=device)
     weights[0] = 1.0
     if width % 2 == 0:
         weights[-1] = 1.0
@@ -96,5 +96,5 @@ def masked_square_residual(velocity: Tensor, target: Tensor, mask: Tensor) -> Te
     """
     residual = velocity.float() - target.float()
     power = torch.fft.rfftn(residual, dim=(-3, -2, -1), norm="ortho").abs().square()
-    weights = spectrum_weights(residual.shape[-1]).to(residual.device) * mask.to(residual.device)
+    weights = spectrum_weights(residual.shape[-1], residual.device) * mask.to(residual.device)
     return (power * weights).flatten(1).sum(1) / residual[0].numel()

@@ -11,6 +11,7 @@ from gpd.distillation.batches import make_batch, make_pool
 from gpd.distillation.costs import target_forwards
 from gpd.distillation.losses import square_residual
 from gpd.distillation.objectives import Objective
+from gpd.distillation.share import Share, pieces
 from gpd.distillation.stage import Stage
 from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch, States, clip_states, join_states
@@ -27,57 +28,66 @@ class Measured(NamedTuple):
 
 
 @torch.no_grad()
-def probe(stage: Stage, objective: Objective, network: nn.Module, average: nn.Module | None) -> Measured:
+def probe(
+    stage: Stage, objective: Objective, network: nn.Module, average: nn.Module | None, share: Share, at_once: int
+) -> Measured:
     """The residual against the online target, and the distance to the true roll-out: |v - v_true| / |v_true|, v_true
     the mean velocity of the guided teacher walked `horizon` intervals one by one; both in the mean over states.
+
+    Each process measures its share of the states, `at_once` at a time.
 
     Raises:
         FloatingPointError: one of them is not finite.
     """
-    states = probe_states(stage)
-    residuals, distances = [], []
-    for first in range(0, len(states.latents), stage.params.batch):
-        part = States(*(column[first : first + stage.params.batch] for column in states))
-        batch = make_batch(stage, objective, part, first, share_of_iterations=1.0)
+    number, states = stage.distill.probe.num_states, probe_states(stage, share, at_once)
+    measured = [torch.zeros(0, 2, device=stage.device)]
+    for some in pieces(len(states.number), at_once):
+        batch = make_batch(stage, objective, states.rows(some), share_of_iterations=1.0)
         index = batch.states.grid_index
-        velocity = network(batch.states.latents, stage.grid.timesteps.to(stage.device)[index], batch.text)
+        velocity = network(batch.states.latents, stage.grid_on_device.timesteps[index], batch.text)
         truth = true_velocity(stage, batch)
-        residuals.append(square_residual(velocity, objective.target(stage, batch, average).velocity))
-        distances.append((velocity - truth).flatten(1).norm(dim=1) / truth.flatten(1).norm(dim=1))
-    means = {"residual": torch.cat(residuals).mean().item(), "rollout_distance": torch.cat(distances).mean().item()}
+        residual = square_residual(velocity, objective.target(stage, batch, average).velocity)
+        distance = (velocity - truth).flatten(1).norm(dim=1) / truth.flatten(1).norm(dim=1)
+        measured.append(torch.stack([residual, distance], 1).float())
+    residual, distance = share.together(torch.cat(measured), number).T.contiguous()
+    means = {"residual": residual.mean().item(), "rollout_distance": distance.mean().item()}
     if not all(map(math.isfinite, means.values())):
         raise FloatingPointError(f"distill {stage.name}: probed {means}")
-    return Measured(Probed.model_validate(means), _forwards(stage, states))
+    return Measured(Probed.model_validate(means), _forwards(stage))
 
 
 def true_velocity(stage: Stage, batch: Batch) -> Tensor:
     """Mean velocity of the guided teacher's own way over the stage's horizon."""
     states, route = batch.states, Route(stage.params.horizon, tail=stage.params.horizon)
     teacher = stage.guided_teacher(batch.text, batch.guidance_scale)
-    return make_target(states.latents, states.grid_index, stage.grid, route, teacher=teacher).velocity
+    return make_target(states.latents, states.grid_index, stage.grid_on_device, route, teacher=teacher).velocity
 
 
-def probe_states(stage: Stage) -> States:
-    """Noised clip latents, or coarse walks if there are no clips; the same at every call of a stage."""
-    number, seed = stage.distill.probe.num_states, seed_of(stage.distill.seed, Stream.PROBE)
-    starts = start_indices(stage.grid.num_steps, stage.params.horizon, stage.is_last)
-    places = starts[torch.arange(number) * len(starts) // number]
+def probe_states(stage: Stage, share: Share, at_once: int) -> States:
+    """This process' part of noised clip latents, or of coarse walks if there are no clips; the same at every call."""
+    places, seed = _places(stage), seed_of(stage.distill.seed, Stream.PROBE)
     if stage.clips:
         horizon, grid = stage.params.horizon, stage.grid
         parts = [
-            clip_states(stage.clips, place[None], horizon, grid, batch=1, counter=n, seed=seed)
-            for n, place in enumerate(places)
+            clip_states(stage.clips, places[n][None], horizon, grid, [n], seed=seed)
+            for n in share.own(range(len(places)))
         ]
         return join_states(parts)
-    pool = make_pool(stage, number, seed)
-    for some in torch.arange(number).split(stage.params.batch):
+    pool = make_pool(stage, len(places), seed, share)
+    for some in torch.arange(len(places)).split(at_once * share.number):
         pool.start(some, places[some])
-    return pool.take(number)
+    return pool.take(len(places))
 
 
-def _forwards(stage: Stage, states: States) -> dict[str, int]:
+def _places(stage: Stage) -> Tensor:
+    """Grid indices of the states, spread over where steps start."""
+    starts = start_indices(stage.grid.num_steps, stage.params.horizon, stage.is_last)
+    number = stage.distill.probe.num_states
+    return starts[torch.arange(number) * len(starts) // number]
+
+
+def _forwards(stage: Stage) -> dict[str, int]:
     of_target = target_forwards(stage.distill, stage.params, stage.previous_horizon)
-    each = sum(of_target.values()) + 2 * stage.params.horizon + 1
-    spent = {"probe": len(states.latents) * each}
-    walked = {} if stage.clips else walk_forwards(states.grid_index, stage.previous is not None)
-    return spent | walked
+    each, places = sum(of_target.values()) + 2 * stage.params.horizon + 1, _places(stage)
+    walked = {} if stage.clips else walk_forwards(places, stage.previous is not None)
+    return {"probe": len(places) * each} | walked

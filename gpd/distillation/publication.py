@@ -1,4 +1,4 @@
-"""A finished student as a folder: a diffusers pipeline, its training curve and its manifest."""
+"""A finished student as a folder: a diffusers pipeline or adapter, its training curve and its manifest."""
 
 import csv
 from pathlib import Path
@@ -7,7 +7,9 @@ from typing import Any
 from gpd import artifacts, documents
 from gpd.distillation.ledger import Ledger
 from gpd.documents import Identity, Manifest, StudentFacts
+from gpd.models.adapted import save_adapted
 from gpd.models.families import open_model
+from gpd.models.roles import Role
 from gpd.params import Params, student_path
 
 
@@ -25,19 +27,27 @@ def publish(
     params: Params, name: str, inputs: dict[str, Identity], student: Any, ledger: Ledger
 ) -> Manifest[StudentFacts]:
     """Writes data/students/NAME, whole or not at all."""
-    model = params.model
     with artifacts.replacing(Path(student_path(name))) as folder:
-        open_model(model.path).save_student(folder, student, grid_steps=model.grid_steps, shift=model.shift)
+        _save_weights(params, folder, student)
         with (folder / "training.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(ledger.curve[0]))
             writer.writeheader()
             writer.writerows(ledger.curve)
-        return documents.write_manifest(
-            folder, _facts(params, name, ledger), inputs=inputs, params=settings_of(params, name)
-        )
+        facts = _facts(params, name, ledger, base_path=params.model.path if isinstance(student, Role) else None)
+        return documents.write_manifest(folder, facts, inputs=inputs, params=settings_of(params, name))
 
 
-def _facts(params: Params, name: str, ledger: Ledger) -> StudentFacts:
+def _save_weights(params: Params, folder: Path, student: Any) -> None:
+    """A whole pipeline; an adapter without its base model if that is what was trained."""
+    model = params.model
+    base = open_model(model.path)
+    if isinstance(student, Role):
+        save_adapted(base, folder, student.adapter, grid_steps=model.grid_steps, shift=model.shift)
+    else:
+        base.save_student(folder, student, grid_steps=model.grid_steps, shift=model.shift)
+
+
+def _facts(params: Params, name: str, ledger: Ledger, base_path: str | None) -> StudentFacts:
     assert ledger.before, "the stage is finished"
     assert ledger.after, "the stage is finished"
     grid_steps, horizon = params.model.grid_steps, params.distill.stages[name].horizon
@@ -52,6 +62,7 @@ def _facts(params: Params, name: str, ledger: Ledger) -> StudentFacts:
         samples_seen=ledger.samples_seen,
         before=ledger.before,
         after=ledger.after,
+        base_path=base_path,
     )
 
 

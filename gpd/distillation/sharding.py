@@ -90,7 +90,8 @@ def gather(network: nn.Module, outline: nn.Module, is_main: bool) -> nn.Module:
     """
     weights: dict[str, Tensor] = {}
     for name, weight in network.named_parameters():
-        whole = weight.detach().full_tensor() if isinstance(weight, DTensor) else weight.detach()
+        own = weight.data
+        whole = own.full_tensor() if isinstance(own, DTensor) else own
         if is_main:
             weights[name] = whole.cpu()
     if is_main:

@@ -20,7 +20,7 @@ from gpd.distillation.loading import make_stage
 from gpd.distillation.objectives import get_objective
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import Batch, make_states
-from gpd.distillation.trainer import make_accelerator, train_stage
+from gpd.distillation.trainer import REPORT_EVERY, make_accelerator, train_stage
 from gpd.distillation.training import begin
 from gpd.params import Params
 
@@ -79,16 +79,22 @@ def forwards_of_sample(params: Params, name: str) -> float:
 def step_seconds(
     params: Params, name: str, iterations: int, on_iteration: Callable[[int], None] = lambda _: None
 ) -> list[float]:
-    """Wall time of each iteration of the real loop, the first ones left out."""
-    accelerator, stamps = make_accelerator(params.model.dtype), list[float]()
+    """Wall time of an iteration of the real loop between each two reports, the first ones left out.
+
+    Args:
+        iterations: times those that lie between two reports.
+    """
+    accelerator, stamps = make_accelerator(params.model.dtype), list[tuple[int, float]]()
+    iterations *= REPORT_EVERY[accelerator.device.type]
 
     def stamp(iteration: int, loss: float) -> None:
-        stamps.append(time.perf_counter())
+        stamps.append((iteration, time.perf_counter()))
         on_iteration(iteration)
 
     with tempfile.TemporaryDirectory() as work:
         train_stage(short_stage(params, name, iterations, Path(work), accelerator), accelerator, stamp)
-    return [after - before for before, after in itertools.pairwise(stamps[NUM_WARM:])]
+    pairs = itertools.pairwise(stamps[NUM_WARM:])
+    return [(end - start) / (last - first) for (first, start), (last, end) in pairs]
 
 
 def short_stage(params: Params, name: str, iterations: int, work: Path, accelerator: Accelerator) -> Stage:
@@ -137,14 +143,14 @@ def noise_batch(stage: Stage) -> Batch:
     number = stage.params.batch
     latents, index = torch.randn(number, *stage.latent_shape), torch.zeros(number, dtype=torch.int64)
     states = make_states(latents, index, stage.params.horizon, torch.arange(number) % len(stage.texts))
-    return make_batch(stage, get_objective(stage.distill.objective), states, 0, share_of_iterations=0.0)
+    return make_batch(stage, get_objective(stage.distill.objective), states, share_of_iterations=0.0)
 
 
 @torch.no_grad()
 def evaluate_networks(stage: Stage, student: nn.Module, batch: Batch) -> None:
     """As many evaluations as a target takes, and nothing else."""
     latents = batch.states.latents
-    timesteps = stage.grid.timesteps.to(stage.device)[batch.states.grid_index]
+    timesteps = stage.grid_on_device.timesteps[batch.states.grid_index]
     fields = {  # and the forwards of one evaluation
         "teacher": (stage.guided_teacher(batch.text, batch.guidance_scale), 2),
         "previous": (stage.previous_student(batch.text), 1),

@@ -1,6 +1,7 @@
 """A distillation stage as the trainer sees it: params, networks and data, none of which change in training but the
 student's weights."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,11 @@ from torch.distributed.device_mesh import DeviceMesh
 from gpd.core.randomness import Stream, seed_of
 from gpd.core.schedule import Grid
 from gpd.core.velocity import Velocity, guided, stack_text, unguided
+from gpd.distillation.copies import send
+from gpd.distillation.share import CPU
 from gpd.distillation.states import Batch
 from gpd.params import Distill, StageParams
 
-CPU = torch.device("cpu")
 Sample = tuple[Tensor, int]  # a clip's latents or a stored trajectory, and the number of its text
 
 
@@ -64,15 +66,25 @@ class Stage:
     @property
     def seed(self) -> int:
         """Of all that the stage draws; stages draw different noise."""
-        return seed_of(self.distill.seed, Stream.STAGE, self.params.horizon)
+        return stage_seed(self.distill, self.params)
 
     def text_of(self, prompts: Tensor) -> Tensor:
         """Texts [B, L, D] of their numbers [B], zero-padded."""
-        return stack_text([self.texts[prompt] for prompt in prompts.tolist()]).to(self.device)
+        return send(stack_text([self.texts[prompt] for prompt in prompts.tolist()]), self.device)
+
+    @functools.cached_property
+    def grid_on_device(self) -> Grid:
+        """The grid where the networks are."""
+        return Grid(self.grid.sigmas.to(self.device), self.grid.timesteps.to(self.device))
+
+    @functools.cached_property
+    def negative_on_device(self) -> Tensor:
+        """The negative prompt where the networks are, [1, L, D]."""
+        return self.negative[None].to(self.device)
 
     def guided_teacher(self, text: Tensor, scale: Tensor) -> Velocity:
         """The teacher's field under guidance, for texts [B, L, D] and scales [B]: two forwards a sample."""
-        return guided(self.teacher, text, self.negative[None].to(self.device), scale)
+        return guided(self.teacher, text, self.negative_on_device, scale)
 
     def previous_student(self, text: Tensor) -> Velocity | None:
         """The field of the student that this one begins as; None if no target needs it."""
@@ -81,5 +93,10 @@ class Stage:
     def velocity(self, student: Any, latents: Tensor, index: Tensor, batch: Batch) -> Tensor:
         """What a student predicts at grid indices [B]; one of several step lengths gets each sample's, too."""
         lengths = [batch.states.horizon] if self.distill.horizons else []
-        velocity: Tensor = student(latents, self.grid.timesteps.to(self.device)[index], batch.text, *lengths)
+        velocity: Tensor = student(latents, self.grid_on_device.timesteps[index], batch.text, *lengths)
         return velocity
+
+
+def stage_seed(distill: Distill, params: StageParams) -> int:
+    """Of all that a stage draws."""
+    return seed_of(distill.seed, Stream.STAGE, params.horizon)

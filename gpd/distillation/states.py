@@ -11,6 +11,7 @@ from torch import Tensor
 from gpd.core.randomness import Stream, integers_of, noise_of, nth_in_epochs
 from gpd.core.schedule import Grid
 from gpd.core.velocity import noisy_latent
+from gpd.distillation.copies import send
 
 GOLDEN_RATIO = 0.6180339887498949
 
@@ -23,6 +24,7 @@ class States(NamedTuple):
         grid_index: i, [B] int64.
         horizon: k, grid intervals of each sample's step, [B] int64.
         prompt: number of each sample's text, [B] int64.
+        number: of each sample among all of the stage; what is drawn for it depends on it alone, [B] int64.
         slot: the pool's slot that each state came from, -1 for other sources, [B] int64.
         end: x_{i+k} if it is stored in a roll-out, else zeros, [B, C, F, H, W].
         is_known: which of `end` are real, [B] bool.
@@ -32,13 +34,18 @@ class States(NamedTuple):
     grid_index: Tensor
     horizon: Tensor
     prompt: Tensor
+    number: Tensor
     slot: Tensor
     end: Tensor
     is_known: Tensor
 
     def to(self, device: torch.device) -> "States":
         """The same on a device."""
-        return States(*(column.to(device) for column in self))
+        return States(*(send(column, device) for column in self))
+
+    def rows(self, some: slice) -> "States":
+        """Some of the samples."""
+        return States(*(column[some] for column in self))
 
 
 @dataclass(frozen=True)
@@ -46,14 +53,16 @@ class Batch:
     """States on the device of the networks, and what goes with them.
 
     Attributes:
-        first: number of the first sample among all samples of the stage; what is drawn for the batch depends on it.
+        numbers: of the samples, on the host.
+        to_make: horizon -> rows of the samples at it whose end is not stored, [n] int64.
         text: [B, L, D].
         guidance_scale: the teacher's, [B].
         weight: of each sample in the loss, [B].
     """
 
-    first: int
+    numbers: list[int]
     states: States
+    to_make: dict[int, Tensor]
     text: Tensor
     guidance_scale: Tensor
     weight: Tensor
@@ -67,6 +76,7 @@ def make_states(latents: Tensor, index: Tensor, horizon: int, prompts: Tensor) -
         grid_index=index,
         horizon=torch.full((batch,), horizon, dtype=torch.int64),
         prompt=prompts,
+        number=torch.arange(batch),
         slot=torch.full((batch,), -1, dtype=torch.int64),
         end=torch.zeros_like(latents),
         is_known=torch.zeros(batch, dtype=torch.bool),
@@ -83,9 +93,8 @@ def clip_states(
     starts: Tensor,
     horizon: int,
     grid: Grid,
+    numbers: Sequence[int],
     *,
-    batch: int,
-    counter: int,
     seed: int,
 ) -> States:
     """Noised clip latents: no network evaluation at all.
@@ -93,9 +102,8 @@ def clip_states(
     Args:
         clips: (clean latents [C, F, H, W], number of the caption's text).
         starts: indices to draw from.
-        counter: samples drawn before; sample n depends on (seed, n) alone.
+        numbers: of the samples; sample n depends on (seed, n) alone.
     """
-    numbers = range(counter, counter + batch)
     chosen = [clips[nth_in_epochs(n, len(clips), seed=seed, stream=Stream.CLIP)] for n in numbers]
     clean = torch.stack([latents for latents, _ in chosen])
     index = starts[integers_of(len(starts), seed, Stream.CLIP_START, numbers)]
@@ -105,14 +113,13 @@ def clip_states(
 
 
 def rollout_states(
-    rollouts: Sequence[tuple[Tensor, int]], starts: Tensor, horizon: int, *, batch: int, counter: int, seed: int
+    rollouts: Sequence[tuple[Tensor, int]], starts: Tensor, horizon: int, numbers: Sequence[int], *, seed: int
 ) -> States:
     """Points of stored teacher trajectories; their targets are the stored points one horizon on.
 
     Args:
         rollouts: (trajectory [N + 1, C, F, H, W], number of its text).
     """
-    numbers = range(counter, counter + batch)
     chosen = [rollouts[nth_in_epochs(n, len(rollouts), seed=seed, stream=Stream.ROLLOUT)] for n in numbers]
     index = starts[integers_of(len(starts), seed, Stream.ROLLOUT_START, numbers)]
     latents, end = (
@@ -120,7 +127,7 @@ def rollout_states(
         for at in (index, index + horizon)
     )
     states = make_states(latents, index, horizon, torch.tensor([prompt for _, prompt in chosen]))
-    return states._replace(end=end, is_known=torch.ones(batch, dtype=torch.bool))
+    return states._replace(end=end, is_known=torch.ones(len(numbers), dtype=torch.bool))
 
 
 def split_batch(batch: int, shares: Sequence[float], counter: int) -> list[int]:

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
+from datetime import timedelta
 
 import torch
-from accelerate import Accelerator
-from torch import Tensor, nn
+from accelerate import Accelerator, InitProcessGroupKwargs
+from torch import nn
 
 from gpd.core.precision import fast_dtype
-from gpd.distillation.batches import draw_states, make_batch
+from gpd.distillation.batches import draw_states, make_batch, targets_to_make
 from gpd.distillation.costs import batch_forwards
 from gpd.distillation.ledger import Ledger
 from gpd.distillation.losses import make_loss
@@ -19,7 +20,9 @@ from gpd.distillation.stage import Stage
 from gpd.distillation.train_state import TrainState
 from gpd.distillation.training import Training, begin
 from gpd.distillation.walks import walk_forwards
-from gpd.models import adapters as lora
+
+PATIENCE = timedelta(hours=2)  # of processes with the main one, which writes train states and the student
+REPORT_EVERY = {"cpu": 1, "cuda": 10}  # iterations: to read a number, the host waits until the device has it
 
 
 def make_accelerator(dtype: str) -> Accelerator:
@@ -30,26 +33,32 @@ def make_accelerator(dtype: str) -> Accelerator:
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = "bf16" if fast_dtype(dtype, device) == "bfloat16" else "no"
-    return Accelerator(cpu=device == "cpu", mixed_precision=precision)
+    patience = InitProcessGroupKwargs(timeout=PATIENCE)
+    return Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[patience])
 
 
 def train_stage(
-    stage: Stage, accelerator: Accelerator, on_iteration: Callable[[int, float], None] = lambda *_: None
+    stage: Stage, accelerator: Accelerator, on_report: Callable[[int, float], None] = lambda *_: None
 ) -> tuple[nn.Module, Ledger]:
     """Trains the stage's student and returns the network to publish (the average, if one is kept) and the ledger.
 
-    Goes on from the train state in `stage.work`, if there is one; randomness depends on (seed, iteration, process)
-    alone, so that an interrupted run and an uninterrupted one end with the same bits.
+    Goes on from the train state in `stage.work`, if there is one. What is drawn depends on the seed and the sample's
+    number alone: neither a stop nor the number of processes changes the result beyond rounding, and a stop not even
+    that.
+
+    Args:
+        on_report: called with the number of iterations done and the last one's loss.
 
     Raises:
         FloatingPointError: the loss is not finite.
+        UserError: the processes do not divide the batch.
     """
     with TrainState(stage.work, save_every_seconds=stage.distill.save_every_seconds) as state:
-        return train(stage, accelerator, state, on_iteration)
+        return train(stage, accelerator, state, on_report)
 
 
 def train(
-    stage: Stage, accelerator: Accelerator, state: TrainState, on_iteration: Callable[[int, float], None]
+    stage: Stage, accelerator: Accelerator, state: TrainState, on_report: Callable[[int, float], None]
 ) -> tuple[nn.Module, Ledger]:
     """`train_stage` with its train state at hand."""
     params, distill, objective = stage.params, stage.distill, get_objective(stage.distill.objective)
@@ -57,20 +66,22 @@ def train(
     resume_or_measure(stage, objective, training, state)
 
     for iteration in range(training.iteration, params.iterations):
-        # States, and where the previous student and the guided teacher bring them
-        first = (iteration * accelerator.num_processes + accelerator.process_index) * params.batch
-        states = draw_states(stage, objective, training.pool, iteration, first)
-        batch = make_batch(stage, objective, states, first, iteration / params.iterations)
-        target = objective.target(stage, batch, training.average)
-        latents, index = objective.point(stage, batch, target)
+        set_learning_rate(training.optimizer, learning_rate(iteration, params, distill))
+        own_states = draw_states(stage, objective, training.pool, training.share, iteration)
+        ends, figures = [], []
+        for states, share in training.parts(own_states):
+            # Where the previous student and the guided teacher bring the states
+            batch = make_batch(stage, objective, states, iteration / params.iterations)
+            target = objective.target(stage, batch, training.average)
+            latents, index = objective.point(stage, batch, target)
 
-        # The student learns the mean velocity of that step
-        rate = learning_rate(iteration, params, distill)
-        set_learning_rate(training.optimizer, rate)
-        with accelerator.autocast():
-            velocity = stage.velocity(training.student, latents, index, batch)
-        loss = loss_of(velocity, target.velocity, batch.weight)
-        accelerator.backward(loss.total)
+            # The student learns the mean velocity of that step
+            with accelerator.autocast():
+                velocity = stage.velocity(training.student, latents, index, batch)
+            loss = loss_of(velocity, target.velocity, batch.weight).times(share)
+            accelerator.backward(loss.total)
+            ends.append(target.end)
+            figures.append(torch.stack([*loss, share * batch.guidance_scale.mean()]).detach())
         accelerator.clip_grad_norm_(training.student.parameters(), distill.max_gradient_norm)
         training.optimizer.step()
         training.optimizer.zero_grad(set_to_none=True)
@@ -78,25 +89,24 @@ def train(
             training.average.update_parameters(training.network)
 
         # Streamed states go one horizon on, along the target and not along the student
-        began = training.pool.advance(states, target.end.cpu())
+        began = training.pool.advance(own_states, torch.cat(ends))
 
-        # What was done and spent
+        # What was done and spent, by all processes
         ledger, training.iteration = training.ledger, iteration + 1
-        ledger.spend(batch_forwards(stage, states))
+        ledger.spend(batch_forwards(stage, targets_to_make(stage, iteration)))
         ledger.spend(walk_forwards(began, stage.previous is not None))
-        ledger.samples_seen += params.batch * accelerator.num_processes
-        own_loss = _finite(loss.total, stage, f"iteration {iteration} (learning rate {rate:g})")
-        scale = batch.guidance_scale.mean().item()
-        ledger.note(iteration + 1, params.iterations, **loss.figures(), learning_rate=rate, guidance_scale=scale)
-        on_iteration(iteration + 1, own_loss)
-        mean_loss, is_due = _agreed(accelerator, loss.total, state.is_due)
-        ledger.losses.append(mean_loss)
+        ledger.samples_seen += params.batch
+        training.unread.append(torch.stack(figures).sum(0))
+        if not is_report_due(stage, training.iteration):
+            continue
+        is_save_due = report(stage, training, state.is_due)
+        on_report(training.iteration, ledger.losses[-1])
         if has_stalled(ledger.losses, distill.stall_window):
             break
-        if is_due and iteration + 1 < params.iterations:
+        if is_save_due and training.iteration < params.iterations:
             training.save(state)
 
-    return finish(stage, objective, training, accelerator)
+    return finish(stage, objective, training)
 
 
 def resume_or_measure(stage: Stage, objective: Objective, training: Training, state: TrainState) -> None:
@@ -105,35 +115,44 @@ def resume_or_measure(stage: Stage, objective: Objective, training: Training, st
     if saved is not None:
         training.restore(saved)
         return
-    training.ledger.before, spent = probe(stage, objective, training.network, training.average)
+    measure = probe(stage, objective, training.network, training.average, training.share, training.at_once)
+    training.ledger.before, spent = measure
     training.ledger.spend(spent)
     if stage.distill.states.stream > 0:
-        began = training.pool.fill(stage.params.batch)
+        began = training.pool.fill(training.at_once)
         training.ledger.spend(walk_forwards(began, stage.previous is not None))
 
 
-def finish(
-    stage: Stage, objective: Objective, training: Training, accelerator: Accelerator
-) -> tuple[nn.Module, Ledger]:
-    """The network to publish, measured on the states of the starting point, and the ledger of all processes."""
+def is_report_due(stage: Stage, done: int) -> bool:
+    """Whether figures are read after so many iterations: now and then, where a stall is looked for, and at the end."""
+    every, window = REPORT_EVERY[stage.device.type], stage.distill.stall_window
+    return done % every == 0 or (window > 0 and done % window == 0) or done == stage.params.iterations
+
+
+def report(stage: Stage, training: Training, is_save_due: bool) -> bool:
+    """Enters the iterations since the last report into the ledger, and returns whether all save now.
+
+    Raises:
+        FloatingPointError: a loss is not finite.
+    """
+    first = training.iteration - len(training.unread)
+    rows, is_save_due = training.read_figures(is_save_due)
+    for iteration, (loss, residual, frequency, scale) in enumerate(rows, first):
+        rate = learning_rate(iteration, stage.params, stage.distill)
+        if not math.isfinite(loss):
+            where = f"iteration {iteration} (learning rate {rate:g})"
+            raise FloatingPointError(f"distill {stage.name}: the loss is {loss} at {where}")
+        training.ledger.losses.append(loss)
+        figures = {"loss": loss, "residual": residual, "frequency_loss": frequency}
+        training.ledger.note(
+            iteration + 1, stage.params.iterations, **figures, learning_rate=rate, guidance_scale=scale
+        )
+    return is_save_due
+
+
+def finish(stage: Stage, objective: Objective, training: Training) -> tuple[nn.Module, Ledger]:
+    """The network to publish, measured on the states of the starting point, and the ledger."""
     published, ledger = training.published, training.ledger
-    lora.merge(published)
-    ledger.after, spent = probe(stage, objective, published, training.average)
+    ledger.after, spent = probe(stage, objective, published, training.average, training.share, training.at_once)
     ledger.spend(spent)
-    totals = accelerator.reduce(torch.tensor(list(ledger.forwards.values()), device=stage.device), "sum")
-    ledger.forwards = dict(zip(ledger.forwards, totals.tolist(), strict=True))
     return training.whole(), ledger
-
-
-def _finite(loss: Tensor, stage: Stage, where: str) -> float:
-    value = loss.item()
-    if not math.isfinite(value):
-        raise FloatingPointError(f"distill {stage.name}: the loss is {value} at {where}")
-    return value
-
-
-def _agreed(accelerator: Accelerator, loss: Tensor, is_due: bool) -> tuple[float, bool]:
-    """The mean loss over processes, so that all stop together, and whether to save now by the main process' clock."""
-    both = torch.stack([loss.detach(), loss.new_tensor(is_due and accelerator.is_main_process)])
-    mean, due = accelerator.reduce(both, "mean").tolist()
-    return mean, due > 0

@@ -1,9 +1,12 @@
 """All that changes while a stage trains: begun anew, or where a train state was left."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -16,15 +19,26 @@ from gpd.distillation.ledger import Ledger
 from gpd.distillation.optimizers import make_optimizer, make_room, moments_of
 from gpd.distillation.pool import Pool
 from gpd.distillation.sharding import gather, outline_of, shard
+from gpd.distillation.share import Share, check_batch, micro_batch, pieces
 from gpd.distillation.stage import Stage
+from gpd.distillation.states import States
 from gpd.distillation.train_state import Saved, TrainState
-from gpd.models import adapters as lora
+from gpd.distillation.turns import Turns
 
 
 @dataclass
 class Training:
-    """The parts that the loop works on; `network` is the student without what accelerate wraps around it."""
+    """The parts that the loop works on.
 
+    Attributes:
+        network: the student without what accelerate wraps around it.
+        at_once: samples that go through the networks in one call.
+        iteration: the next one to do.
+        unread: figures of the iterations since the last report, on the device.
+    """
+
+    accelerator: Accelerator
+    share: Share
     student: nn.Module
     network: nn.Module
     average: AveragedModel | None
@@ -32,7 +46,9 @@ class Training:
     optimizer: Any
     pool: Pool
     ledger: Ledger
-    iteration: int = 0  # the next one to do
+    at_once: int
+    iteration: int = 0
+    unread: list[Tensor] = field(default_factory=list)
 
     @property
     def published(self) -> nn.Module:
@@ -56,6 +72,23 @@ class Training:
         if self.average is not None:
             groups["average"] = averaged_weights(self.average, groups["student"])
         return {f"{group}.{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
+
+    def parts(self, states: States) -> Iterator[tuple[States, float]]:
+        """States in parts of `at_once`, each with its share of all; gradients are exchanged with the last part's."""
+        places = pieces(len(states.number), self.at_once)
+        for place in places:
+            part = states.rows(place)
+            is_last = place is places[-1]
+            with contextlib.nullcontext() if is_last else self.accelerator.no_sync(self.student):
+                yield part, len(part.number) / len(states.number)
+
+    def read_figures(self, is_due: bool) -> tuple[list[list[float]], bool]:
+        """Means over processes of what is unread, a row an iteration, and the main process' word on `is_due`."""
+        rows = torch.stack(self.unread)
+        self.unread = []
+        word = rows.new_tensor([is_due and self.accelerator.is_main_process])
+        means = self.accelerator.reduce(torch.cat([rows.flatten(), word]), "mean").cpu()
+        return means[:-1].view(rows.shape).tolist(), bool(means[-1] > 0)
 
     def restore(self, saved: Saved) -> None:
         """Goes on where a train state was left."""
@@ -81,23 +114,45 @@ def averaged_weights(average: AveragedModel, trained: Mapping[str, Tensor]) -> d
     return {**averages, "n_averaged": average.n_averaged}
 
 
-def cut(mesh: DeviceMesh, student: nn.Module, average: AveragedModel | None) -> nn.Module:
-    """Cuts what learns over the processes of `mesh` and returns the student's outline."""
-    outline = outline_of(student)
-    for network in [student] if average is None else [student, average.module]:
+def cut(stage: Stage, mesh: DeviceMesh, average: AveragedModel | None) -> tuple[nn.Module, Turns]:
+    """Cuts what learns over the processes of `mesh`; returns the student's outline and whose turn it is."""
+    outline = outline_of(stage.student)
+    turns = Turns((torch.zeros(1, *stage.latent_shape), torch.zeros(1), stage.negative[None]), stage.device)
+    learning = [stage.student] if average is None else [stage.student, average.module]
+    for network in learning:
         shard(network, mesh)
-    return outline
+    for network in [*learning, stage.teacher, *([] if stage.previous is None else [stage.previous])]:
+        turns.add(network)
+    return outline, turns
 
 
 def begin(stage: Stage, accelerator: Accelerator) -> Training:
-    """Student, average, optimiser and an empty pool."""
+    """Student, average, optimiser and an empty pool.
+
+    Raises:
+        UserError: the processes do not divide the batch.
+    """
     params, distill = stage.params, stage.distill
-    lora.make_trainable(stage.student, distill.lora_rank, stage.seed)
+    share = Share(accelerator.process_index, accelerator.num_processes, stage.device)
+    check_batch(stage.name, params.batch, share.number)
+    stage.student.requires_grad_()
     average = make_average(stage.student, distill.ema_decay)
-    outline = cut(stage.mesh, stage.student, average) if stage.mesh else None
+    outline = None
+    if stage.mesh:
+        outline, turns = cut(stage, stage.mesh, average)
+        share = dataclasses.replace(share, meet=turns.meet)
     made = make_optimizer(stage.student, learning_rate=params.learning_rate, weight_decay=distill.weight_decay)
     # What FSDP has cut needs no wrapper around it: DDP would keep whole gradients.
     student = stage.student if stage.mesh else accelerator.prepare(stage.student)
-    optimizer = accelerator.prepare(made)
-    pool = make_pool(stage, distill.pool_slots, seed_of(stage.seed, Stream.PROCESS, accelerator.process_index))
-    return Training(student, accelerator.unwrap_model(student), average, outline, optimizer, pool, Ledger())
+    return Training(
+        accelerator=accelerator,
+        share=share,
+        student=student,
+        network=stage.student,
+        average=average,
+        outline=outline,
+        optimizer=accelerator.prepare(made),
+        pool=make_pool(stage, distill.pool_slots, seed_of(stage.seed, Stream.POOL), share),
+        ledger=Ledger(),
+        at_once=micro_batch(params.batch // share.number),
+    )

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from gpd.core.sampler import walk
+from gpd.distillation.copies import send
 from gpd.distillation.stage import Stage
 
 FILL_STRIDE = 8  # grid intervals an evaluation; only the spread of such states matters
@@ -11,8 +12,12 @@ FILL_STRIDE = 8  # grid intervals an evaluation; only the spread of such states 
 
 @torch.no_grad()
 def walk_from_noise(stage: Stage, noise: Tensor, prompts: Tensor, ends: Tensor) -> Tensor:
-    """Walks noise [B, C, F, H, W] to grid indices [B]: the guided teacher until there is a previous student."""
-    latents = noise.clone()
+    """Walks noise [B, C, F, H, W] to grid indices [B]: the guided teacher until there is a previous student.
+
+    Returns:
+        Latents on the stage's device.
+    """
+    latents = send(noise, stage.device)
     for end in ends.unique().tolist():
         if end == 0:
             continue
@@ -22,7 +27,8 @@ def walk_from_noise(stage: Stage, noise: Tensor, prompts: Tensor, ends: Tensor) 
         scale = torch.full((len(chosen),), (guidance.start + guidance.end) / 2, device=stage.device)
         velocity = stage.previous_student(text) or stage.guided_teacher(text, scale)
         start = torch.zeros(len(chosen), dtype=torch.int64, device=stage.device)
-        latents[chosen] = walk(velocity, noise[chosen].to(stage.device), start, end, FILL_STRIDE, stage.grid).cpu()
+        rows = send(chosen, stage.device)
+        latents[rows] = walk(velocity, latents[rows], start, end, FILL_STRIDE, stage.grid_on_device)
     return latents
 
 

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gpd.artifacts import UserError
 from gpd.core.sampler import Solver
+from gpd.models.adapters import Factors
 from gpd.models.network import VideoNetwork
 
 MakeSolver = Callable[[int, float], Solver]  # number of steps, shift
@@ -87,9 +88,9 @@ class BaseModel(ABC):
         solvers: by the names that params.yaml gives them; a solver of order 2 keeps history, so one for each batch.
     """
 
-    parts: ClassVar[tuple[str, ...]]
-    text_length: ClassVar[int]
-    solvers: ClassVar[Mapping[str, MakeSolver]]
+    parts: tuple[str, ...]
+    text_length: int
+    solvers: Mapping[str, MakeSolver]
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -128,4 +129,10 @@ class BaseModel(ABC):
     def save_student(self, folder: Path, network: VideoNetwork, *, grid_steps: int, shift: float) -> None:
         """Writes a pipeline that samples by itself: the network, a scheduler that walks the trained grid (every
         horizon-th of `grid_steps` shifted points), all else from this model.
+        """
+
+    @abstractmethod
+    def save_adapter(self, folder: Path, factors: Factors, *, grid_steps: int, shift: float) -> None:
+        """Writes a student that is this model with low-rank factors: the factors in diffusers' format and a scheduler
+        that walks the trained grid; nothing of this model (`gpd.models.adapted` adds which one it is).
         """

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gpd.artifacts import UserError
+from gpd.models.adapted import AdaptedModel, base_of, is_adapter
 from gpd.models.base import BaseModel
 from gpd.models.folders import INDEX, check_model, load_config
 from gpd.models.wan.model import Wan
@@ -23,10 +24,12 @@ def find_family(index: Path) -> type[BaseModel]:
 
 
 def open_model(folder: Path | str) -> BaseModel:
-    """The base model, or the student, that lies in a folder; no weights are loaded yet.
+    """The base model, or the student, that lies in a folder; no weights are loaded yet. An adapter brings its base.
 
     Raises:
-        UserError: there is none, or it is of no family that gpd has.
+        UserError: there is none, it is of no family that gpd has, or an adapter's base model is not where it was.
     """
+    if is_adapter(Path(folder)):
+        return AdaptedModel(Path(folder), open_model(base_of(Path(folder))))
     check_model(Path(folder))
     return find_family(Path(folder) / INDEX)(Path(folder))

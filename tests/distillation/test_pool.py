@@ -3,6 +3,7 @@ import torch
 
 from gpd.core.schedule import make_grid
 from gpd.distillation.pool import Pool, Steps
+from gpd.distillation.share import Share
 from gpd.distillation.starts import start_indices
 from gpd.distillation.states import clip_states
 
@@ -16,7 +17,7 @@ def walk_to(noise: torch.Tensor, prompts: torch.Tensor, ends: torch.Tensor) -> t
 
 
 def make_pool(horizon: int = 8, is_last: bool = True, num_slots: int = 24) -> Pool:
-    return Pool(num_slots, SHAPE, 5, Steps(48, horizon, is_last), walk_to, seed=0)
+    return Pool(num_slots, SHAPE, 5, Steps(48, horizon, is_last), walk_to, seed=0, share=Share())
 
 
 def run(pool: Pool, num_batches: int, batch: int = 4) -> list[torch.Tensor]:
@@ -69,15 +70,15 @@ def test_a_resumed_pool_goes_on_as_if_nothing_happened() -> None:
     second = make_pool(3, False)
     second.load_state_dict(state)
     assert torch.equal(torch.cat(expected), torch.cat(seen + run(second, 35)))
-    assert torch.equal(whole.latents, second.latents)
+    assert torch.equal(whole.latents.all(), second.latents.all())
     assert torch.equal(whole.prompt, second.prompt)
 
 
 def test_only_streamed_states_move_the_pool() -> None:
     pool = make_pool()
     pool.fill(4)
-    before = pool.latents.clone()
+    before = pool.latents.all().clone()
     clips = [(torch.zeros(SHAPE), 0)]
-    states = clip_states(clips, start_indices(48, 8, True), 8, GRID, batch=4, counter=0, seed=0)
+    states = clip_states(clips, start_indices(48, 8, True), 8, GRID, range(4), seed=0)
     pool.advance(states, states.latents + 1)
-    assert torch.equal(pool.latents, before)
+    assert torch.equal(pool.latents.all(), before)

@@ -25,7 +25,7 @@ def test_a_source_without_a_share_is_never_asked() -> None:
 
 def test_noised_clips_have_the_noise_level_of_their_index() -> None:
     clips = [(torch.full((2, 8, 32, 32), 5.0), 3), (torch.full((2, 8, 32, 32), -5.0), 4)]
-    states = clip_states(clips, start_indices(48, 1, False), 1, GRID, batch=16, counter=32, seed=0)
+    states = clip_states(clips, start_indices(48, 1, False), 1, GRID, range(32, 48), seed=0)
     sigma = GRID.sigmas[states.grid_index]
     sign = torch.where(states.prompt == 3, 5.0, -5.0)
     assert set(states.prompt.tolist()) == {3, 4}
@@ -36,7 +36,7 @@ def test_noised_clips_have_the_noise_level_of_their_index() -> None:
 
 def test_stored_roll_outs_bring_their_target_along() -> None:
     trajectory = torch.arange(49.0).view(49, 1, 1, 1, 1).expand(49, *SHAPE)
-    states = rollout_states([(trajectory, 2)], start_indices(48, 8, True), 8, batch=12, counter=0, seed=0)
+    states = rollout_states([(trajectory, 2)], start_indices(48, 8, True), 8, range(12), seed=0)
     assert states.is_known.all()
     assert torch.equal(states.latents[:, 0, 0, 0, 0], states.grid_index.float())
     assert torch.equal(states.end, states.latents + 8)
@@ -45,11 +45,11 @@ def test_stored_roll_outs_bring_their_target_along() -> None:
 def test_batches_do_not_depend_on_what_was_drawn_before() -> None:
     clips = [(torch.randn(SHAPE), n) for n in range(7)]
     starts = start_indices(48, 2, False)
-    first = clip_states(clips, starts, 8, GRID, batch=4, counter=8, seed=1)
+    first = clip_states(clips, starts, 8, GRID, range(8, 12), seed=1)
     torch.randn(10)
-    second = clip_states(clips, starts, 8, GRID, batch=4, counter=8, seed=1)
-    other = clip_states(clips, starts, 8, GRID, batch=4, counter=12, seed=1)
+    second = clip_states(clips, starts, 8, GRID, range(8, 12), seed=1)
+    other = clip_states(clips, starts, 8, GRID, range(12, 16), seed=1)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert not torch.equal(first.latents, other.latents)
-    shorter = clip_states(clips, starts, 8, GRID, batch=2, counter=8, seed=1)
+    shorter = clip_states(clips, starts, 8, GRID, range(8, 10), seed=1)
     assert all(torch.equal(a[:2], b) for a, b in zip(first, shorter, strict=True))

@@ -1,18 +1,26 @@
-import copy
-import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 import torch
-from accelerate import Accelerator
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 
-from gpd.artifacts import UserError
+from gpd.artifacts import UserError, hash_file
 from gpd.distillation.optimizers import make_optimizer
-from gpd.distillation.trainer import train_stage
-from gpd.models import wan
-from gpd.models.adapters import make_trainable, merge
-from tests.distillation.test_trainer import make_stage
+from gpd.models.adapters import (
+    HEADER_KEY,
+    WEIGHTS_FILE,
+    Factors,
+    adapted_layers,
+    add_factors,
+    attach,
+    block_matrices,
+    check_rank,
+    load_factors,
+    merge,
+    save_factors,
+)
 from tests.toy import BlockNetwork, text_of
 
 LATENTS, TIMESTEPS, TEXT = torch.randn(2, 2, 2, 4, 4), torch.tensor([900.0, 100.0]), text_of(1.0, -1.0)
@@ -26,7 +34,7 @@ def factors(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 def adapted(rank: int = 2, seed: int = 0) -> BlockNetwork:
     """A network with fresh factors."""
     network = BlockNetwork()
-    make_trainable(network, rank, seed)
+    add_factors(network, block_matrices(network), "student", rank, seed)
     return network
 
 
@@ -39,6 +47,14 @@ def moved() -> BlockNetwork:
     return network
 
 
+def stored(rank: int = 2) -> Factors:
+    """An adapter for `BlockNetwork`."""
+    generator = torch.Generator().manual_seed(2)
+    shapes = {"lora_A": (rank, 4), "lora_B": (4, rank)}
+    names = [(f"blocks.{block}.{side}.weight", shape) for block in (0, 1) for side, shape in shapes.items()]
+    return Factors(rank, {name: torch.randn(shape, generator=generator) for name, shape in names})
+
+
 def test_the_matrix_of_two_factors_by_hand() -> None:
     network = adapted(rank=1)
     down, up = list(factors(network).values())[:2]
@@ -49,10 +65,9 @@ def test_the_matrix_of_two_factors_by_hand() -> None:
     assert torch.allclose(change, expected, atol=1e-5)
 
 
-def test_the_first_student_is_the_previous_one_to_the_last_bit() -> None:
-    network = BlockNetwork()
-    before = network(LATENTS, TIMESTEPS, TEXT)
-    make_trainable(network, 4, seed=0)
+def test_fresh_factors_change_nothing_to_the_last_bit() -> None:
+    before = BlockNetwork()(LATENTS, TIMESTEPS, TEXT)
+    network = adapted(4)
     assert torch.equal(network(LATENTS, TIMESTEPS, TEXT), before)
     merge(network)
     assert torch.equal(network(LATENTS, TIMESTEPS, TEXT), before)
@@ -74,32 +89,8 @@ def test_new_factors_draw_nothing_from_the_common_generator() -> None:
     expected = torch.randn(3)
     network = BlockNetwork()
     torch.manual_seed(0)
-    make_trainable(network, 2, seed=0)
+    add_factors(network, block_matrices(network), "student", 2)
     assert torch.equal(torch.randn(3), expected)
-
-
-def test_only_the_factors_are_trainable_and_adamw_has_all_of_them() -> None:
-    network = adapted()
-    trainable = {name for name, weight in network.named_parameters() if weight.requires_grad}
-    assert trainable == set(factors(network))
-    assert len(trainable) == 4
-    optimizer = make_optimizer(network, learning_rate=0.1, weight_decay=0.0)
-    held = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
-    assert held == {id(weight) for weight in factors(network).values()}
-
-
-def test_factors_are_float32_beside_weights_of_half_the_size() -> None:
-    network = BlockNetwork().bfloat16()
-    make_trainable(network, 2, seed=0)
-    assert {weight.dtype for weight in factors(network).values()} == {torch.float32}
-
-
-def test_without_a_rank_every_weight_is_trained_and_plain() -> None:
-    network = BlockNetwork().requires_grad_(False)
-    names = list(network.state_dict())
-    make_trainable(network, 0, seed=0)
-    assert all(weight.requires_grad for weight in network.parameters())
-    assert list(network.state_dict()) == names
 
 
 def test_a_merged_network_is_the_same_and_plain() -> None:
@@ -112,6 +103,12 @@ def test_a_merged_network_is_the_same_and_plain() -> None:
     assert {type(block) for block in network.blocks} == {torch.nn.Linear}
 
 
+def test_merging_a_plain_network_changes_nothing() -> None:
+    network = BlockNetwork()
+    merge(network)
+    assert torch.equal(network(LATENTS, TIMESTEPS, TEXT), BlockNetwork()(LATENTS, TIMESTEPS, TEXT))
+
+
 def test_the_merged_matrix_differs_by_the_rank() -> None:
     network = moved()
     merge(network)
@@ -119,29 +116,10 @@ def test_the_merged_matrix_differs_by_the_rank() -> None:
     assert torch.linalg.matrix_rank(difference, atol=1e-5).item() == 2
 
 
-def test_a_copy_survives_the_merging_of_the_other() -> None:
-    first = moved()
-    second = copy.deepcopy(first)
-    before = second(LATENTS, TIMESTEPS, TEXT)
-    merge(first)
-    assert torch.equal(second(LATENTS, TIMESTEPS, TEXT), before)
-
-
 def test_a_rank_that_a_matrix_cannot_have_is_named() -> None:
     message = r"params.yaml: distill.lora_rank=5 is more than blocks.0.weight can have: it is \[4, 4\], of rank 4"
     with pytest.raises(UserError, match=message):
-        make_trainable(BlockNetwork(), 5, seed=0)
-
-
-@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_training_moves_the_matrices_of_the_blocks_and_nothing_else(tmp_path: Path, ema_decay: float) -> None:
-    stage = make_stage(tmp_path, 2, 1, 8, lora_rank=1, ema_decay=ema_decay)
-    published, _ = train_stage(dataclasses.replace(stage, student=BlockNetwork()), Accelerator(cpu=True))
-    before, after = BlockNetwork().state_dict(), published.state_dict()
-    assert {name for name in before if not torch.equal(before[name], after[name])} == {
-        "blocks.0.weight",
-        "blocks.1.weight",
-    }
+        check_rank(BlockNetwork(), 5)
 
 
 @pytest.mark.parametrize(("rank", "is_reached"), [(1, False), (2, True), (4, True)])
@@ -159,27 +137,57 @@ def test_a_change_of_rank_two_is_learnt_by_factors_of_rank_two_and_not_of_one(ra
     assert loss.item() == pytest.approx(0.0 if is_reached else 1.0, abs=1e-3)  # what rank 1 leaves is one 1
 
 
-def test_the_published_folder_is_a_plain_one(tmp_path: Path, small_wan: Path) -> None:
-    stage = make_stage(tmp_path / "work", 2, 1, 2, states={"stream": 1.0, "clips": 0.0}, lora_rank=3)
-    stage = dataclasses.replace(
-        stage,
-        student=wan.load_network(small_wan, merge_padding=True),
-        latent_shape=(16, 2, 4, 4),
-        texts=[torch.full((2, 64), 0.5)] * 3,
-        negative=torch.zeros(1, 64),
-        clips=[],
+def test_an_attached_adapter_is_frozen_and_in_the_format_of_the_network() -> None:
+    network = BlockNetwork().bfloat16()
+    attach(network, stored(), Path("adapter"))
+    assert not any(weight.requires_grad for weight in network.parameters())
+    assert {weight.dtype for weight in factors(network).values()} == {torch.bfloat16}
+    assert torch.equal(
+        adapted_layers(network)["blocks.1"].lora_A["student"].weight,
+        stored().tensors["blocks.1.lora_A.weight"].bfloat16(),
     )
-    published, _ = train_stage(stage, Accelerator(cpu=True))
-    folder = tmp_path / "student"
-    wan.save_student(folder, published.transformer, small_wan, grid_steps=48, shift=3.0)
-    files = [load_file(base / "transformer/diffusion_pytorch_model.safetensors") for base in (folder, small_wan)]
-    assert {name: weight.shape for name, weight in files[0].items()} == {
-        name: weight.shape for name, weight in files[1].items()
+
+
+def test_an_adapter_for_other_matrices_is_refused() -> None:
+    less = Factors(2, {name: tensor for name, tensor in stored().tensors.items() if "1.lora_B" not in name})
+    with pytest.raises(UserError, match=r"^adapter: blocks\.1\.lora_B\.weight is missing$"):
+        attach(BlockNetwork(), less, Path("adapter"))
+    more = Factors(2, {**stored().tensors, "blocks.2.lora_A.weight": torch.zeros(2, 4)})
+    with pytest.raises(UserError, match=r"^adapter: blocks\.2\.lora_A\.weight has no place in this base model$"):
+        attach(BlockNetwork(), more, Path("adapter"))
+
+
+def test_a_stored_adapter_comes_back_and_equal_ones_are_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        save_factors(tmp_path / name, stored())
+    again = load_factors(tmp_path / "a")
+    assert again.rank == 2
+    assert all(torch.equal(tensor, stored().tensors[name]) for name, tensor in again.tensors.items())
+    assert again.tensors.keys() == stored().tensors.keys()
+    assert hash_file(tmp_path / "a" / WEIGHTS_FILE) == hash_file(tmp_path / "b" / WEIGHTS_FILE)
+
+
+def test_the_header_has_the_settings_and_no_second_key(tmp_path: Path) -> None:
+    """Keys of a header are written in an order that changes from run to run."""
+    save_factors(tmp_path, stored())
+    with safe_open(tmp_path / WEIGHTS_FILE, framework="pt") as file:
+        header = file.metadata()
+    assert list(header) == [HEADER_KEY]
+    assert json.loads(header[HEADER_KEY]) == {
+        "blocks.r": 2,
+        "blocks.lora_alpha": 2,
+        "blocks.target_modules": ["0", "1"],
     }
-    noise, text = torch.randn(1, 16, 2, 4, 4), torch.full((1, 2, 64), 0.5)
-    with torch.no_grad():
-        ours = published(noise, torch.tensor([900.0]), text)
-        theirs = wan.load_network(folder, merge_padding=True)(noise, torch.tensor([900.0]), text)
-        first = wan.load_network(small_wan, merge_padding=True)(noise, torch.tensor([900.0]), text)
-    assert torch.equal(ours, theirs)
-    assert not torch.equal(ours, first)
+
+
+def test_an_adapter_of_another_scale_or_none_at_all_is_refused(tmp_path: Path) -> None:
+    header = {HEADER_KEY: json.dumps({"transformer.r": 2, "transformer.lora_alpha": 8})}
+    save_file(stored().tensors, tmp_path / WEIGHTS_FILE, metadata=header)
+    with pytest.raises(UserError, match=r"factors of rank \[2\] with r and lora_alpha \[2, 8\]; expected one"):
+        load_factors(tmp_path)
+    (tmp_path / WEIGHTS_FILE).write_bytes(b"half")
+    with pytest.raises(UserError, match=rf"{WEIGHTS_FILE}: not readable as an adapter"):
+        load_factors(tmp_path)
+    with pytest.raises(UserError, match="not readable as an adapter"):
+        load_factors(tmp_path / "nothing")

@@ -58,7 +58,7 @@ class Consistency(Objective):
         return consistency_target(
             batch.states.latents,
             batch.states.grid_index,
-            stage.grid,
+            stage.grid_on_device,
             skip=stage.params.tail,
             teacher=stage.guided_teacher(batch.text, batch.guidance_scale),
             average=unguided(average, batch.text),

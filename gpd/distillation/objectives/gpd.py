@@ -33,16 +33,15 @@ class Gpd(Objective):
 
     def target(self, stage: Stage, batch: Batch, average: nn.Module | None) -> Target:
         """The online target of each sample's own horizon, or the stored end if a roll-out has it."""
-        states, sigmas = batch.states, stage.grid.sigmas.to(stage.device)
+        states, sigmas = batch.states, stage.grid_on_device.sigmas
         end = states.end.clone()
-        for horizon in states.horizon[~states.is_known].unique().tolist():
-            made = ~states.is_known & (states.horizon == horizon)
+        for horizon, made in batch.to_make.items():
             route = route_of(stage.distill, stage.params.at_horizon(horizon), stage.previous_horizon)
             text, scale = batch.text[made], batch.guidance_scale[made]
             end[made] = make_target(
                 states.latents[made],
                 states.grid_index[made],
-                stage.grid,
+                stage.grid_on_device,
                 route,
                 teacher=stage.guided_teacher(text, scale),
                 previous=stage.previous_student(text),

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gpd.core.randomness import Stream, integers_of
 from gpd.core.velocity import euler_step
+from gpd.distillation.copies import send
 from gpd.distillation.objectives import one_stage_of_own_targets
 from gpd.distillation.objectives.gpd import Gpd
 from gpd.distillation.stage import Stage
@@ -25,10 +26,9 @@ class PiecewiseFlow(Gpd):
 
     def point(self, stage: Stage, batch: Batch, target: Target) -> tuple[Tensor, Tensor]:
         """Each sample moved along its line by a random number of intervals, 0 .. k-1."""
-        numbers = range(batch.first, batch.first + len(batch.text))
-        offset = integers_of(stage.params.horizon, stage.seed, Stream.CHORD, numbers)
-        sigmas, start = stage.grid.sigmas.to(stage.device), batch.states.grid_index
-        moved = start + offset.to(stage.device)
+        offset = integers_of(stage.params.horizon, stage.seed, Stream.CHORD, batch.numbers)
+        sigmas, start = stage.grid_on_device.sigmas, batch.states.grid_index
+        moved = start + send(offset, stage.device)
         return euler_step(batch.states.latents, target.velocity, sigmas[start], sigmas[moved]), moved
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 import torch
 
 from gpd.artifacts import UserError
+from gpd.models.adapters import Factors, save_factors
 from gpd.models.base import BaseModel, Geometry
 from gpd.models.folders import INDEX, load_config
 from gpd.models.network import VideoNetwork, save_steps
 from gpd.models.wan.codec import ClipCodec, load_geometry
 from gpd.models.wan.network import load_network
-from gpd.models.wan.solvers import SOLVERS
+from gpd.models.wan.solvers import SOLVERS, student_scheduler
 from gpd.models.wan.store import save_student
 from gpd.models.wan.text import TEXT_LENGTH, TextEncoder
 
@@ -71,3 +72,8 @@ class Wan(BaseModel):
         save_student(folder, network.transformer, self.folder, grid_steps=grid_steps, shift=shift)
         if network.steps is not None:
             save_steps(folder, network.steps)
+
+    def save_adapter(self, folder: Path, factors: Factors, *, grid_steps: int, shift: float) -> None:
+        """For `WanPipeline.load_lora_weights(folder)`."""
+        save_factors(folder, factors)
+        student_scheduler(grid_steps, shift).save_pretrained(folder / "scheduler")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpd.core.precision import fast_dtype
 from gpd.models.folders import check_model, quiet_libraries
@@ -32,6 +32,7 @@ class VelocityNetwork(VideoNetwork):
         self.attention = TextAttention()
         transformer.set_attn_processor(self.attention)
         use_onednn(transformer)
+        keep_out_of_autocast(transformer.condition_embedder.time_embedder)
 
     @property
     def time_width(self) -> int:
@@ -49,6 +50,10 @@ class VelocityNetwork(VideoNetwork):
             text = F.pad(text, (0, 0, 0, TEXT_LENGTH - text.shape[1]))
         with self._adding(step):
             velocity: Tensor = self.transformer(latents.to(dtype), timesteps, text, return_dict=False)[0]
+        if velocity.requires_grad and self.transformer.gradient_checkpointing:
+            # The backward computes the blocks again, perhaps after a call with other texts.
+            bias = self.attention.bias
+            velocity.register_hook(lambda _: setattr(self.attention, "bias", bias))
         return velocity.float()
 
     @contextlib.contextmanager
@@ -66,6 +71,21 @@ class VelocityNetwork(VideoNetwork):
             yield
         finally:
             hook.remove()
+
+
+class Exact(nn.Module):
+    """Mixed into a module's class: it computes in the format of its weights under autocast, too."""
+
+    def forward(self, features: Tensor, *others: Any) -> Any:
+        """Of the module itself."""
+        with torch.autocast(features.device.type, enabled=False):
+            return super().forward(features, *others)
+
+
+def keep_out_of_autocast(module: nn.Module) -> None:
+    """The module's products stay float32: autocast would round a timestep's sines to three digits."""
+    if not isinstance(module, Exact):
+        module.__class__ = type(type(module).__name__, (Exact, type(module)), {})
 
 
 def load_network(

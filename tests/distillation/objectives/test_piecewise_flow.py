@@ -8,6 +8,7 @@ from accelerate import Accelerator
 from gpd.core.velocity import euler_step
 from gpd.distillation.batches import draw_states, make_batch, make_pool
 from gpd.distillation.objectives import get_objective
+from gpd.distillation.share import Share
 from gpd.distillation.trainer import train_stage
 from tests.distillation.test_trainer import make_stage, settings
 
@@ -22,8 +23,8 @@ def test_the_piecewise_flow_is_learnt(tmp_path: Path) -> None:
 
 def test_the_student_is_trained_on_the_line_to_the_targets_end(tmp_path: Path) -> None:
     stage = make_stage(tmp_path, 8, 8, 1, objective="piecewise_flow", states={"stream": 0.0, "clips": 1.0})
-    pool = make_pool(stage, 1, seed=0)
-    batch = make_batch(stage, FLOW, draw_states(stage, FLOW, pool, 0, 0), 0, 0.0)
+    pool = make_pool(stage, 1, 0, Share())
+    batch = make_batch(stage, FLOW, draw_states(stage, FLOW, pool, Share(), 0), 0.0)
     target = FLOW.target(stage, batch, None)
     latents, index = FLOW.point(stage, batch, target)
     offset = index - batch.states.grid_index

@@ -1,0 +1,92 @@
+"""The networks of a stage: three with weights of their own, or one that teacher, previous student and student share."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from gpd import documents
+from gpd.artifacts import UserError
+from gpd.distillation.stage import stage_seed
+from gpd.models.adapted import is_adapter, load_adapter_document
+from gpd.models.adapters import WEIGHTS_FILE, load_factors, merge
+from gpd.models.families import open_model
+from gpd.models.roles import Role, Roles
+from gpd.params import Model, Params
+
+
+class Networks(NamedTuple):
+    """Frozen, on their device; `previous` is None if no target needs it."""
+
+    student: nn.Module
+    teacher: nn.Module
+    previous: nn.Module | None
+
+
+def load_networks(params: Params, name: str, device: torch.device, *, has_previous: bool) -> Networks:
+    """Those of stage `name`; one set of weights for all of them if it trains factors.
+
+    Raises:
+        UserError: weights are missing, or the student before is not one to begin from.
+    """
+    load = _share_weights if params.distill.lora_rank > 0 else _load_each
+    return load(params, name, device, has_previous)
+
+
+def _load_each(params: Params, name: str, device: torch.device, has_previous: bool) -> Networks:
+    model, distill, previous = params.model, params.distill, params.distill.stages[name].previous
+    student = _load(model, previous, "float32", device, checkpointing=model.gradient_checkpointing)
+    merge(student)  # the student before may have been an adapter
+    if distill.horizons:
+        student.embed_steps(distill.horizons)
+        student.to(device)
+    return Networks(
+        student.requires_grad_(False),
+        teacher=_load(model, model.path, model.dtype, device),
+        previous=_load(model, previous, model.dtype, device) if has_previous else None,
+    )
+
+
+def _share_weights(params: Params, name: str, device: torch.device, has_previous: bool) -> Networks:
+    model, distill, stage = params.model, params.distill, params.distill.stages[name]
+    check_previous(params, name)
+    base = _load(model, model.path, model.dtype, device, checkpointing=model.gradient_checkpointing)
+    roles = Roles(base, distill.lora_rank)
+    return Networks(
+        student=begin_role(roles, "student", stage.previous, stage_seed(distill, stage)),
+        teacher=roles.plain(),
+        previous=begin_role(roles, "previous", stage.previous) if has_previous else None,
+    )
+
+
+def begin_role(roles: Roles, name: str, folder: str, seed: int = 0) -> Role:
+    """A role with the factors of the student in `folder`; with fresh ones if the base model lies there."""
+    if not is_adapter(Path(folder)):
+        return roles.begin(name, seed)
+    return roles.load(name, load_factors(Path(folder)), Path(folder) / WEIGHTS_FILE)
+
+
+def check_previous(params: Params, name: str) -> None:
+    """Whether a stage of factors can begin from its previous student.
+
+    Raises:
+        UserError: that has weights of its own, or is an adapter for another base model.
+    """
+    previous, base = params.distill.stages[name].previous, documents.identify(Path(params.model.path))
+    where = f"params.yaml: distill.stages.{name}.previous={previous}"
+    if is_adapter(Path(previous)):
+        if load_adapter_document(Path(previous)).base != base:
+            raise UserError(f"{where}: an adapter for another base model than model.path={params.model.path}")
+    elif documents.identify(Path(previous)) != base:
+        raise UserError(
+            f"{where}: whole weights; with distill.lora_rank={params.distill.lora_rank} a stage begins from "
+            "the base model or from an adapter"
+        )
+
+
+def _load(model: Model, folder: str, dtype: str, device: torch.device, checkpointing: bool = False) -> Any:
+    network = open_model(folder).load_network(
+        device, merge_padding=model.merge_padding, dtype=dtype, gradient_checkpointing=checkpointing
+    )
+    return network.requires_grad_(False)
