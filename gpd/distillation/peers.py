@@ -1,8 +1,12 @@
 """What the processes of a run tell each other about train states, beside the training loop."""
 
+from datetime import timedelta
+
 import torch
 import torch.distributed
 from torch import Tensor
+
+PATIENCE = timedelta(hours=2)  # with a process whose disk is slow
 
 
 class Peers:
@@ -16,7 +20,7 @@ class Peers:
         self.is_alone = not (torch.distributed.is_available() and torch.distributed.is_initialized())
         self.rank = 0 if self.is_alone else torch.distributed.get_rank()
         self.number = 1 if self.is_alone else torch.distributed.get_world_size()
-        self.group = None if self.number == 1 else torch.distributed.new_group(backend="gloo")
+        self.group = None if self.number == 1 else torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
 
     def gather(self, value: Tensor) -> list[Tensor]:
         """Everyone's value, a CPU tensor of the same shape for all, by rank; returns when all have given theirs."""

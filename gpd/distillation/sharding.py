@@ -8,6 +8,7 @@ key of params.yaml: it follows from the sizes, and GPD_SHARDING=full or =none ov
 import copy
 import math
 import os
+import warnings
 from collections.abc import Mapping
 
 import torch
@@ -65,6 +66,8 @@ def shard(network: nn.Module, mesh: DeviceMesh) -> None:
     in float32 and cast by autocast as without sharding, so that nothing which Wan keeps in float32 is rounded. That is
     twice the traffic of bfloat16, and still a small part of a block's time at Wan's number of tokens.
     """
+    # The networks return views, into which nothing here writes.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     for module in [*blocks_of(network), network]:
         # True for the root as well, which by default stays whole after a forward: the average moves between forwards.
         fully_shard(module, mesh=mesh, reshard_after_forward=True)

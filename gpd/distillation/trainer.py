@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.utils import AutocastKwargs
 from torch import nn
 
 from gpd.core.precision import fast_dtype
@@ -33,8 +34,10 @@ def make_accelerator(dtype: str) -> Accelerator:
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = "bf16" if fast_dtype(dtype, device) == "bfloat16" else "no"
-    patience = InitProcessGroupKwargs(timeout=PATIENCE)
-    return Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[patience])
+    # Each weight is used once in a forward, so nothing is gained by keeping its cast copy; and of networks that are cut
+    # over processes the copies would stay whole.
+    handlers = [InitProcessGroupKwargs(timeout=PATIENCE), AutocastKwargs(cache_enabled=False)]
+    return Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=handlers)
 
 
 def train_stage(

@@ -142,8 +142,8 @@ def begin(stage: Stage, accelerator: Accelerator) -> Training:
         outline, turns = cut(stage, stage.mesh, average)
         share = dataclasses.replace(share, meet=turns.meet)
     made = make_optimizer(stage.student, learning_rate=params.learning_rate, weight_decay=distill.weight_decay)
-    # What FSDP has cut needs no wrapper around it: DDP would keep whole gradients.
-    student = stage.student if stage.mesh else accelerator.prepare(stage.student)
+    # What FSDP has cut needs autocast but no DDP around it ("evaluation_mode"), which would keep whole gradients.
+    student = accelerator.prepare_model(stage.student, evaluation_mode=stage.mesh is not None)
     return Training(
         accelerator=accelerator,
         share=share,
@@ -151,7 +151,7 @@ def begin(stage: Stage, accelerator: Accelerator) -> Training:
         network=stage.student,
         average=average,
         outline=outline,
-        optimizer=accelerator.prepare(made),
+        optimizer=accelerator.prepare_optimizer(made),
         pool=make_pool(stage, distill.pool_slots, seed_of(stage.seed, Stream.POOL), share),
         ledger=Ledger(),
         at_once=micro_batch(params.batch // share.number),
