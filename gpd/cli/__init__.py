@@ -70,7 +70,7 @@ def distill(stage: Annotated[str, typer.Argument(help="a key of distill.stages, 
 
     params = _params()
     distill.check(params, stage, launch.num_processes())
-    launch.on_all_processes(["distill", stage], lambda: distill.run(params, stage))
+    launch.on_all_processes(["-m", "gpd", "distill", stage], lambda: distill.run(params, stage))
 
 
 @app.command()

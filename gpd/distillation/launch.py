@@ -10,14 +10,12 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from gpd.artifacts import UserError
-from gpd.distillation.share import number_from
+from gpd.distillation.environment import number_from
 
 MISTAKES = "GPD_MISTAKES"  # the folder where processes that were started here leave why they failed
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -49,6 +47,8 @@ def num_processes() -> int:
     """
     if is_joined():
         return int(os.environ["WORLD_SIZE"])
+    import torch
+
     wanted, devices = number_from("GPD_PROCESSES"), torch.cuda.device_count()
     if wanted and devices and wanted > devices:
         raise UserError(f"GPD_PROCESSES={wanted} is more than the {devices} visible GPUs")
@@ -56,20 +56,20 @@ def num_processes() -> int:
 
 
 def on_all_processes(words: Sequence[str], work: Callable[[], None]) -> None:
-    """Does the work, alone or as one of the processes; or starts them all, each for `gpd words`.
+    """Does the work, alone or as one of the processes; or starts them all.
+
+    Args:
+        words: with which Python comes to this very call again.
 
     Raises:
         UserError: a process' that failed, or what `num_processes` raises.
         SystemExit: with the status of a process that failed otherwise.
     """
-    number = num_processes()
-    if not is_joined() and number > 1:
+    if not is_joined() and (number := num_processes()) > 1:
         start(words, number)
         return
     if is_joined():
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    if number > 1 and not torch.cuda.is_available():
-        torch.set_num_threads(1)  # two processes' threads on the same cores spin against each other
     try:
         work()
     except Exception as error:
@@ -79,7 +79,7 @@ def on_all_processes(words: Sequence[str], work: Callable[[], None]) -> None:
 
 
 def start(words: Sequence[str], number: int) -> None:
-    """Runs `gpd words` in so many processes; if one fails or this one is told to end, all end.
+    """Runs Python with these words in so many processes; if one fails or this one is told to end, all end.
 
     Raises:
         UserError: of the process that failed first.
@@ -103,26 +103,27 @@ def start(words: Sequence[str], number: int) -> None:
             logs_specs=DefaultLogsSpecs(log_dir=folder),
         )
         try:
-            elastic_launch(config, sys.executable)("-m", "gpd", *words)
+            elastic_launch(config, sys.executable)(*words)
         except SignalException as error:
             sys.exit(128 + error.sigval)
         except ChildFailedError as error:
-            rank, failure = error.get_first_failure()
-            _tell(Path(folder), f"process {rank} of {number}", failure.exitcode)
+            exit_codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
+            _tell(Path(folder), exit_codes)
         finally:
             del os.environ[MISTAKES]
             logging.disable(logging.NOTSET)
 
 
-def _tell(folder: Path, process: str, exit_code: int) -> None:
-    """Says why the first of the processes failed; the others may have failed for want of it."""
-    if exit_code < 0 and not list(folder.glob("*.json")):
-        print(f"gpd: {process} was ended by {signal.Signals(-exit_code).name}", file=sys.stderr)
-        sys.exit(128 - exit_code)
+def _tell(folder: Path, exit_codes: Mapping[int, int]) -> None:
+    """Says why the first of the processes failed: the others failed for want of it, or were ended by SIGTERM."""
     mistakes = [Mistake(*json.loads(path.read_text())) for path in folder.glob("*.json")]
+    for rank, code in sorted(exit_codes.items(), key=lambda item: item[1] == -signal.SIGTERM):
+        if code < 0 and not (code == -signal.SIGTERM and mistakes):  # killed: it could not say a word
+            print(f"gpd: process {rank} was ended by {signal.Signals(-code).name}", file=sys.stderr)
+            sys.exit(128 - code)
     if not mistakes:
-        sys.exit(exit_code)
-    first = min(mistakes)
+        sys.exit(next(iter(exit_codes.values())))
+    first = min(mistakes, key=lambda mistake: mistake.when)
     if first.line is not None:
         raise UserError(first.line)
     print(first.trace, end="", file=sys.stderr)

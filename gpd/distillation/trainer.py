@@ -37,7 +37,10 @@ def make_accelerator(dtype: str) -> Accelerator:
     # Each weight is used once in a forward, so nothing is gained by keeping its cast copy; and of networks that are cut
     # over processes the copies would stay whole.
     handlers = [InitProcessGroupKwargs(timeout=PATIENCE), AutocastKwargs(cache_enabled=False)]
-    return Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=handlers)
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=handlers)
+    if device == "cpu" and accelerator.num_processes > 1:
+        torch.set_num_threads(1)  # a small network gains from a second process, not from a second thread
+    return accelerator
 
 
 def train_stage(

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gpd import documents
-from gpd.artifacts import MANIFEST, UserError, write_json
+from gpd.artifacts import UserError, write_json
 from gpd.core.randomness import seeded_noise
 from gpd.distillation import distill, loading
 from gpd.distillation.stage import Stage
@@ -218,27 +218,6 @@ def test_a_previous_student_that_does_not_fit_is_refused(params: Params, tmp_pat
 def begun_from(params: Params, folder: Path) -> Params:
     k2 = params.distill.stages["k2"].model_copy(update={"previous": str(folder)})
     return of_rank(params, 4, stages={**params.distill.stages, "k2": k2})
-
-
-def test_an_adapter_without_its_base_model_is_refused_in_one_line(params: Params, tmp_path: Path) -> None:
-    shutil.copytree("data/students/k1", tmp_path / "k1")
-    content = documents.identify(Path(params.model.path)).content[:12]
-    for path, message in (
-        (
-            tmp_path / "gone",
-            rf"{tmp_path}/k1: an adapter for the base model {content}, which is not at {tmp_path}/gone",
-        ),
-        (
-            Path("data/students/k2"),
-            rf"{tmp_path}/k1: an adapter for the base model {content}; at data/students/k2 lies",
-        ),
-    ):
-        raw = documents.load_json(tmp_path / "k1" / MANIFEST, "")
-        raw["facts"]["base_path"] = str(path)
-        write_json(tmp_path / "k1" / MANIFEST, raw)
-        with pytest.raises(UserError, match=f"^{message}") as raised:
-            open_model(tmp_path / "k1")
-        assert "\n" not in str(raised.value)
 
 
 def test_the_identity_is_that_of_the_factors_and_their_base_wherever_it_lies(params: Params, tmp_path: Path) -> None:
