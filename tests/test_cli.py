@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gpd.models.use import PROFILES
+
 GPD = [sys.executable, "-c", "from gpd.cli import main; main()"]
 HEAVY = ("torch", "diffusers", "transformers", "av", "cv2", "sqlmodel", "pydantic", "vl_convert")
 
@@ -22,7 +24,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 def test_every_command_has_help(tmp_path: Path) -> None:
     listing = gpd("--help", cwd=tmp_path)
     assert listing.returncode == 0
-    for command in ("use", "fetch", "prepare", "encode", "distill", "sample", "evaluate", "report", "generate"):
+    for command in ("use", "fetch", "plan", "prepare", "encode", "distill", "sample", "evaluate", "report", "generate"):
         assert command in listing.stdout
         assert gpd(command, "--help", cwd=tmp_path).returncode == 0
 
@@ -31,7 +33,8 @@ def test_every_command_has_help(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["prepare"], "params.yaml: no such file; `gpd use tiny-wan` writes one"),
-        (["use", "wan3"], "use: profile='wan3' is not one of tiny-wan, wan2.1-1.3b, wan2.1-14b"),
+        (["use", "wan3"], f"use: profile='wan3' is not one of {', '.join(PROFILES)}"),
+        (["plan", "--profile", "wan3"], f"plan: profile='wan3' is not one of {', '.join(PROFILES)}"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_2(tmp_path: Path, words: list[str], message: str) -> None:

@@ -79,7 +79,9 @@ def test_no_weights_and_none_to_be_had(tmp_path: Path, hub: Hub | None, message:
 
 def test_the_miniature_does_not_pass_as_the_large_model(model: Path) -> None:
     hub = Hub(repository="Wan-AI/Wan2.1-T2V-1.3B-Diffusers", revision="0" * 40)
-    with pytest.raises(UserError, match=r"transformer/config\.json: attention_head_dim=32, but Wan2\.1-T2V-1\.3B has 128"):
+    with pytest.raises(
+        UserError, match=r"transformer/config\.json: attention_head_dim=32, but Wan2\.1-T2V-1\.3B has 128"
+    ):
         fetch.run(params_for(model, hub))
     assert not (model / artifacts.MANIFEST).exists()
 
