@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gpd.core.velocity import per_sample
+from gpd.models.roles import Roles
 from gpd.models.wan import StepEmbedding
 
 
@@ -55,6 +56,14 @@ class BlockNetwork(SmallNetwork):
         for block in self.blocks:
             latents = latents + 0.1 * torch.tanh(block(latents))
         return super().forward(latents, timesteps, text)
+
+
+def block_networks(rank: int) -> dict[str, nn.Module]:
+    """A student with blocks; of a rank, factors on weights that the teacher has too."""
+    if rank == 0:
+        return {"student": BlockNetwork()}
+    roles = Roles(BlockNetwork(), rank)
+    return {"student": roles.begin("student", seed=0), "teacher": roles.plain()}
 
 
 class SteppingNetwork(SmallNetwork):

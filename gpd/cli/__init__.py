@@ -84,10 +84,12 @@ def encode(
 
 @app.command()
 def distill(stage: Annotated[str, typer.Argument(help="a key of distill.stages, such as k1")]) -> None:
-    """DVC stage: train one student."""
-    from gpd.distillation import distill
+    """DVC stage: train one student, on every visible GPU or on GPD_PROCESSES processes."""
+    from gpd.distillation import distill, launch
 
-    distill.run(_params(), stage)
+    params = _params()
+    distill.check(params, stage, launch.num_processes())
+    launch.on_all_processes(["-m", "gpd", "distill", stage], lambda: distill.run(params, stage))
 
 
 @app.command()

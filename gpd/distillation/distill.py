@@ -1,39 +1,60 @@
 """DVC stage `distill@kN`: one student from its previous student and the teacher."""
 
+import contextlib
 import shutil
 import time
 from pathlib import Path
 
 from gpd import documents
 from gpd.artifacts import UserError
+from gpd.distillation import launch
 from gpd.distillation.objectives import check_objective
+from gpd.distillation.share import check_batch
 from gpd.documents import Identity, RunRecord
 from gpd.params import Params, student_path
 from gpd.stages import settings_of, work_folder
 
 
-def run(params: Params, name: str) -> None:
-    """Trains the student of stage `name` into data/students/NAME.
+def check(params: Params, name: str, number: int) -> None:
+    """What can be refused before anything is read.
+
+    Args:
+        number: of processes.
 
     Raises:
-        UserError: there is no such stage, or what it needs is missing or of other params.
+        UserError: there is no such stage, its settings exclude each other, or the processes do not divide its batch.
     """
     if name not in params.distill.stages:
         raise UserError(f"params.yaml: distill.stages has no {name!r}; it has {', '.join(params.distill.stages)}")
     check_objective(params.distill)
+    check_batch(name, params.distill.stages[name].batch, number)
+
+
+def run(params: Params, name: str) -> None:
+    """Trains the student of stage `name` into data/students/NAME, alone or as one of the processes that torchrun or
+    `gpd.distillation.launch` started.
+
+    Raises:
+        UserError: what `check` refuses, or what the stage needs is missing or of other params.
+    """
+    check(params, name, launch.num_processes() if launch.is_joined() else 1)
     stage = f"distill@{name}"
     settings = settings_of(stage, params.model_dump())
-    with documents.recording_run(stage, settings) as record:
+    recording = documents.recording_run(stage, settings)
+    with recording if launch.is_main() else contextlib.nullcontext() as record:
         previous = params.distill.stages[name].previous
         folders = {"teacher": params.model.path, "previous": previous, "latents": "data/latents"}
         inputs = {role: documents.identify(Path(folder)) for role, folder in folders.items()}
         work = work_folder(stage, settings, inputs)
         train_and_publish(params, name, inputs, work, record)
-        shutil.rmtree(work, ignore_errors=True)
+        if launch.is_main():
+            shutil.rmtree(work, ignore_errors=True)
 
 
-def train_and_publish(params: Params, name: str, inputs: dict[str, Identity], work: Path, record: RunRecord) -> None:
-    """Inputs -> stage -> training -> folder, on all processes that torchrun started; the main one writes."""
+def train_and_publish(
+    params: Params, name: str, inputs: dict[str, Identity], work: Path, record: RunRecord | None
+) -> None:
+    """Inputs -> stage -> training -> folder, on all processes; the main one writes and has the record."""
     from gpd.distillation import loading, publication
     from gpd.distillation.trainer import make_accelerator, train_stage
     from gpd.progress import progress_bar
@@ -44,7 +65,7 @@ def train_and_publish(params: Params, name: str, inputs: dict[str, Identity], wo
     with progress_bar(f"distill {name}", stage.params.iterations, accelerator.is_main_process) as advance:
         student, ledger = train_stage(stage, accelerator, lambda done, loss: advance(done, f"loss {loss:.4f}"))
     seconds = time.monotonic() - started
-    if accelerator.is_main_process:
+    if record is not None:
         record.wrote(student_path(name), publication.publish(params, name, inputs, student, ledger))
         record.forwards, record.device = ledger.forwards, str(accelerator.device)
         record.device_seconds = seconds * accelerator.num_processes

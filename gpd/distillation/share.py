@@ -1,7 +1,6 @@
 """How processes share out what they do together: by position, so that no result depends on how many they are."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, distributed
 
 from gpd.artifacts import UserError
+from gpd.distillation.environment import number_from
 
 CPU = torch.device("cpu")
 
@@ -19,11 +19,13 @@ class Share:
 
     Attributes:
         device: where the processes exchange rows.
+        meet: called by each process before it exchanges rows.
     """
 
     index: int = 0
     number: int = 1
     device: torch.device = CPU
+    meet: Callable[[], None] = lambda: None
 
     def own(self, rows: Any) -> Any:
         """Those rows of a tensor, a list or a range that this process does."""
@@ -33,6 +35,7 @@ class Share:
         """All `total` rows on `device`, of each process' own; every process calls it."""
         if self.number == 1:
             return own.to(self.device)
+        self.meet()
         longest = -(-total // self.number)
         padded = torch.zeros(longest, *own.shape[1:], dtype=own.dtype, device=self.device)
         padded[: len(own)] = own
@@ -55,20 +58,6 @@ def check_batch(name: str, batch: int, number: int) -> None:
 def micro_batch(own: int) -> int:
     """Samples of a process' `own` that go through the networks at once: all, or GPD_MICRO_BATCH of them."""
     return min(own, number_from("GPD_MICRO_BATCH") or own)
-
-
-def number_from(name: str, environment: "os._Environ[str] | dict[str, str]" = os.environ) -> int | None:
-    """The whole number above 0 in an environment variable; None if it is not set.
-
-    Raises:
-        UserError: it holds something else.
-    """
-    text = environment.get(name, "").strip()
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise UserError(f"{name}={text!r} must be a whole number above 0")
-    return int(text)
 
 
 def pieces(number: int, at_most: int) -> Sequence[slice]:

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable
+from datetime import timedelta
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.utils import AutocastKwargs
 from torch import nn
 
 from gpd.core.precision import fast_dtype
@@ -20,6 +22,7 @@ from gpd.distillation.train_state import TrainState
 from gpd.distillation.training import Training, begin
 from gpd.distillation.walks import walk_forwards
 
+PATIENCE = timedelta(hours=2)  # of processes with the main one, which writes train states and the student
 REPORT_EVERY = {"cpu": 1, "cuda": 10}  # iterations: to read a number, the host waits until the device has it
 
 
@@ -31,7 +34,13 @@ def make_accelerator(dtype: str) -> Accelerator:
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = "bf16" if fast_dtype(dtype, device) == "bfloat16" else "no"
-    return Accelerator(cpu=device == "cpu", mixed_precision=precision)
+    # Each weight is used once in a forward, so nothing is gained by keeping its cast copy; and of networks that are cut
+    # over processes the copies would stay whole.
+    handlers = [InitProcessGroupKwargs(timeout=PATIENCE), AutocastKwargs(cache_enabled=False)]
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=handlers)
+    if device == "cpu" and accelerator.num_processes > 1:
+        torch.set_num_threads(1)  # a small network gains from a second process, not from a second thread
+    return accelerator
 
 
 def train_stage(
@@ -50,9 +59,16 @@ def train_stage(
         FloatingPointError: the loss is not finite.
         UserError: the processes do not divide the batch.
     """
+    with TrainState(stage.work, save_every_seconds=stage.distill.save_every_seconds) as state:
+        return train(stage, accelerator, state, on_report)
+
+
+def train(
+    stage: Stage, accelerator: Accelerator, state: TrainState, on_report: Callable[[int, float], None]
+) -> tuple[nn.Module, Ledger]:
+    """`train_stage` with its train state at hand."""
     params, distill, objective = stage.params, stage.distill, get_objective(stage.distill.objective)
     loss_of, training = make_loss(stage), begin(stage, accelerator)
-    state = TrainState(stage.work, save_every_seconds=distill.save_every_seconds)
     resume_or_measure(stage, objective, training, state)
 
     for iteration in range(training.iteration, params.iterations):
@@ -145,4 +161,4 @@ def finish(stage: Stage, objective: Objective, training: Training) -> tuple[nn.M
     published, ledger = training.published, training.ledger
     ledger.after, spent = probe(stage, objective, published, training.average, training.share, training.at_once)
     ledger.spend(spent)
-    return published, ledger
+    return training.whole(), ledger

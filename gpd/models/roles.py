@@ -38,7 +38,7 @@ class Roles:
         self.network, self.rank = network.requires_grad_(False), rank
         self.matrices = list(block_matrices(network))
         self.layers: dict[str, Any] = {}
-        self.active: str | None = None
+        self.active: list[str] = []  # PEFT's layers read it: one name or none
         self.numbers = itertools.count(1)  # of copies
 
     def plain(self) -> "Role":
@@ -49,10 +49,13 @@ class Roles:
         """New factors, under which the network is still the plain one; equal seeds give equal factors."""
         with self._keeping_what_is_trained():
             add_factors(self.network, self.matrices, name, self.rank, seed)
-            self.layers = adapted_layers(self.network)
-            self._switch(name)
+        self.layers = adapted_layers(self.network)
         for _, factor in self.factors(name):
-            factor.float()
+            factor.requires_grad_(False).float()
+        for layer in self.layers.values():
+            # One list for all: PEFT's `set_adapter` visits each layer and takes what is active for what is trained
+            layer._active_adapter = self.active
+        self.activate(name)
         return Role(self, name)
 
     def load(self, name: str, factors: Factors, source: Path) -> "Role":
@@ -85,18 +88,11 @@ class Roles:
 
     def activate(self, name: str | None) -> None:
         """The network computes with these factors from now on; None: with none."""
-        if name != self.active:
-            with self._keeping_what_is_trained():
-                self._switch(name)
-
-    def _switch(self, name: str | None) -> None:
-        for layer in self.layers.values():
-            layer.set_adapter([] if name is None else [name], inference_mode=True)
-        self.active = name
+        self.active[:] = [] if name is None else [name]
 
     @contextlib.contextmanager
     def _keeping_what_is_trained(self) -> Iterator[None]:
-        """PEFT takes the active factors for the trained ones; here the two have nothing to do with each other."""
+        """PEFT takes the newest factors for the ones to train."""
         sides = [getattr(layer, side) for layer in self.layers.values() for side in SIDES]
         weights = [weight for side in sides for weight in side.parameters()]
         trained = [weight.requires_grad for weight in weights]

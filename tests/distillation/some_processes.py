@@ -1,60 +1,94 @@
-"""Run by test_processes under torchrun: stages on as many CPU processes as there are; each writes what it ended with."""
+"""Stages on several real processes of the CPU, forked from one that has torch; each writes what it ended with."""
 
 import dataclasses
 import json
+import multiprocessing
 import os
-import sys
+import socket
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
+from gpd.distillation.sharding import ENVIRONMENT, choose_mesh, shard
+from gpd.distillation.share import CPU
 from gpd.distillation.stage import Stage
 from gpd.distillation.trainer import make_accelerator, train_stage
-from tests.distillation.test_trainer import make_stage, weights
-from tests.toy import BlockNetwork
+from tests.distillation.test_trainer import StoppedError, make_stage, weights
+from tests.toy import BlockNetwork, block_networks
 
 ITERATIONS, STOP = 20, 13
+Ended = dict[str, Any]  # weights and ledger of a stage
 
 
-def stages(folder: Path) -> dict[str, Stage]:
-    """All weights and factors; both with trajectories that begin anew, in steps that do not divide the grid."""
-    streamed: dict[str, Any] = {"states": {"stream": 0.75, "clips": 0.25}}
-    made = {
-        "full": make_stage(folder / "full", 5, 2, ITERATIONS, **streamed, loss_weighting="step"),
-        "lora": make_stage(folder / "lora", 7, 7, ITERATIONS, **streamed, lora_rank=2),
-        "flow": make_stage(folder / "flow", 8, 8, ITERATIONS, objective="piecewise_flow"),
-    }
-    return {name: small_steps(stage) for name, stage in made.items()}
+STREAMED: dict[str, Any] = {"states": {"stream": 0.75, "clips": 0.25}}  # trajectories that begin anew while it trains
+STAGES: dict[str, tuple[int, int, dict[str, Any]]] = {  # horizon, tail and changes
+    "full": (5, 2, {**STREAMED, "loss_weighting": "step"}),
+    "lora": (7, 7, {**STREAMED, "lora_rank": 2}),
+    "previous": (5, 2, STREAMED),
+    "flow": (8, 8, {"objective": "piecewise_flow"}),
+}
 
 
-def small_steps(stage: Stage) -> Stage:
-    """A batch that 4 processes divide, and a network with blocks."""
+def some_stage(folder: Path, name: str) -> Stage:
+    """One of STAGES, with a batch that 4 processes divide and a network with blocks."""
+    horizon, tail, changes = STAGES[name]
+    stage = make_stage(folder / name, horizon, tail, ITERATIONS, **changes)
     params = stage.params.model_copy(update={"batch": 12, "learning_rate": 1e-3})
-    return dataclasses.replace(stage, params=params, student=BlockNetwork())
+    stage = dataclasses.replace(stage, params=params, **block_networks(stage.distill.lora_rank))
+    return lay_out(stage) if name == "previous" else stage
 
 
-def train(stage: Stage, accelerator: Accelerator, stop: int = 0) -> dict[str, Any]:
-    """What a stage ends with; or, if it shall stop, the end of this process with a state saved one iteration before."""
+def lay_out(stage: Stage) -> Stage:
+    """With a previous student that has weights; all of them are cut over the processes if GPD_SHARDING says so."""
+    previous, mesh = BlockNetwork().requires_grad_(False), choose_mesh(CPU, 0)
+    if mesh:
+        shard(previous, mesh)
+    return dataclasses.replace(stage, previous=previous, mesh=mesh)
+
+
+def train(stage: Stage, accelerator: Accelerator, stop: int) -> Ended:
+    """What a stage ends with, unless it shall stop: then with StoppedError there, after states were saved."""
 
     def die(iteration: int, loss: float) -> None:
         if iteration == stop:
-            os._exit(0)
+            raise StoppedError
 
     patience = 0 if stop and accelerator.is_main_process else 10**9  # as clocks of two machines may differ
     distill = stage.distill.model_copy(update={"save_every_seconds": patience})
     published, ledger = train_stage(dataclasses.replace(stage, distill=distill), accelerator, die)
-    return {"weights": weights(published).tolist(), "ledger": ledger.model_dump()}
+    learnt = weights(published)  # of cut networks the main process alone has them
+    return {"weights": [] if learnt.is_meta else learnt.tolist(), "ledger": ledger.model_dump()}
 
 
-def main() -> None:
-    """Arguments: the folder to work in, and "stop" if the first stage shall end early."""
-    folder, stop = Path(sys.argv[1]), STOP * ("stop" in sys.argv)
+def work(rank: int, number: int, port: int, folder: Path, names: list[str], stop: int, sharding: str) -> None:
+    """One of `number` processes."""
+    os.environ[ENVIRONMENT] = sharding
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": number, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    if number > 1:
+        os.environ.update({name: str(value) for name, value in place.items()})
     accelerator = make_accelerator("float32")
-    ended = {name: train(stage, accelerator, stop) for name, stage in stages(folder).items()}
-    (folder / f"ended-{accelerator.process_index}.json").write_text(json.dumps(ended))
+    try:
+        ended = {name: train(some_stage(folder, name), accelerator, stop) for name in names}
+    except StoppedError:
+        os._exit(0)
+    (folder / f"ended-{rank}.json").write_text(json.dumps(ended))
     accelerator.end_training()
 
 
-if __name__ == "__main__":
-    main()
+def run(number: int, folder: Path, *names: str, stop: int = 0, sharding: str = "none") -> list[dict[str, Ended]]:
+    """What each of so many processes ended with, by stage; nothing if they stopped."""
+    folder.mkdir(exist_ok=True)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = (number, port, folder, names, stop, sharding)
+    processes = [context.Process(target=work, args=(rank, *shared)) for rank in range(number)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * number
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("ended-*.json"))]

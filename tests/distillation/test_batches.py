@@ -1,11 +1,21 @@
+import dataclasses
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 
-from gpd.distillation.batches import draw_states, horizon_of_clips, make_batch, make_pool, starts_of
+from gpd.distillation.batches import (
+    draw_states,
+    horizon_of_clips,
+    make_batch,
+    make_pool,
+    starts_of,
+    targets_to_make,
+)
 from gpd.distillation.objectives import get_objective
 from gpd.distillation.share import Share
+from gpd.distillation.states import States, make_states
 from tests.distillation.test_trainer import make_stage, multi_horizon_stage
 
 GPD = get_objective("gpd")
@@ -19,6 +29,35 @@ def test_a_batch_holds_its_sources_in_their_shares(tmp_path: Path) -> None:
     num_streamed = sum(int((states.slot >= 0).sum()) for states in batches)
     assert {len(states.latents) for states in batches} == {6}
     assert num_streamed == pytest.approx(60, abs=1)
+
+
+@pytest.mark.parametrize("number", [2, 3, 6])
+def test_processes_share_out_the_samples_of_one(tmp_path: Path, number: int) -> None:
+    """Sample by sample; so no two have the same noise levels but by chance."""
+    stage = make_stage(tmp_path, 2, 1, 1, states={"stream": 0.4, "clips": 0.3, "rollouts": 0.3})
+    trajectory = torch.linspace(1, 0, 49).view(49, 1, 1, 1, 1) * torch.ones(49, *stage.latent_shape)
+    stage = dataclasses.replace(stage, rollouts=[(trajectory, 0)])
+
+    def draw(share: Share, iteration: int) -> States:
+        pool = make_pool(stage, 24, 0, Share())
+        pool.fill(6)
+        pool.share, pool.num_taken = share, 5 * iteration
+        return draw_states(stage, GPD, pool, share, iteration)
+
+    for iteration in range(4):
+        whole = draw(Share(), iteration)
+        assert whole.number.tolist() == list(range(6 * iteration, 6 * iteration + 6))
+        parts = [draw(Share(index, number), iteration) for index in range(number)]
+        for index, part in enumerate(parts):
+            assert all(torch.equal(column[index::number], own) for column, own in zip(whole, part, strict=True))
+
+
+def test_the_targets_to_make_are_those_without_a_stored_end(tmp_path: Path) -> None:
+    stage = multi_horizon_stage(tmp_path, 1, 2, 4)
+    pool = make_pool(stage, 24, 0, Share())
+    for iteration in range(4):
+        states = draw_states(stage, GPD, pool, Share(), iteration)
+        assert targets_to_make(stage, iteration) == Counter(states.horizon[~states.is_known].tolist())
 
 
 def test_clips_take_the_shorter_horizons_in_turn_and_streamed_states_keep_the_stages_own(tmp_path: Path) -> None:
@@ -41,15 +80,10 @@ def test_a_shorter_step_starts_where_inference_does_and_the_stages_own_anywhere(
 
 def test_weights_of_each_length_have_mean_one_over_its_starts(tmp_path: Path) -> None:
     stage = multi_horizon_stage(tmp_path, 1, 2)
-    states = draw_states(stage, GPD, make_pool(stage, 24, 0, Share()), Share(), 0)
     for horizon in (2, 8):
         starts = starts_of(stage, GPD, horizon)
-        rows = states._replace(
-            grid_index=starts,
-            horizon=torch.full_like(starts, horizon),
-            prompt=torch.zeros_like(starts),
-            number=starts,
-        )
+        latents = torch.zeros(len(starts), *stage.latent_shape)
+        rows = make_states(latents, starts, horizon, torch.zeros_like(starts))
         weight = make_batch(stage, GPD, rows, 0.0).weight
         assert weight.mean().item() == pytest.approx(1.0)
         assert weight.argmin() == 0  # under a shift the first step is the shortest

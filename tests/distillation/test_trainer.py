@@ -13,11 +13,10 @@ from gpd.distillation.costs import STUDENT_FORWARDS, fill_forwards, target_forwa
 from gpd.distillation.schedules import has_stalled
 from gpd.distillation.stage import Stage
 from gpd.distillation.targets import Route, make_target
-from gpd.distillation.trainer import train_stage
-from gpd.models.roles import Roles
+from gpd.distillation.trainer import REPORT_EVERY, train_stage
 from gpd.params import Distill
 from tests.curricula import doubling_profile
-from tests.toy import BlockNetwork, GaussianField, SmallNetwork, SteppingNetwork
+from tests.toy import GaussianField, SmallNetwork, SteppingNetwork, block_networks
 
 SHAPE = (2, 2, 4, 4)
 
@@ -111,8 +110,7 @@ def test_an_interrupted_stage_ends_with_the_same_bits(
     def stage(folder: str) -> Stage:
         states = {"stream": stream, "clips": 1 - stream}
         made = make_stage(tmp_path / folder, 2, 1, 20, states=states, **changes)
-        rank, network = made.distill.lora_rank, BlockNetwork()
-        return dataclasses.replace(made, student=Roles(network, rank).begin("student", 0) if rank else network)
+        return dataclasses.replace(made, **block_networks(made.distill.lora_rank))
 
     check_resuming(stage)
 
@@ -279,6 +277,36 @@ def make_stalling_stage(work: Path) -> Stage:
     """Its rate is too small to learn anything."""
     stage = make_stage(work, 2, 1, 60, stall_window=3)
     return dataclasses.replace(stage, params=stage.params.model_copy(update={"learning_rate": 1e-12}))
+
+
+def test_seldom_reports_change_nothing_but_when_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, where the host waits for each number that it reads."""
+    often, seldom = list[int](), list[int]()
+    student, ledger = train_stage(make_stage(tmp_path / "a"), Accelerator(cpu=True), lambda n, _: often.append(n))
+    stalled = train_stage(make_stalling_stage(tmp_path / "b"), Accelerator(cpu=True))[1]
+    monkeypatch.setitem(REPORT_EVERY, "cpu", 7)
+    same, same_ledger = train_stage(make_stage(tmp_path / "c"), Accelerator(cpu=True), lambda n, _: seldom.append(n))
+    assert (often, seldom) == (list(range(1, 31)), [7, 14, 21, 28, 30])
+    assert torch.equal(weights(student), weights(same))
+    assert ledger == same_ledger
+    assert stalled == train_stage(make_stalling_stage(tmp_path / "d"), Accelerator(cpu=True))[1]
+    wild = make_stage(tmp_path / "e", 1, 1, 9)
+    wild = dataclasses.replace(wild, params=wild.params.model_copy(update={"learning_rate": 1e30}))
+    with pytest.raises(FloatingPointError, match=r"the loss is (inf|nan) at iteration 1 "):
+        train_stage(wild, Accelerator(cpu=True))
+
+
+@pytest.mark.parametrize("at_once", ["1", "4", "100"])
+def test_micro_batches_change_nothing_but_rounding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: str
+) -> None:
+    states = {"stream": 0.5, "clips": 0.5}
+    whole, ledger = train_stage(make_stage(tmp_path / "a", 5, 2, states=states), Accelerator(cpu=True))
+    monkeypatch.setenv("GPD_MICRO_BATCH", at_once)
+    parts, same_ledger = train_stage(make_stage(tmp_path / "b", 5, 2, states=states), Accelerator(cpu=True))
+    assert (weights(whole) - weights(parts)).norm() < 1e-6 * weights(whole).norm()
+    assert same_ledger.losses == pytest.approx(ledger.losses, rel=1e-5)
+    assert same_ledger.forwards == ledger.forwards
 
 
 def test_a_stage_ends_when_its_loss_stalls(tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
 import copy
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import AveragedModel
 
 from gpd.artifacts import UserError
@@ -193,10 +198,64 @@ def test_what_wan_keeps_in_float32_stays_so_in_every_role(small_wan: Path) -> No
         assert velocity.dtype == torch.float32
         assert (embedder.seen, norm.seen) == ({torch.float32}, {torch.float32})
         assert all(weight.dtype == torch.float32 for weight in role.parameters())
+    student(*STATE).square().mean().backward()
+    assert all(weight.grad is not None and weight.grad.dtype == torch.float32 for weight in student.parameters())
     of_the_base = {name: weight for name, weight in roles.network.named_parameters() if ".lora_" not in name}
     kept = {name for name, weight in of_the_base.items() if weight.dtype == torch.float32}
     assert kept == {name for name in of_the_base if any(re.fullmatch(pattern, name) for pattern in KEPT_IN_FLOAT32)}
     assert {weight.dtype for name, weight in of_the_base.items() if name not in kept} == {torch.bfloat16}
+
+
+@pytest.fixture
+def one_process() -> Iterator[DeviceMesh]:
+    """A process group of this process alone."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    dist.destroy_process_group()
+
+
+def trained(roles: Roles, prepare: Callable[[nn.Module], None]) -> Tensor:
+    """What the average predicts after three iterations; `prepare` is given the shared network before them."""
+    student, previous = roles.begin("student", seed=0).requires_grad_(), roles.begin("previous", seed=1)
+    average, teacher = make_average(student, 0.9), roles.plain()
+    assert average is not None
+    prepare(roles.network)
+    optimizer = make_optimizer(student, learning_rate=0.1, weight_decay=0.0)
+    for _ in range(3):
+        with torch.no_grad():
+            target = teacher(LATENTS, TIMESTEPS, TEXT) + previous(LATENTS, TIMESTEPS, TEXT)
+        (student(LATENTS, TIMESTEPS, TEXT) - target).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        average.update_parameters(student)
+    with torch.no_grad():
+        predicted: Tensor = average(LATENTS, TIMESTEPS, TEXT)
+    return predicted
+
+
+def test_a_sharded_network_has_the_same_roles(one_process: DeviceMesh) -> None:
+    def shard(network: nn.Module) -> None:
+        for part in (*network.blocks, network):
+            fully_shard(part, mesh=one_process)
+
+    roles = Roles(BlockNetwork(), 2)
+    sharded, whole = trained(roles, shard), trained(Roles(BlockNetwork(), 2), lambda _: None)
+    assert all(isinstance(weight, DTensor) for weight in roles.network.blocks.parameters())
+    assert torch.allclose(sharded, whole, atol=1e-6)
+    assert not torch.allclose(sharded, BlockNetwork()(LATENTS, TIMESTEPS, TEXT), atol=1e-3)
+
+
+def test_compiled_blocks_see_which_role_is_active(small_wan: Path) -> None:
+    roles = wan_roles(small_wan)
+    played = [move(roles.begin("student", seed=0)), roles.plain(), move(roles.begin("previous", seed=0), seed=2)]
+    with torch.no_grad():
+        expected = [role(*STATE) for role in played]
+        roles.network.transformer.compile_repeated_blocks(backend="eager")  # traced and guarded, but without a compiler
+        for _ in range(2):
+            for role, velocity in zip(played, expected, strict=True):
+                assert torch.allclose(role(*STATE), velocity, atol=1e-5)
+    assert not torch.allclose(expected[0], expected[1], atol=1e-3)
+    assert not torch.allclose(expected[0], expected[2], atol=1e-3)
 
 
 def test_a_role_of_another_rank_or_for_other_matrices_is_refused() -> None:
