@@ -300,7 +300,7 @@ class Params(Section):
         return {"checkpoint": self.model.path}
 
     def _check_horizons(self) -> None:
-        """What a student of several step lengths needs."""
+        """What a student of several horizons needs."""
         distill, key = self.distill, f"distill.horizons={self.distill.horizons}"
         if not distill.horizons:
             return

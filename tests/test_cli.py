@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gpd.models.use import PROFILES
+from tests.workspace import add_pipeline
 
 GPD = [sys.executable, "-c", "from gpd.cli import main; main()"]
 HEAVY = ("torch", "diffusers", "transformers", "av", "cv2", "sqlmodel", "pydantic", "vl_convert")
@@ -48,6 +49,7 @@ def test_a_profile_of_large_wan_goes_as_far_as_it_can_without_weights(tmp_path: 
     used = gpd("use", "wan2.1-1.3b", cwd=tmp_path)
     assert used.returncode == 0
     assert "waits for weights; run `gpd fetch` (Wan-AI/Wan2.1-T2V-1.3B-Diffusers at" in used.stdout
+    add_pipeline(tmp_path)
     source = tmp_path / "data" / "sources" / "mine"
     source.mkdir(parents=True)
     (source / "prompts.txt").write_text("\n".join(f"prompt number {n}" for n in range(80)))

@@ -67,17 +67,17 @@ def block_networks(rank: int) -> dict[str, nn.Module]:
 
 
 class SteppingNetwork(SmallNetwork):
-    """A trainable field that is told how long its steps are, as Wan is: vectors beside those of the timestep."""
+    """A trainable field that is given the horizons of its steps, as Wan is: vectors beside those of the timestep."""
 
     def __init__(self, *horizons: int) -> None:
         super().__init__()
         self.steps = StepEmbedding(horizons, 32)
 
-    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor, step: Tensor | None = None) -> Tensor:
+    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor, horizon: Tensor | None = None) -> Tensor:
         share = timesteps.float() / 1000
         hidden = self.mixing[0](torch.stack([share, share**2, text[:, 0, 0]], 1))
-        if step is not None:
-            hidden = hidden + self.steps(step)
+        if horizon is not None:
+            hidden = hidden + self.steps(horizon)
         of_latents, constant = self.mixing[2](self.mixing[1](hidden)).unbind(1)
         return per_sample(of_latents, latents) * latents + per_sample(constant, latents)
 

@@ -19,7 +19,7 @@ class ToyNetwork(VideoNetwork):
     block_layers = ()
     time_width = 1
 
-    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor, step: Tensor | None = None) -> Tensor:
+    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor, horizon: Tensor | None = None) -> Tensor:
         rates = timesteps / 1000 * text.mean((1, 2))
         return latents * rates[:, None, None, None, None] * self.transformer.weight
 

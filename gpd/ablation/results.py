@@ -20,6 +20,7 @@ from gpd.documents import (
     load_document,
 )
 
+AGREEMENT = "agreement"  # the mean of the figures whose names begin so
 COMPARED = "trajectory_error"  # every subject has it but the reference, which has no distance to itself
 
 
@@ -101,8 +102,8 @@ def _floor(name: str, scores: SubjectScores) -> AblationFloor:
 
 def with_agreement(metrics: dict[str, float]) -> dict[str, float]:
     """The metrics, and the mean of the caption's properties as one figure if they were read."""
-    read = [value for name, value in metrics.items() if name.startswith("agreement_")]
-    return metrics | ({"agreement": sum(read) / len(read)} if read else {})
+    read = [value for name, value in metrics.items() if name.startswith(f"{AGREEMENT}_")]
+    return metrics | ({AGREEMENT: sum(read) / len(read)} if read else {})
 
 
 def spread(values: list[float]) -> Spread:

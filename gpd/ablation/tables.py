@@ -1,19 +1,17 @@
 """The ablation's tables: what every form of them shows, and table.md for reading in git."""
 
 from gpd.ablation.curves import CURVES, crossings
+from gpd.ablation.results import AGREEMENT
 from gpd.documents import AblationFloor, AblationResults, AblationRow, Spread
+from gpd.evaluation.metrics import METRICS
 
-SHOWN = {
-    "trajectory_error": "error",
-    "frechet_latent": "Fréchet",
-    "agreement": "caption",
-    "motion_top_ratio": "motion",
-    "spectral_space_ratio": "detail, space",
-    "spectral_time_ratio": "detail, time",
-    "diversity_ratio": "diversity",
-}
+SHOWN = {name: metric.column for name, metric in METRICS.items() if metric.column} | {AGREEMENT: "caption"}
 HEAD = ["seeds", "forwards a clip", "training forwards", *SHOWN.values()]
-CROSSING_HEAD = ["training forwards until", "as good as", *(SHOWN[metric] for metric in CURVES)]
+CROSSING_HEAD = [
+    "training forwards until",
+    "as good as",
+    *(METRICS[metric].column or METRICS[metric].label for metric in CURVES),
+]
 
 
 def groups(results: AblationResults) -> dict[str, list[AblationRow] | list[AblationFloor]]:

@@ -246,6 +246,25 @@ def bench_train(
     bench.run_train(_params(), as_json)
 
 
+@bench_app.command("wan")
+def bench_wan(
+    profile: Annotated[str, typer.Option(help="whose architecture; a wrong name lists them")] = "wan2.1-1.3b",
+    frames: Annotated[int | None, typer.Option(min=1, help="4k + 1; these four are else the profile's")] = None,
+    height: Annotated[int | None, typer.Option(min=16, help="px, a multiple of 16")] = None,
+    width: Annotated[int | None, typer.Option(min=16, help="px, a multiple of 16")] = None,
+    lora_rank: Annotated[int | None, typer.Option(min=0, help="of the trained factors; 0: all weights")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="else the profile's; 1 on a CPU")] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="else 10 on a GPU, 2 on a CPU")] = None,
+    work: Annotated[Path | None, typer.Option(help="the folder to work in, which then stays")] = None,
+    to: Annotated[Path | None, typer.Option(help="the JSON to write; on a GPU data/benchmarks/DEVICE.json")] = None,
+) -> None:
+    """Take Wan's real architecture with random weights through every part of the pipeline, and time each."""
+    from gpd.bench import wan
+    from gpd.bench.workspace import Request
+
+    wan.run(Request(profile, frames, height, width, lora_rank, batch, iterations, work, to))
+
+
 @bench_app.command("registry")
 def bench_registry() -> None:
     """Measure the registry with 100,000 checkpoints."""

@@ -22,7 +22,7 @@ from gpd.core.velocity import stack_text
 from gpd.data.clips import BrokenClipError, load_clip
 from gpd.data.plan import Rollout
 from gpd.data.rows import CLIP_ROWS, PROMPTS, Clip, Prompt
-from gpd.data.shards import Sample
+from gpd.data.shards import Entry
 from gpd.documents import BrokenClip
 from gpd.models.families import open_model
 from gpd.params import Params
@@ -50,7 +50,7 @@ class Encoder(ABC, Generic[R]):
         self.shape = self.base.geometry.latent_shape(model.num_frames, model.height, model.width)
 
     @abstractmethod
-    def encode(self, rows: Sequence[R]) -> Iterator[Sample | BrokenClip]:
+    def encode(self, rows: Sequence[R]) -> Iterator[Entry | BrokenClip]:
         """A sample for each row, or what is wrong with its clip."""
 
     def batches(self, rows: Sequence[R]) -> Iterator[Sequence[R]]:
@@ -71,7 +71,7 @@ class EncodeTexts(Encoder[Prompt]):
         super().__init__(params, device, rows)
         self.texts = self.base.load_text_encoder(device, params.model.dtype)
 
-    def encode(self, rows: Sequence[Prompt]) -> Iterator[Sample]:
+    def encode(self, rows: Sequence[Prompt]) -> Iterator[Entry]:
         """Every text gives a sample."""
         for row in rows:
             embedding = self.stored(self.texts.encode([row.text])[0])
@@ -85,7 +85,7 @@ class EncodeClips(Encoder[Clip]):
         super().__init__(params, device, rows)
         self.codec = self.base.load_codec(device)
 
-    def encode(self, rows: Sequence[Clip]) -> Iterator[Sample | BrokenClip]:
+    def encode(self, rows: Sequence[Clip]) -> Iterator[Entry | BrokenClip]:
         """A batch is made of those of its clips that can be read."""
         for batch in self.batches(rows):
             good, frames = [], []
@@ -98,7 +98,7 @@ class EncodeClips(Encoder[Clip]):
             if good:
                 yield from self._encode_batch(good, np.stack(frames))
 
-    def _encode_batch(self, rows: list[Clip], frames: np.ndarray) -> Iterator[Sample]:
+    def _encode_batch(self, rows: list[Clip], frames: np.ndarray) -> Iterator[Entry]:
         generators = [seeded_generator(self.params.encode.seed, row.id) for row in rows]
         latents = self.codec.encode(frames, self.params.encode.posterior, generators)
         for row, latent in zip(rows, latents, strict=True):
@@ -119,7 +119,7 @@ class EncodeRollouts(Encoder[Rollout]):
         del encoder
         self.network = self.base.load_network(device, merge_padding=model.merge_padding, dtype=model.dtype)
 
-    def encode(self, rows: Sequence[Rollout]) -> Iterator[Sample]:
+    def encode(self, rows: Sequence[Rollout]) -> Iterator[Entry]:
         """Every row gives a sample."""
         for batch in self.batches(rows):
             for row, trajectory in zip(batch, self._roll_out(batch), strict=True):

@@ -8,7 +8,7 @@ import torch
 from gpd.data.encoders import EncodeClips, Encoder, EncodeRollouts, EncodeTexts, forwards_per_rollout
 from gpd.data.jobs import Work
 from gpd.data.plan import Job
-from gpd.data.shards import Sample, write_shard
+from gpd.data.shards import Entry, write_shard
 from gpd.documents import BrokenClip, Document
 from gpd.params import Params
 from gpd.progress import progress_bar
@@ -55,7 +55,7 @@ def write_job(work: Work, job: Job, encoder: Encoder[Any], on_row: Callable[[], 
     work.shards.mkdir(parents=True, exist_ok=True)
     broken: list[BrokenClip] = []
 
-    def samples() -> Iterator[Sample]:
+    def samples() -> Iterator[Entry]:
         for made in encoder.encode(job.rows):
             if isinstance(made, BrokenClip):
                 broken.append(made)

@@ -1,6 +1,7 @@
 """Shards: tar files in webdataset's layout, written reproducibly and read at random through memory maps.
 
-A sample is a few files `<key>.<name>` side by side in a tar. Arrays are npy without pickle, words are JSON.
+An entry (a sample in webdataset's words) is a few files `<key>.<name>` side by side in a tar. Arrays are npy without
+pickle, words are JSON.
 The only room that uses webdataset.
 """
 
@@ -22,7 +23,7 @@ from gpd.documents import LatentsFacts
 from gpd.params import Params
 from gpd.stages import settings_of
 
-Sample = tuple[str, Mapping[str, Any]]  # key, {"embedding.npy": array, "text.json": JSON value}
+Entry = tuple[str, Mapping[str, Any]]  # key, {"embedding.npy": array, "text.json": JSON value}
 
 KINDS = ("text", "clips", "evaluation", "rollouts")
 NEGATIVE = "negative"  # key of the negative prompt's embedding
@@ -33,7 +34,7 @@ def shard_name(kind: str, index: int) -> str:
     return f"{kind}-{index:05d}.tar"
 
 
-def write_shard(path: Path, samples: Iterable[Sample]) -> int:
+def write_shard(path: Path, samples: Iterable[Entry]) -> int:
     """Writes one shard; equal samples give equal bytes. It appears under its name only when it is complete.
 
     Keys have no dot, for webdataset ends the key at the first. Returns the number of samples.

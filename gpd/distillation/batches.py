@@ -94,7 +94,7 @@ def _rows_to_make(states: States) -> dict[int, Tensor]:
 
 
 def _weights(stage: Stage, objective: Objective, states: States) -> Tensor:
-    """Of each sample in the loss, [B]; by steps of the same length, so that each length's weights have mean 1."""
+    """Of each sample in the loss, [B]; by steps over the same horizon, so that each horizon's weights have mean 1."""
     weights = torch.ones(len(states.grid_index))
     if stage.distill.loss_weighting == "step":
         for horizon in states.horizon.unique().tolist():

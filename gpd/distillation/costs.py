@@ -13,9 +13,9 @@ from gpd.params import Distill, StageParams
 STUDENT_FORWARDS = 3  # forward and backward; a backward counts twice
 
 
-def target_forwards(distill: Distill, step: StageParams, previous_horizon: int) -> dict[str, int]:
+def target_forwards(distill: Distill, params: StageParams, previous_horizon: int) -> dict[str, int]:
     """Network evaluations of one online target by role; the student's own three come on top."""
-    return get_objective(distill.objective).forwards(distill, step, previous_horizon)
+    return get_objective(distill.objective).forwards(distill, params, previous_horizon)
 
 
 def batch_forwards(stage: Stage, to_make: Mapping[int, int]) -> dict[str, int]:
@@ -26,8 +26,8 @@ def batch_forwards(stage: Stage, to_make: Mapping[int, int]) -> dict[str, int]:
     """
     spent = {"student": STUDENT_FORWARDS * stage.params.batch}
     for horizon, samples in to_make.items():
-        step = stage.params.at_horizon(horizon)
-        for role, number in target_forwards(stage.distill, step, stage.previous_horizon).items():
+        params = stage.params.at_horizon(horizon)
+        for role, number in target_forwards(stage.distill, params, stage.previous_horizon).items():
             spent[role] = spent.get(role, 0) + samples * number
     return spent
 
@@ -37,8 +37,8 @@ def forwards_per_sample(distill: Distill, params: StageParams, previous_horizon:
     its part of the restart of a streamed trajectory.
     """
 
-    def cost(step: StageParams) -> int:
-        return sum(target_forwards(distill, step, previous_horizon).values())
+    def cost(some: StageParams) -> int:
+        return sum(target_forwards(distill, some, previous_horizon).values())
 
     own, shorter = cost(params), [cost(params.at_horizon(horizon)) for horizon in distill.horizons]
     saved = sum(own - each for each in shorter) / max(1, len(shorter))

@@ -30,7 +30,7 @@ def learning_rate(iteration: int, params: StageParams, distill: Distill) -> floa
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """The rate of the next step, for all weights."""
+    """The rate of the next iteration, for all weights."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 

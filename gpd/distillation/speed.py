@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from gpd.core.velocity import unguided
 from gpd.distillation.batches import make_batch
@@ -26,7 +26,7 @@ from gpd.distillation.trainer import REPORT_EVERY, make_accelerator, train_stage
 from gpd.distillation.training import begin
 from gpd.params import Params
 
-NUM_STEPS, NUM_ROUNDS = 12, 3
+NUM_ITERATIONS, NUM_ROUNDS = 12, 3
 NUM_WARM = 2  # iterations that are left out
 
 
@@ -49,25 +49,31 @@ class Speed(NamedTuple):
 
 
 class Bare(NamedTuple):
-    """Seconds of one iteration's parts, without the loop around them."""
+    """Seconds of one iteration's parts, without the loop around them; forward and backward are the student's."""
 
     targets: float
-    student: float  # forward and backward
+    forward: float
+    backward: float
     optimizer: float
+
+    @property
+    def student(self) -> float:
+        """Forward and backward."""
+        return self.forward + self.backward
 
 
 def measure(params: Params, name: str) -> Speed:
     """Rounds of the real loop and of its bare parts alternate; medians."""
     stage = params.distill.stages[name]
-    steps, ratios, shares = [], [], []
+    iterations, ratios, shares = [], [], []
     for _ in range(NUM_ROUNDS):
-        steps.append(statistics.median(step_seconds(params, name, NUM_STEPS)))
+        iterations.append(statistics.median(iteration_seconds(params, name, NUM_ITERATIONS)))
         bare = bare_seconds(params, name)
-        ratios.append(steps[-1] / (bare.targets + bare.student))
+        ratios.append(iterations[-1] / (bare.targets + bare.student))
         shares.append(bare.optimizer / bare.student)
     return Speed(
         torch.backends.cpu.get_cpu_capability(),
-        forwards_of_sample(params, name) * stage.batch / statistics.median(steps),
+        forwards_of_sample(params, name) * stage.batch / statistics.median(iterations),
         statistics.median(ratios),
         statistics.median(shares),
         save_stop_seconds(params, name) / params.distill.save_every_seconds,
@@ -100,7 +106,7 @@ def forwards_of_sample(params: Params, name: str) -> float:
     return forwards_per_sample(params.distill, stages[name], max(before, default=0), params.model.grid_steps)
 
 
-def step_seconds(
+def iteration_seconds(
     params: Params, name: str, iterations: int, on_iteration: Callable[[int], None] = lambda _: None
 ) -> list[float]:
     """Wall time of an iteration of the real loop between each two reports, the first ones left out.
@@ -136,35 +142,47 @@ def short_stage(params: Params, name: str, iterations: int, work: Path, accelera
 def bare_seconds(params: Params, name: str, prepare: Callable[[Stage], None] = lambda _: None) -> Bare:
     """Medians over iterations at the stage's own horizon; `prepare` may change the networks first."""
     accelerator = make_accelerator(params.model.dtype)
-    stage = short_stage(params, name, NUM_STEPS, Path("unused"), accelerator)
+    stage = short_stage(params, name, NUM_ITERATIONS, Path("unused"), accelerator)
     prepare(stage)
     return bare_seconds_of(stage, accelerator)
 
 
-def bare_seconds_of(stage: Stage, accelerator: Accelerator) -> Bare:
-    """Each network is evaluated as often as the objective states; the latents are noise."""
-    training, batch = begin(stage, accelerator), noise_batch(stage)
+def bare_seconds_of(
+    stage: Stage, accelerator: Accelerator, *, num_rounds: int = NUM_ITERATIONS, num_warm: int = NUM_WARM
+) -> Bare:
+    """Each network is evaluated as often as the objective states; the latents are noise.
+
+    Args:
+        num_rounds: iterations, of which the first `num_warm` are left out.
+    """
+    training = begin(stage, accelerator)
+    batch = noise_batch(stage, training.at_once)
     latents, index = batch.states.latents, batch.states.grid_index
+    losses: list[Tensor] = []
 
     def targets() -> None:
         evaluate_networks(stage, training.network, batch)
 
-    def student() -> None:
+    def forward() -> None:
         with accelerator.autocast():
-            velocity = stage.velocity(training.student, latents, index, batch)
-        accelerator.backward(velocity.square().mean())
+            losses.append(stage.velocity(training.student, latents, index, batch).square().mean())
+
+    def backward() -> None:
+        accelerator.backward(losses.pop())
 
     def optimizer() -> None:
         training.optimizer.step()
         training.optimizer.zero_grad(set_to_none=True)
 
-    rounds = [[_seconds_of(part, stage.device) for part in (targets, student, optimizer)] for _ in range(NUM_STEPS)]
-    return Bare(*(statistics.median(part) for part in zip(*rounds[NUM_WARM:], strict=True)))
+    parts = (targets, forward, backward, optimizer)
+    rounds = [[_seconds_of(part, stage.device) for part in parts] for _ in range(num_rounds)]
+    found = Bare(*(statistics.median(part) for part in zip(*rounds[num_warm:], strict=True)))
+    times = stage.params.batch / training.at_once
+    return Bare(times * found.targets, times * found.forward, times * found.backward, found.optimizer)
 
 
-def noise_batch(stage: Stage) -> Batch:
-    """A batch of pure noise at the stage's own horizon."""
-    number = stage.params.batch
+def noise_batch(stage: Stage, number: int) -> Batch:
+    """So many samples of pure noise at the stage's own horizon."""
     latents, index = torch.randn(number, *stage.latent_shape), torch.zeros(number, dtype=torch.int64)
     states = make_states(latents, index, stage.params.horizon, torch.arange(number) % len(stage.texts))
     return make_batch(stage, get_objective(stage.distill.objective), states, share_of_iterations=0.0)

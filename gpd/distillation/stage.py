@@ -19,7 +19,7 @@ from gpd.distillation.share import CPU
 from gpd.distillation.states import Batch
 from gpd.params import Distill, StageParams
 
-Sample = tuple[Tensor, int]  # a clip's latents or a stored trajectory, and the number of its text
+Stored = tuple[Tensor, int]  # a clip's latents or a stored trajectory, and the number of its text
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Stage:
     texts: Sequence[Tensor]  # [L_i, D] each; the first `num_prompts` are those that trajectories stream from
     num_prompts: int
     negative: Tensor  # [L, D]
-    clips: Sequence[Sample]
-    rollouts: Sequence[Sample]
+    clips: Sequence[Stored]
+    rollouts: Sequence[Stored]
     work: Path  # train states
     device: torch.device = CPU
     mesh: DeviceMesh | None = None
@@ -91,9 +91,9 @@ class Stage:
         return None if self.previous is None else unguided(self.previous, text)
 
     def velocity(self, student: Any, latents: Tensor, index: Tensor, batch: Batch) -> Tensor:
-        """What a student predicts at grid indices [B]; one of several step lengths gets each sample's, too."""
-        lengths = [batch.states.horizon] if self.distill.horizons else []
-        velocity: Tensor = student(latents, self.grid_on_device.timesteps[index], batch.text, *lengths)
+        """What a student predicts at grid indices [B]; one of several horizons gets each sample's, too."""
+        horizons = [batch.states.horizon] if self.distill.horizons else []
+        velocity: Tensor = student(latents, self.grid_on_device.timesteps[index], batch.text, *horizons)
         return velocity
 
 

@@ -33,6 +33,7 @@ def run(params: Params, name: str) -> None:
             write_scores(folder, protocol, checkpoint, result)
             clips = write_clips(folder / "clips", params.encode.frames_per_second, result)
             manifest = documents.write_manifest(folder / "clips", clips, inputs=inputs, params=settings)
+        bench.prune_kept()
         record.wrote(EVALUATIONS / name / "clips", manifest)
     print(summary(result))
 

@@ -12,8 +12,6 @@ from gpd.evaluation import metrics
 from gpd.evaluation.metric import Batch, Measure, Rows
 from gpd.evaluation.score import Score, over_seeds
 
-Measures = Rows
-
 
 def list_measures() -> list[Measure]:
     """What all metrics are made from, each once."""
@@ -25,52 +23,26 @@ def measures_for(captions: list[str]) -> list[Measure]:
     return [measure for measure in list_measures() if measure.applies(captions)]
 
 
-def measure_batch(batch: Batch, measures: Iterable[Measure] | None = None) -> Measures:
+def measure_batch(batch: Batch, measures: Iterable[Measure] | None = None) -> Rows:
     """All that can be said of a batch, with what it has; `measures`: by these alone."""
-    rows: Measures = {}
+    rows: Rows = {}
     for measure in list_measures() if measures is None else measures:
         rows |= measure.of(batch)
     return rows
 
 
-def measure(frames: np.ndarray, latents: np.ndarray) -> Measures:
-    """What can be said of samples alone: frames uint8 [N, F, H, W, 3] and their latents [N, C, f, h, w]."""
-    return measure_batch(Batch(frames=frames, latents=latents))
-
-
-def measure_frames(frames: np.ndarray) -> Measures:
-    """What can be said of clips alone: uint8 [N, F, H, W, 3], F >= 2, sides of at least 16 px."""
-    return measure_batch(Batch(frames=frames))
-
-
-def measure_pairs(
-    frames: np.ndarray, latents: np.ndarray, reference_frames: np.ndarray, reference_latents: np.ndarray
-) -> Measures:
-    """What can be said of samples beside the reference on the same prompts and noise."""
-    batch = Batch(frames, latents, None, reference_frames, reference_latents)
-    return measure_batch(batch, [measure for measure in list_measures() if measure.is_paired])
-
-
-def measure_frame_pairs(frames: np.ndarray, reference_frames: np.ndarray) -> Measures:
-    """What can be said of clips beside others, pair by pair: both uint8 [N, F, H, W, 3] of one shape."""
-    batch = Batch(frames=frames, reference_frames=reference_frames)
-    return measure_batch(batch, [measure for measure in list_measures() if measure.is_paired])
-
-
-def measure_clips(frames: np.ndarray, latents: np.ndarray) -> Measures:
+def measure_clips(frames: np.ndarray, latents: np.ndarray) -> Rows:
     """What subjects are set against of real clips: frames uint8 [N, F, H, W, 3] and latents [N, C, f, h, w]."""
     wanted = [metric.measure for metric in metrics.METRICS.values() if metric.against == "clips"]
     return measure_batch(Batch(frames=frames, latents=latents), dict.fromkeys(wanted))
 
 
-def join(batches: list[Measures]) -> Measures:
+def join(batches: list[Rows]) -> Rows:
     """The rows of several batches under each other."""
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def score(
-    measures: Measures, seeds: np.ndarray, reference: Measures | None, clips: Measures | None
-) -> dict[str, Score]:
+def score(measures: Rows, seeds: np.ndarray, reference: Rows | None, clips: Rows | None) -> dict[str, Score]:
     """Scores of a subject by the names of the metrics; what cannot be computed is absent.
 
     Args:
@@ -82,13 +54,13 @@ def score(
     return _scores(measures, seeds, reference, clips, is_paired=True)
 
 
-def score_unpaired(measures: Measures, reference: Measures) -> dict[str, Score]:
+def score_unpaired(measures: Rows, reference: Rows) -> dict[str, Score]:
     """Scores of clips against other clips, any number of each: what needs no pairs."""
     number = len(next(iter(measures.values())))
     return _scores(measures, np.zeros(number), reference, None, is_paired=False)
 
 
-def score_several(measures: Measures, reference: Measures, num_samples: int) -> dict[str, Score]:
+def score_several(measures: Rows, reference: Rows, num_samples: int) -> dict[str, Score]:
     """Scores of what several seeds of a prompt have together, without spread.
 
     Args:
@@ -101,14 +73,8 @@ def score_several(measures: Measures, reference: Measures, num_samples: int) -> 
     return {name: replace(found, num_samples=num_samples) for name, found in scores.items()}
 
 
-def score_diversity(samples: np.ndarray, reference: np.ndarray) -> Score | None:
-    """Diversity over the reference's, from latents [P, S, ...] of the same P prompts; counted in samples."""
-    own, theirs = (measure_batch(Batch(several=side)) for side in (samples, reference))
-    return score_several(own, theirs, samples.shape[0] * samples.shape[1]).get("diversity_ratio")
-
-
 def _scores(
-    measures: Measures, seeds: np.ndarray, reference: Measures | None, clips: Measures | None, is_paired: bool
+    measures: Rows, seeds: np.ndarray, reference: Rows | None, clips: Rows | None, is_paired: bool
 ) -> dict[str, Score]:
     scores = {}
     for name, metric in metrics.METRICS.items():

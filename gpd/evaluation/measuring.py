@@ -14,7 +14,6 @@ from gpd.documents import Sample, SamplesFacts
 from gpd.evaluation.decoding import KeptDecoder
 from gpd.evaluation.difference import difference_map
 from gpd.evaluation.measures import (
-    Measures,
     join,
     measure_batch,
     measure_clips,
@@ -22,7 +21,7 @@ from gpd.evaluation.measures import (
     score,
     score_several,
 )
-from gpd.evaluation.metric import Batch
+from gpd.evaluation.metric import Batch, Rows
 from gpd.evaluation.metrics.fidelity import trajectory_error
 from gpd.evaluation.profiles import Profile, mean_profile, measure_profiles
 from gpd.evaluation.score import Score
@@ -79,13 +78,13 @@ class Bench:
         codec = open_model(params.model.path).load_codec(self.device)
         kept = KeptDecoder(codec, documents.identify(Path(params.model.path)).content)
         self.decode = lambda ends: codec.decode(torch.from_numpy(ends))
-        self.decode_kept = kept.decode
+        self.decode_kept, self.prune_kept = kept.decode, kept.prune
         self.measures = measures_for([sample.text for sample in reference.samples])
         self.clips = measure_real_clips(latents, kept, params.evaluate.batch, most=len(reference.samples))
 
     def describe_reference(self) -> Result:
         """The figures of the reference alone: its distance to itself means nothing and is left out."""
-        rows: list[Measures] = []
+        rows: list[Rows] = []
         shown: Shown = []
         for batch in self._decode(self.reference, self.decode_kept):
             rows.append(measure_batch(batch.alone, self.measures) | measure_profiles(batch.frames))
@@ -95,8 +94,8 @@ class Bench:
 
     def measure(self, subject: SampleSet) -> Result:
         """Scores a subject beside the reference, both decoded here."""
-        own: list[Measures] = []
-        others: list[Measures] = []
+        own: list[Rows] = []
+        others: list[Rows] = []
         shown: Shown = []
         differences: Shown = []
         pairs = zip(self._decode(subject, self.decode), self._decode(self.reference, self.decode_kept), strict=True)
@@ -120,7 +119,7 @@ class Bench:
                 done += len(samples)
                 advance(done, "samples")
 
-    def _measure_beside(self, subject: SampleSet, mine: Decoded, theirs: Decoded) -> Measures:
+    def _measure_beside(self, subject: SampleSet, mine: Decoded, theirs: Decoded) -> Rows:
         beside = replace(mine.alone, reference_frames=theirs.frames, reference_latents=theirs.latents[:, -1])
         visited = {point.index: place for place, point in enumerate(self.reference.listing.points)}
         errors = [
@@ -145,7 +144,7 @@ class Bench:
             for point, error in zip(subject.listing.points, errors.mean(0).tolist(), strict=True)
         ]
 
-    def _profile(self, rows: Measures) -> Profile:
+    def _profile(self, rows: Rows) -> Profile:
         model = self.params.model
         return mean_profile(rows, (model.num_frames, model.height, model.width))
 
@@ -160,7 +159,7 @@ class Bench:
         ]
 
 
-def measure_real_clips(latents: Latents, decoder: KeptDecoder, batch: int, most: int) -> Measures | None:
+def measure_real_clips(latents: Latents, decoder: KeptDecoder, batch: int, most: int) -> Rows | None:
     """Features of at most so many real clips of the evaluation split, as the VAE shows them; None if there are none."""
     parts = []
     number = min(latents.num_evaluation_clips, most)

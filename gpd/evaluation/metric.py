@@ -73,11 +73,6 @@ class Measure:
     applies: Callable[[list[str]], bool] = _any_captions
     of_clips: Callable[[list[np.ndarray]], float] | None = None
 
-    @property
-    def is_paired(self) -> bool:
-        """Whether it sets each sample beside the reference's."""
-        return any(need.startswith("reference") for need in self.needs)
-
     def of(self, batch: Batch) -> Rows:
         """Rows of a batch by name; none if the batch lacks something."""
         given = [getattr(batch, need) for need in self.needs]
@@ -101,6 +96,7 @@ class Metric:
         against: what the formula compares with: the reference, or real clips.
         place: where it stands in tables, smallest first.
         headline: the word for it in summaries and narrow tables; None: it stands in full tables only.
+        column: its head in the ablation's tables, a run a line; None: it has no column there.
         axis: on which charts draw it over cost; None: they do not.
     """
 
@@ -116,6 +112,7 @@ class Metric:
     decimals: int = 3
     place: int = 90
     headline: str | None = None
+    column: str | None = None
     axis: Literal["linear", "log"] | None = None
 
     @property

@@ -128,7 +128,7 @@ class BaseModel(ABC):
         dtype: str = "float32",
         gradient_checkpointing: bool = False,
     ) -> VideoNetwork:
-        """The transformer on its device, in eval mode; a student of several step lengths with them.
+        """The transformer on its device, in eval mode; a student of several horizons with their vectors.
 
         Args:
             merge_padding: compute the text's padding once instead of row by row, if the family pads texts.

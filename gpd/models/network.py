@@ -1,4 +1,4 @@
-"""A base model's network as training and sampling see it, and what it learns of steps of several lengths."""
+"""A base model's network as training and sampling see it, and what it learns of steps over several horizons."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ STEPS_FILE = "horizons.safetensors"  # in a student's folder: its `StepEmbedding
 
 
 class StepEmbedding(nn.Module):
-    """One learnt vector for each length of a step, zero at first (cf. Frans et al. 2024, arXiv 2410.12557).
+    """One learnt vector for each horizon, zero at first (cf. Frans et al. 2024, arXiv 2410.12557).
 
     Args:
-        horizons: the lengths in grid intervals. Any other, a stage's own among them, has the zero vector: for it the
-            network is the plain one.
+        horizons: in grid intervals. Any other, a stage's own among them, has the zero vector: for it the network is the
+            plain one.
     """
 
     def __init__(self, horizons: Sequence[int], dim: int) -> None:
@@ -28,24 +28,24 @@ class StepEmbedding(nn.Module):
         self.horizons: Tensor
         self.register_buffer("horizons", torch.tensor(horizons, dtype=torch.int64))
 
-    def forward(self, step: Tensor) -> Tensor:
-        """Vectors [B, dim] of steps [B] int64. All rows take part, so that each has a gradient in every batch."""
-        is_learnt = step[:, None] == self.horizons
+    def forward(self, horizon: Tensor) -> Tensor:
+        """Vectors [B, dim] of horizons [B] int64. All rows take part, so that each has a gradient in every batch."""
+        is_learnt = horizon[:, None] == self.horizons
         return (is_learnt[..., None] * self.vectors).sum(1)
 
 
 class VideoNetwork(nn.Module, ABC):
     """A transformer as `network(latents, timesteps, text) -> velocity`, the same call for every base model.
 
-    Args of a call: latents [B, C, F, H, W], timesteps [B] in [0, 1000], text [B, L, D] zero-padded; step [B], the grid
-        intervals that each sample's step covers, if the network has learnt several (`embed_steps`).
+    Args of a call: latents [B, C, F, H, W], timesteps [B] in [0, 1000], text [B, L, D] zero-padded; horizon [B], the
+        grid intervals that each sample's step covers, if the network has learnt several (`embed_steps`).
     Returns: velocity [B, C, F, H, W], float32.
 
     Attributes:
         block_layers: ends of the names of the blocks' linear layers, whose matrices low-rank factors are for:
             `[name for name, _ in network.named_modules() if name.endswith(network.block_layers)]`.
         transformer: the part that is trained and stored, as diffusers loads it.
-        steps: None if the network has learnt steps of one length only.
+        steps: None if the network has learnt one horizon only.
     """
 
     block_layers: ClassVar[tuple[str, ...]]
@@ -61,7 +61,7 @@ class VideoNetwork(nn.Module, ABC):
         """Length of the time embedding, to which the vectors of steps are added."""
 
     def embed_steps(self, horizons: Sequence[int]) -> StepEmbedding:
-        """Makes room to learn steps of these shorter lengths; until then they are the network's own."""
+        """Makes room to learn steps over these shorter horizons; until then they are the network's own."""
         self.steps = StepEmbedding(horizons, self.time_width)
         return self.steps
 

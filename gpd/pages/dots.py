@@ -15,8 +15,8 @@ CHAR_PX, MOST_NAME_PX = 8.0, 300
 
 
 @dataclass(frozen=True)
-class Row:
-    """One name; `spread` is half the length of its bar, None for none. Rows of one name share a line."""
+class Dot:
+    """One name; `spread` is half the length of its bar, None for none. Dots of one name share a row."""
 
     name: str
     value: float
@@ -24,9 +24,9 @@ class Row:
     colour: int
 
 
-def dot_chart(title: str, x_label: str, rows: list[Row], *, is_log: bool = False) -> Markup:
-    """A figure of the rows in the order given, empty if there are none; a logarithmic axis leaves out 0 and less."""
-    data = [_datum(row, is_log) for row in rows if row.value > 0 or not is_log]
+def dot_chart(title: str, x_label: str, dots: list[Dot], *, is_log: bool = False) -> Markup:
+    """A figure of the dots in the order given, empty if there are none; a logarithmic axis leaves out 0 and less."""
+    data = [_datum(dot, is_log) for dot in dots if dot.value > 0 or not is_log]
     if not data:
         return Markup()
     axis = make_axis(x_label, [datum[end] for datum in data for end in ("low", "high")], WIDTH, is_log=is_log)
@@ -42,8 +42,8 @@ def dot_chart(title: str, x_label: str, rows: list[Row], *, is_log: bool = False
     return render("gpd.pages", "chart.html", title=title, note="", drawing=drawing, series=[])
 
 
-def _datum(row: Row, is_log: bool) -> dict[str, Any]:
-    look, (low, high) = make_look(row.colour), reach(row.value, row.spread, is_log=is_log)
-    words = figure_words(row.name, row.value, spread=row.spread)
-    values = {"name": row.name, "value": row.value, "low": low, "high": high, "words": words}
-    return values | {"paint": look.paint, "shape": look.shape, "has_bar": row.spread is not None}
+def _datum(dot: Dot, is_log: bool) -> dict[str, Any]:
+    look, (low, high) = make_look(dot.colour), reach(dot.value, dot.spread, is_log=is_log)
+    words = figure_words(dot.name, dot.value, spread=dot.spread)
+    values = {"name": dot.name, "value": dot.value, "low": low, "high": high, "words": words}
+    return values | {"paint": look.paint, "shape": look.shape, "has_bar": dot.spread is not None}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from gpd.documents import AblationRow
 from gpd.evaluation.metrics import METRICS
 from gpd.pages.chart import Series, line_chart
-from gpd.pages.dots import Row, dot_chart
+from gpd.pages.dots import Dot, dot_chart
 from gpd.pages.html import Markup
 from gpd.pages.palette import INK
 from gpd.report.outcome import Outcome
@@ -91,12 +91,12 @@ def _ranking(outcome: Outcome, metric: str) -> Markup:
     """
     entry = METRICS[metric]
     rows = [
-        Row(row.label, row.metrics[metric].mean, row.metrics[metric].std, RIVAL)
+        Dot(row.label, row.metrics[metric].mean, row.metrics[metric].std, RIVAL)
         for row in outcome.rivals
         if metric in row.metrics
     ]
     rows += [
-        Row(name, score.value, score.spread, BASELINE)
+        Dot(name, score.value, score.spread, BASELINE)
         for name in _equal_baselines(outcome)
         if (score := outcome.score(name, metric))
     ]

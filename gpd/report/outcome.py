@@ -31,7 +31,7 @@ from gpd.report.rivals import load_rivals
 CLIPS = "clips"
 
 T = TypeVar("T")
-Rows = list[dict[str, str]]
+Lines = list[dict[str, str]]  # of a CSV file, by column
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Outcome:
     protocol: Protocol
     subjects: dict[str, SubjectScores]
     students: dict[str, Manifest[StudentFacts]]
-    training: dict[str, Rows]
-    curves: Rows
+    training: dict[str, Lines]
+    curves: Lines
     clips: list[Clip]
     differences: list[Clip]
     difference_full_levels: int
@@ -203,7 +203,7 @@ def _shared_protocol(protocols: dict[str, Protocol]) -> Protocol:
     return expected
 
 
-def _read_csv(path: Path) -> Rows:
+def _read_csv(path: Path) -> Lines:
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:

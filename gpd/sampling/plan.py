@@ -123,9 +123,9 @@ def kept_points(params: Params, name: str) -> list[Point]:
     grid_steps, steps = params.model.grid_steps, params.sample.subjects[name].steps
     stage = params.distill.stages.get(name)
     interval = grid_steps // steps if stage is None else stage.horizon
-    stride = grid_steps // params.distill.final_steps
+    last_horizon = grid_steps // params.distill.final_steps
     reached = [(step, min(step * interval, grid_steps)) for step in range(1, steps + 1)]
-    return [Point(index=index, step=step) for step, index in reached if index % stride == 0]
+    return [Point(index=index, step=step) for step, index in reached if index % last_horizon == 0]
 
 
 def open_samples(params: Params, name: str) -> SampleSet:

@@ -124,14 +124,14 @@ def draw(scene: Scene, seed: int, *, num_frames: int = 17, height: int = 64, wid
     light = dark + rng.uniform(0.22, 0.30)
     radius = RADIUS_PX * rng.uniform(0.92, 1.08)
     middle = np.array([height, width]) / 2 + rng.uniform(-5.0, 5.0, 2)
-    step = SPEEDS[scene.speed] * np.array(DIRECTIONS[scene.direction])
+    move = SPEEDS[scene.speed] * np.array(DIRECTIONS[scene.direction])
 
     ground = background_levels(scene.background, height, width, dark, light)[..., None]
     colour = np.array(COLOURS[scene.colour], np.float32)
     y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
     frames = []
     for frame in range(num_frames):
-        centre = middle + (frame - (num_frames - 1) / 2) * step
+        centre = middle + (frame - (num_frames - 1) / 2) * move
         share = coverage(scene.shape, y - centre[0], x - centre[1], radius)[..., None]
         frames.append(ground + share * (colour - ground))
     return np.round(np.stack(frames) * 255).astype(np.uint8)

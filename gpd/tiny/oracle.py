@@ -26,7 +26,7 @@ MIN_CHROMA = 0.18  # grounds are grey: more than this between the largest and sm
 MIN_WHITE = 0.68  # brighter than any ground, which ends at 0.54
 MIN_CONTRAST = 0.1  # between the cells of a pattern; drawn ones have 0.22 and more
 MIN_SHAPE_PX = 60  # a drawn cross, the smallest shape, covers about 270
-MIN_STEP_PX = 0.15  # a frame: slower than this is standing still
+MIN_MOVE_PX = 0.15  # a frame: slower than this is standing still
 MARGIN_PX = 4  # round the shape, where its soft edge tints the ground
 FRAME_STRIDE = 2  # every second frame is enough, at half the time
 PROPERTIES = ("colour", "shape", "direction", "speed", "background")
@@ -152,11 +152,11 @@ def _centroids(shares: np.ndarray) -> np.ndarray:
 
 def _read_motion(centroids: np.ndarray, times: np.ndarray) -> tuple[str | None, str | None]:
     """Direction and speed of the straight line through the centroids."""
-    step = np.polyfit(times, centroids, 1)[0]
-    length = float(np.hypot(*step))
-    if length < MIN_STEP_PX:
+    move = np.polyfit(times, centroids, 1)[0]
+    length = float(np.hypot(*move))
+    if length < MIN_MOVE_PX:
         return None, None
-    direction = max(DIRECTIONS, key=lambda name: float(np.dot(DIRECTIONS[name], step)))
+    direction = max(DIRECTIONS, key=lambda name: float(np.dot(DIRECTIONS[name], move)))
     return direction, min(SPEEDS, key=lambda name: abs(SPEEDS[name] - length))
 
 

@@ -9,10 +9,10 @@ import webdataset
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
-from gpd.data.shards import Latents, Sample, Shard, shard_name, write_shard
+from gpd.data.shards import Entry, Latents, Shard, shard_name, write_shard
 
 
-def some_samples(num: int = 4, seed: int = 0) -> list[Sample]:
+def some_samples(num: int = 4, seed: int = 0) -> list[Entry]:
     rng = np.random.default_rng(seed)
     return [
         (
@@ -85,7 +85,7 @@ def test_a_failed_write_leaves_the_old_shard_and_no_other_file(tmp_path: Path) -
     write_shard(tmp_path / "a.tar", some_samples())
     before = artifacts.hash_file(tmp_path / "a.tar")
 
-    def failing() -> Iterator[Sample]:
+    def failing() -> Iterator[Entry]:
         yield from some_samples(2, seed=1)
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -103,7 +103,7 @@ def test_objects_are_not_pickled(tmp_path: Path) -> None:
 def latents_folder(folder: Path) -> Path:
     """A folder as `encode` writes it, filled by hand."""
     folder.mkdir()
-    texts: list[Sample] = [
+    texts: list[Entry] = [
         ("negative", {"embedding.npy": np.zeros((1, 3)), "text.json": {"text": "", "split": "negative"}})
     ]
     for name, split in [("p-a", "train"), ("p-b", "evaluation"), ("p-c", "caption")]:

@@ -34,3 +34,20 @@ def test_equal_latents_of_one_model_are_decoded_once(tmp_path: Path, monkeypatch
     KeptDecoder(codec, "one").decode(latents + 1)
     assert codec.num_calls == 3
     assert len(list(FOLDER.iterdir())) == 3
+
+
+def test_what_an_evaluation_has_not_used_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    codec = CountingCodec()
+    old, new = (np.full((1, 1, 1, 2, 3), value, np.float32) for value in (1, 2))
+    KeptDecoder(codec, "one").decode(old)
+    KeptDecoder(codec, "one").decode(new)
+    (FOLDER / ".half.7.partial.npy").write_bytes(b"of a process that is still writing")
+    later = KeptDecoder(codec, "one")
+    later.decode(new)
+    later.prune()
+    assert len(list(FOLDER.iterdir())) == 2
+    later.decode(new)
+    assert codec.num_calls == 2
+    later.decode(old)
+    assert codec.num_calls == 3

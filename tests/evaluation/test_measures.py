@@ -3,17 +3,13 @@ import numpy as np
 import pytest
 
 from gpd.evaluation.measures import (
-    Measures,
     join,
-    measure,
     measure_batch,
     measure_clips,
-    measure_pairs,
     score,
-    score_diversity,
     score_several,
 )
-from gpd.evaluation.metric import Batch
+from gpd.evaluation.metric import Batch, Rows
 from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.score import Score
 from gpd.tiny.clips import all_scenes, draw
@@ -22,11 +18,11 @@ RNG = np.random.default_rng(0)
 FRAMES = np.stack([draw(scene, index) for index, scene in enumerate(all_scenes()[::150])])
 LATENTS = RNG.normal(size=(len(FRAMES), 2, 3, 2, 2)).astype(np.float32)
 SEEDS = np.zeros(len(FRAMES), int)
-REFERENCE = measure(FRAMES, LATENTS)
+REFERENCE = measure_batch(Batch(FRAMES, LATENTS))
 
 
 def scores_of(frames: np.ndarray) -> dict[str, float]:
-    measures = measure(frames, LATENTS) | measure_pairs(frames, LATENTS, FRAMES, LATENTS)
+    measures = measure_batch(Batch(frames, LATENTS, None, FRAMES, LATENTS))
     return {name: found.value for name, found in score(measures, SEEDS, REFERENCE, None).items()}
 
 
@@ -66,7 +62,7 @@ def test_grey_loses_saturation_and_shifts_colour() -> None:
     assert found["colour_shift"] > 1
 
 
-def features(number: int, mean: float) -> Measures:
+def features(number: int, mean: float) -> Rows:
     rng = np.random.default_rng(number)
     return {"latent_features": rng.normal(mean, 1, (number, 4)), "pixel_features": rng.normal(0, 1, (number, 3))}
 
@@ -81,8 +77,9 @@ def test_frechet_needs_enough_samples_and_sees_a_shift() -> None:
 
 def test_diversity_ratio_of_shrunken_seeds() -> None:
     samples = RNG.normal(size=(3, 4, 10))
-    found = score_diversity(samples.mean(1, keepdims=True) + 0.5 * (samples - samples.mean(1, keepdims=True)), samples)
-    assert found is not None
+    means = samples.mean(1, keepdims=True)
+    own, theirs = (measure_batch(Batch(several=several)) for several in (means + 0.5 * (samples - means), samples))
+    found = score_several(own, theirs, 12)["diversity_ratio"]
     assert found.value == pytest.approx(0.5)
     assert found.num_samples == 12
 
@@ -102,16 +99,14 @@ def test_real_clips_are_measured_by_what_is_set_against_them() -> None:
         assert np.array_equal(rows, REFERENCE[name]), name
 
 
-def test_one_batch_gives_what_its_parts_give() -> None:
-    whole = measure_batch(Batch(FRAMES, LATENTS, None, FRAMES[::-1], LATENTS[::-1]))
-    parts = measure(FRAMES, LATENTS) | measure_pairs(FRAMES, LATENTS, FRAMES[::-1], LATENTS[::-1])
-    assert whole.keys() == parts.keys()
-    for name, rows in whole.items():
-        assert np.array_equal(rows, parts[name]), name
+def test_what_stands_beside_samples_changes_nothing_that_is_measured_of_them_alone() -> None:
+    beside = measure_batch(Batch(FRAMES, LATENTS, None, FRAMES[::-1], LATENTS[::-1]))
+    assert REFERENCE.keys() < beside.keys()
+    for name, rows in REFERENCE.items():
+        assert np.array_equal(rows, beside[name]), name
 
 
 def test_join_keeps_the_order() -> None:
-    whole = measure(FRAMES, LATENTS)
-    parts = join([measure(FRAMES[:1], LATENTS[:1]), measure(FRAMES[1:], LATENTS[1:])])
-    for name, values in whole.items():
+    parts = join([measure_batch(Batch(FRAMES[some], LATENTS[some])) for some in (slice(1), slice(1, None))])
+    for name, values in REFERENCE.items():
         assert parts[name] == pytest.approx(values), name

@@ -40,8 +40,6 @@ def test_a_measure_gives_rows_by_name() -> None:
 
 def test_a_measure_without_what_it_needs_gives_nothing() -> None:
     assert GAP.of(Batch(frames=FRAMES)) == {}
-    assert GAP.is_paired
-    assert not EXTREMES.is_paired
 
 
 def test_a_measure_that_breaks_its_promise_is_refused() -> None:

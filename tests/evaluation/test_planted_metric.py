@@ -11,7 +11,8 @@ import pytest
 
 from gpd.data.clips import write_mp4
 from gpd.evaluation import compare, metrics
-from gpd.evaluation.measures import measure_frames, score
+from gpd.evaluation.measures import measure_batch, score
+from gpd.evaluation.metric import Batch
 from gpd.tiny.clips import all_scenes, draw
 
 PLANTED = """
@@ -67,7 +68,7 @@ def test_it_is_found_at_its_place() -> None:
 
 
 def test_it_is_in_a_score() -> None:
-    found = score(measure_frames(LESS_RED), np.zeros(len(FRAMES)), measure_frames(FRAMES), None)
+    found = score(measure_batch(Batch(LESS_RED)), np.zeros(len(FRAMES)), measure_batch(Batch(FRAMES)), None)
     assert found["redness_ratio"].value == pytest.approx(0.5, abs=0.01)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gpd.pages import html
 from gpd.pages.chart import Series, line_chart
-from gpd.pages.dots import Row, dot_chart
+from gpd.pages.dots import Dot, dot_chart
 from tests.browser import dump_dom
 
 WIDTH = 400
@@ -21,7 +21,7 @@ addEventListener("load", () => {
 
 def test_page_is_no_wider_than_a_phone(tmp_path: Path) -> None:
     series = [Series(f"{NAME} {n}", [(n, 1.0), (n + 1, 2.0)], n) for n in range(6)]
-    charts = [line_chart("Lines", "x", "y", series), dot_chart("Dots", "x", [Row(NAME, 1.0, 0.5, 0)])]
+    charts = [line_chart("Lines", "x", "y", series), dot_chart("Dots", "x", [Dot(NAME, 1.0, 0.5, 0)])]
     page = html.document(
         "t",
         html.section("Charts", html.element("div", *charts, class_="charts")),

@@ -29,7 +29,7 @@ class Objective(ABC):
         yield from ()
 
     @abstractmethod
-    def starts(self, step: StageParams, num_steps: int, is_last: bool) -> "Tensor":
+    def starts(self, params: StageParams, num_steps: int, is_last: bool) -> "Tensor":
         """Indices of a grid of `num_steps` where a step may start; `is_last` of the stage that makes the student."""
 
     @abstractmethod
@@ -41,7 +41,7 @@ class Objective(ABC):
         return batch.states.latents, batch.states.grid_index
 
     @abstractmethod
-    def forwards(self, distill: Distill, step: StageParams, previous_horizon: int) -> dict[str, int]:
+    def forwards(self, distill: Distill, params: StageParams, previous_horizon: int) -> dict[str, int]:
         """Network evaluations of one target by role: teacher, previous, student (its average, that is)."""
 
 
@@ -73,11 +73,11 @@ def first_stage_without_jump(distill: Distill) -> Iterator[str]:
 
 
 def one_stage_of_own_targets(distill: Distill) -> Iterator[str]:
-    """Mistakes of objectives that train one stage, at one length of step, on no stored end points."""
+    """Mistakes of objectives that train one stage, at one horizon, on no stored end points."""
     key = f"distill.objective={distill.objective!r}"
     if len(distill.stages) > 1:
         yield f"{key} has no hand-over: distill.stages must hold one stage, not {len(distill.stages)}"
     if distill.states.rollouts > 0:
         yield f"{key} makes its own targets: distill.states.rollouts={distill.states.rollouts:g} must be 0"
     if distill.horizons:
-        yield f"{key} has steps of one length: distill.horizons={distill.horizons} must be []"
+        yield f"{key} has one horizon: distill.horizons={distill.horizons} must be []"

@@ -1,5 +1,5 @@
 """Guided progressive distillation (Liang et al. 2026, arXiv 2602.01814): a jump of the previous student, then a tail
-of the guided teacher; one student may learn shorter steps beside its own."""
+of the guided teacher; one student may learn shorter horizons beside its own."""
 
 from collections.abc import Iterator
 
@@ -14,10 +14,10 @@ from gpd.distillation.targets import Route, Target, make_target
 from gpd.params import Distill, StageParams
 
 
-def route_of(distill: Distill, step: StageParams, previous_horizon: int) -> Route:
+def route_of(distill: Distill, params: StageParams, previous_horizon: int) -> Route:
     """The way of a target under these settings."""
     walk = distill.teacher_walk
-    return Route(step.horizon, step.tail, previous_horizon, walk.stride, walk.solver)
+    return Route(params.horizon, params.tail, previous_horizon, walk.stride, walk.solver)
 
 
 class Gpd(Objective):
@@ -27,9 +27,9 @@ class Gpd(Objective):
         """A jump in the first stage."""
         yield from first_stage_without_jump(distill)
 
-    def starts(self, step: StageParams, num_steps: int, is_last: bool) -> Tensor:
+    def starts(self, params: StageParams, num_steps: int, is_last: bool) -> Tensor:
         """Wherever a step has room; in the last stage where inference starts."""
-        return start_indices(num_steps, step.horizon, is_last)
+        return start_indices(num_steps, params.horizon, is_last)
 
     def target(self, stage: Stage, batch: Batch, average: nn.Module | None) -> Target:
         """The online target of each sample's own horizon, or the stored end if a roll-out has it."""
@@ -49,9 +49,9 @@ class Gpd(Objective):
         index = states.grid_index
         return Target(end, mean_velocity(states.latents, end, sigmas[index], sigmas[index + states.horizon]))
 
-    def forwards(self, distill: Distill, step: StageParams, previous_horizon: int) -> dict[str, int]:
+    def forwards(self, distill: Distill, params: StageParams, previous_horizon: int) -> dict[str, int]:
         """Jumps of the previous student, guided evaluations of the teacher."""
-        return route_of(distill, step, previous_horizon).forwards()
+        return route_of(distill, params, previous_horizon).forwards()
 
 
 OBJECTIVE = Gpd()

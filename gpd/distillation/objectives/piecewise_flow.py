@@ -20,7 +20,7 @@ class PiecewiseFlow(Gpd):
     """Targets and starts are those of GPD, where the student is trained is not."""
 
     def excludes(self, distill: Distill) -> Iterator[str]:
-        """More than one stage, shorter steps, stored ends, a jump."""
+        """More than one stage, shorter horizons, stored ends, a jump."""
         yield from one_stage_of_own_targets(distill)
         yield from super().excludes(distill)
 

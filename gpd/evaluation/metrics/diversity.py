@@ -41,5 +41,6 @@ METRICS = (
         measure=Measure(diversity, ("diversity",), ("several",), of_clips=pixel_diversity),
         formula=Ratio(),
         place=70,
+        column="diversity",
     ),
 )

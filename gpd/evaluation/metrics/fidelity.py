@@ -67,6 +67,7 @@ METRICS = (
         measure=Measure(trajectory_error, ("trajectory_error",), ("latents", "reference_latents")),
         place=10,
         headline="error",
+        column="error",
         axis="linear",
     ),
     Metric(

@@ -52,16 +52,16 @@ def latent_features(latents: np.ndarray) -> np.ndarray:
 def pixel_features(frames: np.ndarray) -> np.ndarray:
     """Colour and change: uint8 [N, F, H, W, 3] -> [N, 15], in units of the range -1..1.
 
-    For red, green and blue: mean, standard deviation, and mean absolute step along time, height and width.
+    For red, green and blue: mean, standard deviation, and mean absolute difference along time, height and width.
     """
     return np.stack([_clip_features(clip) for clip in frames])
 
 
 def _clip_features(clip: np.ndarray) -> np.ndarray:
     channels = np.ascontiguousarray(np.moveaxis(clip, -1, 0)).astype(np.float32) / 127.5 - 1.0
-    steps = [np.abs(np.diff(channels, axis=axis)).reshape(3, -1).mean(1) for axis in (1, 2, 3)]
+    differences = [np.abs(np.diff(channels, axis=axis)).reshape(3, -1).mean(1) for axis in (1, 2, 3)]
     flat = channels.reshape(3, -1)
-    return np.concatenate([flat.mean(1), flat.std(1), *steps]).astype(np.float64)
+    return np.concatenate([flat.mean(1), flat.std(1), *differences]).astype(np.float64)
 
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,6 +107,7 @@ LATENTS = Metric(
     formula=Frechet(),
     place=20,
     headline="Fréchet",
+    column="Fréchet",
     axis="log",
 )
 PIXELS = Metric(
@@ -131,6 +132,7 @@ def _to_clips(metric: Metric) -> Metric:
         cost=f"as {metric.label}; needs encoded real clips",
         against="clips",
         headline=None,
+        column=None,
         axis=None,
     )
 

@@ -71,5 +71,6 @@ METRICS = (
         formula=Ratio(floor=MIN_MOTION_PX),
         place=30,
         headline="motion",
+        column="motion",
     ),
 )

@@ -63,6 +63,7 @@ METRICS = (
         formula=Ratio(),
         place=40,
         headline="detail",
+        column="detail, space",
     ),
     Metric(
         name="spectral_time_ratio",
@@ -73,5 +74,6 @@ METRICS = (
         measure=Measure(temporal_share, ("temporal_share",)),
         formula=Ratio(),
         place=40,
+        column="detail, time",
     ),
 )

@@ -45,7 +45,7 @@ class VelocityNetwork(VideoNetwork):
         config = self.transformer.config
         return int(config.num_attention_heads * config.attention_head_dim)
 
-    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor, step: Tensor | None = None) -> Tensor:
+    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor, horizon: Tensor | None = None) -> Tensor:
         """The velocity field at (latents, timesteps)."""
         dtype = self.transformer.patch_embedding.weight.dtype
         text = text.to(dtype)
@@ -53,7 +53,7 @@ class VelocityNetwork(VideoNetwork):
             text, self.attention.bias = padding_bias(text)
         else:
             text = F.pad(text, (0, 0, 0, TEXT_LENGTH - text.shape[1]))
-        with self._adding(step):
+        with self._adding(horizon):
             velocity: Tensor = self.transformer(latents.to(dtype), timesteps, text, return_dict=False)[0]
         if self.attention is not None and velocity.requires_grad and self.transformer.gradient_checkpointing:
             # The backward computes the blocks again, perhaps after a call with other texts.
@@ -62,14 +62,14 @@ class VelocityNetwork(VideoNetwork):
         return velocity.float()
 
     @contextlib.contextmanager
-    def _adding(self, step: Tensor | None) -> Iterator[None]:
+    def _adding(self, horizon: Tensor | None) -> Iterator[None]:
         """During one call the steps' vectors are added to Wan's time embedding [B, dim]: all blocks see them."""
-        if step is None:
+        if horizon is None:
             yield
             return
         if self.steps is None:
-            raise ValueError("a step is given, but the network has no `embed_steps`")
-        vectors = self.steps(step)
+            raise ValueError("a horizon is given, but the network has no `embed_steps`")
+        vectors = self.steps(horizon)
         embedder = self.transformer.condition_embedder.time_embedder
         hook = embedder.register_forward_hook(lambda module, inputs, output: output + vectors.to(output.dtype))
         try:
@@ -122,7 +122,7 @@ def load_network(
 ) -> VelocityNetwork:
     """The transformer of a pipeline folder, in eval mode. Safetensors only; what Wan keeps in float32 stays so.
 
-    A student of several step lengths comes with them (`VelocityNetwork.at`).
+    A student of several horizons comes with their vectors (`VideoNetwork.at`).
 
     Args:
         device: where it will compute; if it has no instructions for bfloat16, the weights are float32 instead; if it

@@ -49,7 +49,7 @@ def test_a_step_that_was_not_learnt_is_refused(small_wan: Path) -> None:
     network = wan.load_network(small_wan, merge_padding=True)
     with pytest.raises(ValueError, match=r"horizon=2 is not among .*: \[\]"):
         network.at(2)
-    with pytest.raises(ValueError, match="a step is given"):
+    with pytest.raises(ValueError, match="a horizon is given"):
         stepped(network, 2)
     network.embed_steps([1, 2])
     with pytest.raises(ValueError, match=r"horizon=8 is not among .*: \[1, 2\]"):

@@ -1,0 +1,88 @@
+"""What passes through the networks cost: an iteration by part, and a step of a sample."""
+
+import dataclasses
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from gpd.bench.plan import planned
+from gpd.core.velocity import unguided
+from gpd.distillation import speed
+from gpd.distillation.stage import Stage
+from gpd.distillation.trainer import REPORT_EVERY, make_accelerator, train_stage
+from gpd.documents.benchmarks import IterationCost, SampleCost
+from gpd.params import Params
+
+GUIDED_STEPS, STUDENT_STEPS = 48, 6  # 96 forwards against 6
+NUM_ROUNDS = 3
+MIN_ITERATIONS = 3  # on a CPU, for the loop to be timed at all
+
+
+def measure_passes(params: Params, name: str) -> tuple[IterationCost, SampleCost]:
+    """Loads stage `name` and times a sample's steps and an iteration's parts; then the loop itself.
+
+    The loop is timed on a GPU always, on a CPU if there are iterations enough.
+    """
+    iterations = params.distill.stages[name].iterations
+    accelerator = make_accelerator(params.model.dtype)
+    on_gpu = accelerator.device.type == "cuda"
+    stage = speed.short_stage(params, name, iterations, Path("unused"), accelerator)
+    sample = sample_cost(stage)
+    num_warm = min(speed.NUM_WARM, iterations - 1)
+    bare = speed.bare_seconds_of(stage, accelerator, num_rounds=iterations, num_warm=num_warm)
+    del stage
+    loop = loop_seconds(params, name, accelerator) if on_gpu or iterations >= MIN_ITERATIONS else None
+    memory = planned(params)
+    return IterationCost(
+        target=bare.targets,
+        forward=bare.forward,
+        backward=bare.backward,
+        optimizer=bare.optimizer,
+        loop=loop,
+        peak_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
+        planned_bytes=None if memory is None else round(memory.peak),
+    ), sample
+
+
+def loop_seconds(params: Params, name: str, accelerator: Accelerator) -> float:
+    """Of an iteration of the real loop, from its first report to its last; peak memory is counted from here."""
+    iterations, every = params.distill.stages[name].iterations, REPORT_EVERY[accelerator.device.type]
+    if accelerator.device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    stamps: list[tuple[int, float]] = []
+    with tempfile.TemporaryDirectory() as work:
+        stage = speed.short_stage(params, name, max(iterations, 2 * every), Path(work), accelerator)
+        train_stage(stage, accelerator, lambda done, loss: stamps.append((done, time.perf_counter())))
+    (first, start), (last, end) = stamps[0], stamps[-1]
+    return (end - start) / (last - first)
+
+
+@torch.no_grad()
+def sample_cost(stage: Stage) -> SampleCost:
+    """Of one sample by the guided teacher and by the student."""
+    one = dataclasses.replace(stage, params=stage.params.model_copy(update={"batch": 1}))
+    batch = speed.noise_batch(one, 1)
+    latents = batch.states.latents
+    timesteps = stage.grid.timesteps.to(stage.device)[batch.states.grid_index]
+    guided, student = one.guided_teacher(batch.text, batch.guidance_scale), unguided(stage.student, batch.text)
+    return SampleCost(
+        of_96_forwards=GUIDED_STEPS * _median_seconds(lambda: guided(latents, timesteps), stage.device),
+        of_6_forwards=STUDENT_STEPS * _median_seconds(lambda: student(latents, timesteps), stage.device),
+    )
+
+
+def _median_seconds(work: Callable[[], object], device: torch.device) -> float:
+    seconds = []
+    for _ in range(1 + NUM_ROUNDS):
+        started = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds[1:])

@@ -1,0 +1,75 @@
+"""What all documents are: JSON objects of known keys, whose mistakes are named by file, key and value."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gpd.artifacts import UserError
+
+FORMAT = 1  # raised when a reader of the old form would misread the new one
+
+
+class Document(BaseModel):
+    """A JSON value of known keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def dump(documents: Mapping[str, Document]) -> dict[str, Any]:
+    """Plain JSON values of several documents by name."""
+    return {name: document.model_dump(mode="json") for name, document in documents.items()}
+
+
+D = TypeVar("D", bound=Document)
+
+
+def load_document(kind: type[D], path: Path, advice: str) -> D:
+    """A document of a known type.
+
+    Args:
+        advice: what makes the file, for the message if it is missing or unusable.
+
+    Raises:
+        UserError: the file is missing, not JSON, of a newer format or of another form; it names file, key and value.
+    """
+    return parse(kind, load_json(path, advice), path)
+
+
+def load_json(path: Path, advice: str) -> dict[str, Any]:
+    """A JSON object with a format that this version reads.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; {advice}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not readable as JSON ({error}); {advice}") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get("format"), int):
+        raise UserError(f"{path}: not a document of gpd (key 'format' is missing)")
+    if raw["format"] > FORMAT:
+        raise UserError(f"{path}: format {raw['format']} is newer than this gpd reads ({FORMAT}); update gpd")
+    return raw
+
+
+def parse(kind: type[D], raw: dict[str, Any], path: Path) -> D:
+    """A checked document.
+
+    Raises:
+        UserError: naming file, key and value of the first mistake.
+    """
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(f"{path}: {first_mistake(error)}") from None
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Key, value and reason, in one line."""
+    mistake = error.errors()[0]
+    return f"{'.'.join(map(str, mistake['loc']))}={mistake['input']!r:.80}: {mistake['msg']}"

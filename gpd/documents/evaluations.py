@@ -1,0 +1,78 @@
+"""evaluation.json: metrics of subjects under one protocol. profiles.json: curves for a person to look at."""
+
+from typing import Literal
+
+from gpd.documents.document import Document
+
+Direction = Literal["lower", "higher", "one"]  # "one": the nearer to 1, the better
+
+
+class Protocol(Document):
+    """What makes scores comparable. `hash` is that of all the rest."""
+
+    hash: str
+    prompts: str
+    num_prompts: int
+    seeds: list[int]
+    height: int
+    width: int
+    num_frames: int
+    shift: float
+    grid_steps: int
+    negative_prompt: str
+    reference_guidance_scale: float
+    diversity_prompts: int
+    diversity_seeds: int
+    teacher: str
+
+
+class Score(Document):
+    """A figure over all samples; `spread` is its standard deviation over noise seeds, null with a single one."""
+
+    value: float
+    num_samples: int
+    spread: float | None
+    direction: Direction
+
+
+class SubjectScores(Document):
+    """How a subject was sampled and what was measured. A metric that cannot be computed is absent, never 0."""
+
+    checkpoint: str
+    solver: str
+    steps: int
+    guidance_scale: float
+    forwards: int  # for one clip
+    metrics: dict[str, Score]
+
+
+class Evaluation(Document):
+    """evaluation.json."""
+
+    format: Literal[1] = 1
+    protocol: Protocol
+    subjects: dict[str, SubjectScores]
+
+
+class Spectrum(Document):
+    """Power at each frequency, in cycles a pixel or a frame."""
+
+    frequency: list[float]
+    power: list[float]
+
+
+class SubjectProfile(Document):
+    """Means over all samples: spectra of the luma; flow of each pair of frames and of the fastest 5 % of pixels, px."""
+
+    space: Spectrum
+    time: Spectrum
+    motion: list[float]
+    motion_top: list[float]
+
+
+class Profiles(Document):
+    """profiles.json; `protocol` is a hash."""
+
+    format: Literal[1] = 1
+    protocol: str
+    subjects: dict[str, SubjectProfile]

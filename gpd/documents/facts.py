@@ -1,0 +1,130 @@
+"""What a manifest says of each kind of artefact, besides what determines it."""
+
+from typing import ClassVar
+
+from pydantic import ConfigDict, Field
+
+from gpd.documents.document import Document
+
+
+class Facts(Document):
+    """Of one kind of artefact, besides what determines it."""
+
+    kind: ClassVar[str]
+
+
+class BaseFacts(Facts):
+    """A base model. Repository and revision are null for a local one; who made it may add more."""
+
+    model_config = ConfigDict(extra="allow")
+    kind: ClassVar[str] = "base"
+    name: str
+    repository: str | None
+    revision: str | None
+
+
+class PromptsFacts(Facts):
+    """What `prepare` collected."""
+
+    kind: ClassVar[str] = "prompts"
+    num_prompts: int
+    num_evaluation_prompts: int
+    num_clips: int
+
+
+class BrokenClip(Document):
+    """A clip that could not be read."""
+
+    file: str
+    reason: str
+
+
+class LatentsFacts(Facts):
+    """What `encode` wrote; `index` has the number of samples of each shard by kind."""
+
+    kind: ClassVar[str] = "latents"
+    num_texts: int
+    num_clips: int
+    num_evaluation_clips: int
+    num_rollouts: int
+    broken_clips: list[BrokenClip]
+    index: dict[str, list[int]]
+
+
+class Probed(Document):
+    """A network on fixed states: mean |v - v*|^2, and |v - v_true| / |v_true| against the true guided roll-out."""
+
+    residual: float
+    rollout_distance: float
+
+
+class StudentFacts(Facts):
+    """A student.
+
+    Attributes:
+        horizons: shorter ones that it has learnt beside its own.
+        sampling_steps: null if the horizon does not divide the grid.
+        forwards: this stage's own, by role: teacher, previous, student, probe.
+        iterations: those really done: fewer than configured if the loss stalled.
+        base_path: where the base model lay, if the student is an adapter for it; absent if it is a whole pipeline.
+    """
+
+    kind: ClassVar[str] = "student"
+    stage: str
+    horizon: int
+    horizons: list[int]
+    grid_steps: int
+    sampling_steps: int | None
+    forwards: dict[str, int]
+    iterations: int
+    samples_seen: int
+    before: Probed
+    after: Probed
+    base_path: str | None = Field(default=None, exclude_if=lambda path: path is None)
+
+
+class SamplesFacts(Facts):
+    """A subject's samples, as latents, and how they were taken.
+
+    Attributes:
+        subject: its name in evaluation.json.
+        forwards: network evaluations for one sample.
+        num_further: samples of other seeds, for the diversity of those of one prompt.
+    """
+
+    kind: ClassVar[str] = "samples"
+    subject: str
+    solver: str
+    steps: int
+    guidance_scale: float
+    forwards: int
+    num_samples: int
+    num_further: int
+
+
+class ShownClip(Document):
+    """An mp4 that a person may look at."""
+
+    file: str
+    subject: str
+    prompt: str
+    seed: int
+
+
+class ClipsFacts(Facts):
+    """Shown clips of an evaluation; the brightest colour of a difference stands for `difference_full_levels` of 255."""
+
+    kind: ClassVar[str] = "clips"
+    num_samples: int
+    clips: list[ShownClip]
+    differences: list[ShownClip]
+    difference_full_levels: int
+
+
+class ReportFacts(Facts):
+    """What a page shows."""
+
+    kind: ClassVar[str] = "report"
+    protocol: str
+    subjects: list[str]
+    rivals: list[str]

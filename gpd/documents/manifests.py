@@ -1,0 +1,122 @@
+"""manifest.json beside every artefact: what determines its content, nothing that differs between identical runs."""
+
+from pathlib import Path
+from typing import Any, Generic, TypeVar, overload
+
+from pydantic import SerializeAsAny
+
+from gpd.artifacts import MANIFEST, UserError, hash_files, list_files, write_json
+from gpd.documents.document import FORMAT, Document, load_json, parse
+from gpd.documents.facts import Facts
+
+KINDS: dict[str, type[Facts]] = {facts.kind: facts for facts in Facts.__subclasses__()}
+F = TypeVar("F", bound=Facts)
+
+
+class Identity(Document):
+    """How one document names a folder: by kind and content hash."""
+
+    kind: str
+    content: str
+
+
+class File(Document):
+    """A file of an artefact."""
+
+    sha256: str
+    size: int  # bytes
+
+
+class Manifest(Document, Generic[F]):
+    """What an artefact is.
+
+    Attributes:
+        content: of the names and hashes of the files (`artifacts.hash_files`).
+        inputs: the folders that went in.
+        params: the settings that determined the content.
+    """
+
+    format: int
+    kind: str
+    content: str
+    inputs: dict[str, Identity]
+    params: dict[str, Any]
+    facts: SerializeAsAny[F]
+    files: dict[str, File]
+
+    @property
+    def identity(self) -> Identity:
+        """How other documents name the artefact."""
+        return Identity(kind=self.kind, content=self.content)
+
+
+def write_manifest(folder: Path, facts: F, *, inputs: dict[str, Identity], params: dict[str, Any]) -> Manifest[F]:
+    """Describes a finished folder in its manifest.json.
+
+    Nothing here may differ between two identical runs: no time, host, path of a machine or commit.
+    """
+    files = list_files(folder)
+    manifest = Manifest[F](
+        format=FORMAT,
+        kind=facts.kind,
+        content=hash_files(files),
+        inputs=inputs,
+        params=params,
+        facts=facts,
+        files={name: File.model_validate(entry) for name, entry in files.items()},
+    )
+    write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+    return manifest
+
+
+@overload
+def load_manifest(folder: Path) -> Manifest[Facts]: ...
+@overload
+def load_manifest(folder: Path, expected: type[F]) -> Manifest[F]: ...
+def load_manifest(folder: Path, expected: type[Facts] | None = None) -> Manifest[Any]:
+    """The manifest of a folder.
+
+    Args:
+        expected: the facts of the kind that it must be of; any kind if it is left out.
+
+    Raises:
+        UserError: there is none, it is not JSON, of another kind, of a newer format or of another form.
+    """
+    path = Path(folder) / MANIFEST
+    raw = load_json(path, f"the DVC stage that writes {folder} has not finished")
+    if expected is not None and raw.get("kind") != expected.kind:
+        raise UserError(f"{path}: kind is {raw.get('kind')!r}, expected {expected.kind!r}")
+    return parse_manifest(raw, path)
+
+
+def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest[Any]:
+    """A checked manifest of any kind.
+
+    Raises:
+        UserError: naming file, key and value of the first mistake.
+    """
+    kind = str(raw.get("kind"))
+    if kind not in KINDS:
+        raise UserError(f"{path}: kind is {kind!r}; there are {', '.join(KINDS)}")
+    facts: Any = KINDS[kind]
+    return parse(Manifest[facts], raw, path)
+
+
+def identify(folder: Path) -> Identity:
+    """How documents name this folder."""
+    return load_manifest(folder).identity
+
+
+def verify(folder: Path) -> list[str]:
+    """What is wrong with a folder against its manifest: one line a file, empty when intact."""
+    manifest = load_manifest(folder)
+    found = list_files(folder)
+    wrong = []
+    for name in sorted(manifest.files.keys() | found.keys()):
+        if name not in found:
+            wrong.append(f"{name}: missing")
+        elif name not in manifest.files:
+            wrong.append(f"{name}: not in the manifest")
+        elif found[name]["sha256"] != manifest.files[name].sha256:
+            wrong.append(f"{name}: content changed")
+    return wrong
