@@ -10,7 +10,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from gpd.artifacts import hash_json
-from gpd.registry import find_artifact, lineage, make_engine, open_registry, registry_url, sync, writing
+from gpd.registry import find_artifact, lineage, open_registry, sync
+from gpd.registry.engine import make_engine, registry_url, writing
 from gpd.registry.lineage import lineage_statement
 from gpd.registry.printing import lineage_tree, write
 from gpd.registry.recording import record
