@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -28,29 +28,36 @@ def registry() -> None:
 
 
 def question(name: str | None = None, *, writes: bool = False, says: str = "") -> Callable[[Callable[..., Any]], None]:
-    """Makes a command of a function that takes an open session and returns an answer.
+    """Makes a command of a signature: it asks the function of this name in `gpd.registry`, in a session of its own.
 
-    The command has the function's other parameters, --url and --json. `says` is what it prints instead of a table, with
-    fields of the answer in braces.
+    --url and --json are added to the signature's options. `says` is what is printed instead of a table, with fields of
+    the answer in braces.
     """
 
-    def register(ask: Callable[..., Any]) -> None:
+    def register(door: Callable[..., Any]) -> None:
         def command(url: str | None, as_json: bool, **words: Any) -> None:
-            from gpd.registry import open_registry, print_answer
+            from gpd import registry
 
-            with open_registry(url, writes=writes) as session:
-                answer = ask(session, **words)
-            fields = answer if isinstance(answer, dict) or not says else vars(answer)
-            print_answer(answer, as_json, *([says.format_map(fields)] if says else []))
+            with registry.open_registry(url, writes=writes) as session:
+                answer = getattr(registry, door.__name__)(session=session, **words)
+            registry.print_answer(answer, as_json, *([says.format_map(vars(answer))] if says else []))
 
-        _, *own = inspect.signature(ask).parameters.values()
-        both = {"url": (Url, None), "as_json": (Json, False)}
-        option = inspect.Parameter.KEYWORD_ONLY
-        added = [inspect.Parameter(key, option, annotation=kind, default=value) for key, (kind, value) in both.items()]
-        command.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]  # what typer reads
-        app.command(name or ask.__name__, help=ask.__doc__)(command)
+        own, added = inspect.signature(door), inspect.signature(_of_every_question)
+        both = [*own.parameters.values(), *added.parameters.values()]
+        command.__signature__ = own.replace(parameters=both)  # type: ignore[attr-defined]  # what typer reads
+        app.command(name or door.__name__, help=door.__doc__)(command)
 
     return register
+
+
+def _of_every_question(*, url: Url = None, as_json: Json = False) -> None: ...
+
+
+def _pair(word: str) -> tuple[str, str]:
+    key, sign, value = word.partition("=")
+    if not sign or not key:
+        raise UserError(f"--where {word}: expected key=value")
+    return key, value
 
 
 @app.command()
@@ -78,126 +85,76 @@ def upgrade(url: Url = None, as_json: Json = False) -> None:
 
 @question()
 def best(
-    session: Any,
     steps: Annotated[int, typer.Option(min=1, help="sampling steps")],
     metric: Annotated[str, typer.Option(help="name of a metric")] = "trajectory_error",
     protocol: Annotated[str | None, typer.Option(help="abbreviated hash; needed if there are several")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="key=value of its params or sampler; repeatable")] = None,
+    where: Annotated[
+        list[Any] | None,
+        typer.Option(parser=_pair, metavar="KEY=VALUE", help="of its params or sampler; repeatable"),
+    ] = None,
     role: Annotated[str, typer.Option(help="student, base or any")] = "student",
-) -> Any:
+) -> None:
     """The best checkpoint by a metric, measured completely and under one protocol."""
-    from gpd.registry import best
-
-    if role not in ("student", "base", "any"):
-        raise UserError(f"--role {role}: must be student, base or any")
-    asked: Any = {"steps": steps, "metric": metric, "protocol": protocol, "role": role}
-    return best(session=session, where=dict(map(_pair, where or [])), **asked)
-
-
-def _pair(word: str) -> tuple[str, str]:
-    key, sign, value = word.partition("=")
-    if not sign or not key:
-        raise UserError(f"--where {word}: expected key=value")
-    return key, value
 
 
 @question("list")
-def list_(
-    session: Any,
+def list_checkpoints(
     role: Annotated[str | None, typer.Option(help="student or base")] = None,
     steps: Annotated[int | None, typer.Option(help="only those made for this number of steps")] = None,
     limit: Annotated[int, typer.Option(min=1, help="how many at most")] = 50,
-) -> Any:
+) -> None:
     """Checkpoints, with their aliases."""
-    from gpd.registry import list_checkpoints
-
-    found, is_cut = list_checkpoints(session=session, role=role, steps=steps, limit=limit)
-    if is_cut:
-        typer.echo("gpd: there are more: --limit", err=True)
-    return found
 
 
 @question()
-def show(session: Any, key: Key) -> Any:
+def show(key: Key) -> None:
     """Everything about one checkpoint or data artefact."""
-    from gpd.registry import show
-
-    return show(session=session, key=key)
 
 
 @question()
 def lineage(
-    session: Any,
     key: Key,
     down: Annotated[bool, typer.Option("--down", help="descendants instead of ancestors")] = False,
     limit: Annotated[int, typer.Option(min=1, help="how many edges at most")] = 5000,
-) -> Any:
+) -> None:
     """What it descends from, up to the teacher and the data, as a tree."""
-    from gpd.registry import lineage
-
-    direction: Literal["up", "down"] = "down" if down else "up"
-    return lineage(session=session, key=key, direction=direction, most_edges=limit)
 
 
 @question()
-def compare(session: Any, a: Key, b: Key) -> Any:
+def compare(a: Key, b: Key) -> None:
     """Metrics, params, data and code of two, side by side; a star if they differ."""
-    from gpd.registry import compare
-
-    return compare(session=session, a=a, b=b)
 
 
 @question()
 def history(
-    session: Any,
     key: KeyOrAll = None,
     limit: Annotated[int, typer.Option(min=1, help="how many of the latest events")] = 200,
-) -> Any:
+) -> None:
     """Runs, promotions and remarks in the order of time; of an alias, who had it when and why."""
-    from gpd.registry import history
-
-    return history(session=session, key=key, limit=limit)
 
 
-@question(says="{content} {path}")
-def resolve(
-    session: Any,
+@question("resolve", says="{content} {path}")
+def find_checkpoint(
     spec: Annotated[str, typer.Argument(help="alias, best:STEPS, best:STEPS:METRIC, abbreviated hash or name")],
-) -> Any:
+) -> None:
     """The hash and the folder of a checkpoint, if its files are here."""
-    from gpd.registry import find_checkpoint
-
-    return find_checkpoint(spec, session=session)
 
 
 @question(writes=True, says="registry: {alias} is now {content:.12}")
 def promote(
-    session: Any,
-    key: Key,
-    alias: Annotated[str, typer.Option(help="champion, staging, ...")],
-    because: Because,
-    by: By = None,
-) -> Any:
+    key: Key, alias: Annotated[str, typer.Option(help="champion, staging, ...")], because: Because, by: By = None
+) -> None:
     """Give an alias to a checkpoint."""
-    from gpd.registry import promote
-
-    return promote(session=session, key=key, alias=alias, because=because, by=by).model_dump()
 
 
 @question(writes=True, says="registry: nobody is {alias} now")
-def withdraw(session: Any, alias: str, because: Because, by: By = None) -> Any:
+def withdraw(alias: str, because: Because, by: By = None) -> None:
     """Take an alias back without giving it to another."""
-    from gpd.registry import withdraw
-
-    return withdraw(session=session, alias=alias, because=because, by=by).model_dump()
 
 
 @question(writes=True, says="registry: remark on {content:.12} kept")
-def remark(session: Any, key: Key, text: str, by: By = None) -> Any:
+def remark(key: Key, text: str, by: By = None) -> None:
     """Keep a remark on a checkpoint or data artefact."""
-    from gpd.registry import remark
-
-    return remark(session=session, key=key, text=text, by=by).model_dump()
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, true
 from sqlmodel import Session, col, select
@@ -134,6 +134,8 @@ def best(
     Raises:
         UserError: nothing matches (with what there is instead), several protocols do, or a key is unknown.
     """
+    if role not in get_args(Role):
+        raise UserError(f"--role {role}: must be student, base or any")
     question = Question(steps, clean_text(metric), role, clean_text(dict(where or {})))
     _check_where(question, session)
     chosen = find_protocol(key=protocol, session=session) if protocol is not None else _only_protocol(question, session)
@@ -152,18 +154,19 @@ def candidates(question: Question, protocol: str) -> Any:
 
 
 def _winners(question: Question, protocol: str, direction: str, session: Session) -> list[Winner]:
-    """The best in the order of the index: towards 1 from above and from below; one entry for each checkpoint."""
+    """Those with the best value, one entry for each checkpoint; towards 1 it is sought from above and from below."""
     found, value = candidates(question, protocol).where(col(Score.direction) == direction), col(Score.value)
     ordered = {
         "lower": [found.order_by(value.asc())],
         "higher": [found.order_by(value.desc())],
         "one": [found.where(value >= 1).order_by(value.asc()), found.where(value < 1).order_by(value.desc())],
     }[direction]
-    rows = [row for statement in ordered for row in session.exec(statement.limit(TIES_NAMED))]
-    distances = [abs(row[1].value - (1.0 if direction == "one" else rows[0][1].value)) for row in rows]
-    tied = {row[0].checkpoint: row for row, distance in zip(rows, distances, strict=True) if distance == min(distances)}
-    paths = {content: [place.path for place in locations_of(content, session)] for content in sorted(tied)}
-    return [make_measured(Winner, *tied[content], paths=paths[content]) for content in paths]
+    values = [row[1].value for statement in ordered for row in session.exec(statement.limit(1))]
+    nearest = [one for one in values if abs(one - 1) == min(abs(other - 1) for other in values)]
+    tied = found.where(value.in_(nearest)).order_by(col(Evaluation.checkpoint)).limit(TIES_NAMED)
+    rows = {row[0].checkpoint: row for row in session.exec(tied)}
+    paths = {content: [place.path for place in locations_of(content, session)] for content in rows}
+    return [make_measured(Winner, *row, paths=paths[content]) for content, row in rows.items()]
 
 
 # --- restrictions

@@ -1,14 +1,15 @@
 """The registry as JSON lines, out and in: a backup, a move between databases, a merge of two."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TextIO
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, select
 
 from gpd.artifacts import UserError
@@ -19,9 +20,22 @@ from gpd.registry.engine import make_engine, registry_url, shown, writing
 from gpd.registry.recording import SAME_SETTING, Values, insert_missing, insert_or_replace
 from gpd.registry.schema import HEAD, REVISIONS, create_or_check
 
-FORMAT = 1
 ROWS_AT_ONCE = 500
 BY_NAME = {t.table_of(model).name: model for model in t.MODELS}
+
+
+class Header(BaseModel):
+    """The first line of an export; the revision is that of the registry that it is of."""
+
+    format: Literal[1]
+    revision: Literal[REVISIONS]  # type: ignore[valid-type]
+
+
+class Line(BaseModel):
+    """Each of the others."""
+
+    table: Literal[tuple(BY_NAME)]  # type: ignore[valid-type]
+    row: dict[str, Any]
 
 
 @dataclass
@@ -38,7 +52,7 @@ def export_lines(connection: Connection) -> Iterator[str]:
 
     A row refers only to rows before it. Two registries with the same content export the same bytes.
     """
-    yield json.dumps({"format": FORMAT, "revision": HEAD})
+    yield json.dumps(Header(format=1, revision=HEAD).model_dump())
     for model in t.MODELS:
         table = t.table_of(model)
         in_order = select(table).order_by(*table.primary_key.columns)
@@ -59,11 +73,9 @@ def import_file(file: Path, url: str | None = None) -> Imported:
         return _import(connection, lines, str(file))
 
 
-def _import(connection: Connection, lines: Iterable[str], name: str) -> Imported:
+def _import(connection: Connection, lines: TextIO, name: str) -> Imported:
     result = Imported(shown(connection.engine.url))
-    numbered = enumerate(lines, start=1)
-    _check_header(next(numbered, (1, ""))[1], f"{name}:1")
-    rows = (_parse(line, f"{name}:{number}") for number, line in numbered)
+    rows = _parsed(lines, name)
     while batch := list(islice(rows, ROWS_AT_ONCE)):
         result.read += len(batch)
         for model, some in groupby(batch, key=type):
@@ -71,30 +83,20 @@ def _import(connection: Connection, lines: Iterable[str], name: str) -> Imported
     return result
 
 
-def _check_header(line: str, where: str) -> None:
-    header = _load(line, where)
-    if header.get("format") != FORMAT:
-        raise UserError(f"{where}: not an export of the registry (format {header.get('format')!r}, this gpd reads 1)")
-    if header.get("revision") not in REVISIONS:
-        raise UserError(f"{where}: revision {header.get('revision')!r} is newer than this gpd reads ({HEAD})")
+def _parsed(lines: TextIO, name: str) -> Iterator[Record]:
+    with _at(f"{name}:1"):
+        Header.model_validate_json(lines.readline())
+    for number, text in enumerate(lines, start=2):
+        with _at(f"{name}:{number}"):
+            line = Line.model_validate_json(text)
+            row = BY_NAME[line.table].model_validate(line.row)
+        yield row
 
 
-def _load(line: str, where: str) -> dict[str, Any]:
+@contextmanager
+def _at(where: str) -> Iterator[None]:
     try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where}: not JSON ({error.msg}); nothing was imported") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{where}: not an object; nothing was imported")
-    return value
-
-
-def _parse(line: str, where: str) -> Record:
-    value = _load(line, where)
-    if value.get("table") not in BY_NAME:
-        raise UserError(f"{where}: table {value.get('table')!r} is unknown; nothing was imported")
-    try:
-        return BY_NAME[value["table"]].model_validate(value.get("row"))
+        yield
     except ValidationError as error:
         raise UserError(f"{where}: {first_mistake(error)}; nothing was imported") from None
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Select, select
 from sqlmodel import Session, col
@@ -10,7 +10,6 @@ from sqlmodel import Session, col
 from gpd.registry import tables as t
 from gpd.registry.finding import find_artifact
 
-Direction = Literal["up", "down"]
 MOST_EDGES = 5000
 AT_ONCE = 500  # databases limit the number of values in a statement
 ORDER = {"previous": 0, "teacher": 1}  # of the relations below one artifact; the others follow by name
@@ -48,7 +47,7 @@ class Lineage:
     """
 
     root: str
-    direction: Direction
+    direction: str
     nodes: dict[str, Node]
     edges: list[Edge]
     forwards: int
@@ -56,17 +55,17 @@ class Lineage:
     has_cycle: bool
 
 
-def lineage(*, session: Session, key: str, direction: Direction = "up", most_edges: int = MOST_EDGES) -> Lineage:
-    """The lineage of an artifact (alias, hash or name). Ends also if the recorded lineage runs in a circle."""
-    content = find_artifact(key=key, session=session).content
-    found = session.connection().execute(lineage_statement(content, direction, most_edges + 1)).all()
-    edges = sorted({Edge(*row) for row in found[:most_edges]}, key=_rank)
+def lineage(*, session: Session, key: str, down: bool = False, limit: int = MOST_EDGES) -> Lineage:
+    """The lineage of an artifact (alias, hash or name) of at most `limit` edges; ends also if it runs in a circle."""
+    content, direction = find_artifact(key=key, session=session).content, "down" if down else "up"
+    found = session.connection().execute(lineage_statement(content, direction, limit + 1)).all()
+    edges = sorted({Edge(*row) for row in found[:limit]}, key=_rank)
     nodes = _nodes({content, *(end for edge in edges for end in (edge.child, edge.parent))}, session)
     forwards = sum(node.forwards or 0 for node in nodes.values())
-    return Lineage(content, direction, nodes, edges, forwards, len(found) > most_edges, _has_cycle(edges))
+    return Lineage(content, direction, nodes, edges, forwards, len(found) > limit, _has_cycle(edges))
 
 
-def lineage_statement(content: str, direction: Direction, limit: int) -> Select[Any]:
+def lineage_statement(content: str, direction: str, limit: int) -> Select[Any]:
     """All edges on the way up (or down). UNION drops an edge met before, so a circle comes to an end."""
     edge = t.table_of(t.Lineage)
     here, there = ("child", "parent") if direction == "up" else ("parent", "child")

@@ -26,14 +26,14 @@ MOST_CLIPS_BYTES = 12_000_000
 
 def render_page(*, session: Session, workspace: Path = Path()) -> str:
     """The page as HTML. Clips come from the folders of clips beside the evaluations: small ones, a few a subject."""
-    listed, is_cut = list_checkpoints(session=session, limit=MOST_CHECKPOINTS)
+    listed = list_checkpoints(session=session, limit=MOST_CHECKPOINTS)
     measured = {row.content: scores(session=session, content=row.content) for row in listed}
     data = {
         "checkpoints": [_checkpoint(row, session) for row in listed],
         "rows": [row for content, found in measured.items() for row in _rows(content, found)],
         "protocols": {row.hash: row.fields for row in session.exec(select(t.Protocol).order_by(t.Protocol.hash))},
         "clips": _all_clips(measured, workspace),
-        "note": f"the first {MOST_CHECKPOINTS} checkpoints; there are more in the registry" if is_cut else "",
+        "note": f"the first {MOST_CHECKPOINTS} checkpoints; there are more in the registry" if listed.is_cut else "",
     }
     edges = _edges(listed, session)
     places = arrange({row.content: row.name or row.role for row in listed}, edges)

@@ -15,6 +15,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
+from sqlmodel import SQLModel
 
 from gpd.registry.answers import shown_fields
 from gpd.registry.finding import SHORT
@@ -25,6 +26,8 @@ WIDTH_OF_FILES = 160  # columns if the output is no terminal
 
 def print_answer(answer: Any, as_json: bool, *lines: str) -> None:
     """Prints a row, a list of rows or a lineage: as JSON, in these lines if there are any, else as tables."""
+    if isinstance(answer, list) and getattr(answer, "is_cut", False):
+        print("gpd: there are more: --limit", file=sys.stderr)
     if as_json:
         print(json.dumps(answer, ensure_ascii=False, indent=2, default=_plain))
     elif lines:
@@ -40,6 +43,8 @@ def print_answer(answer: Any, as_json: bool, *lines: str) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, SQLModel):
+        return value.model_dump()
     return {key: getattr(value, key) for key in value.__dataclass_fields__} if is_dataclass(value) else str(value)
 
 

@@ -60,6 +60,14 @@ class Listed:
     paths: list[str]
 
 
+class Checkpoints(list[Listed]):
+    """Checkpoints. `is_cut`: there are more."""
+
+    def __init__(self, rows: Iterable[Listed], *, is_cut: bool) -> None:
+        super().__init__(rows)
+        self.is_cut = is_cut
+
+
 @dataclass(frozen=True)
 class Shown:
     """All that is recorded of one artifact.
@@ -111,8 +119,8 @@ class Comparison:
 
 def list_checkpoints(
     *, session: Session, role: str | None = None, steps: int | None = None, limit: int = 50
-) -> tuple[list[Listed], bool]:
-    """Checkpoints by base model, horizon and name, and whether there are more than `limit`."""
+) -> Checkpoints:
+    """Checkpoints by base model, horizon and name, at most `limit`."""
     statement = select(t.Checkpoint, t.Artifact).join(t.Artifact, col(t.Artifact.content) == col(t.Checkpoint.content))
     if role is not None:
         statement = statement.where(t.Checkpoint.role == role)
@@ -122,7 +130,7 @@ def list_checkpoints(
     ordered = statement.order_by(*family, col(t.Artifact.name), col(t.Checkpoint.content))
     rows = session.exec(ordered.limit(limit + 1)).all()
     owners = current_aliases(session=session)
-    return [_listed(*row, owners, session) for row in rows[:limit]], len(rows) > limit
+    return Checkpoints([_listed(*row, owners, session) for row in rows[:limit]], is_cut=len(rows) > limit)
 
 
 def _listed(checkpoint: t.Checkpoint, artifact: t.Artifact, owners: dict[str, str], session: Session) -> Listed:

@@ -68,9 +68,9 @@ def test_an_artifact_known_by_name_only_is_filled_in(told: str, workspace: Path)
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "backup.jsonl:3: not JSON"),
-        ("[]", "backup.jsonl:3: not an object"),
-        ('{"table": "users", "row": {}}', "backup.jsonl:3: table 'users' is unknown"),
+        ("{", "backup.jsonl:3: .*Invalid JSON"),
+        ("[]", "backup.jsonl:3: .*should be an object"),
+        ('{"table": "users", "row": {}}', "backup.jsonl:3: table='users'"),
         ('{"table": "artifact", "row": {"content": "x", "kind": "base"}}', "backup.jsonl:3: content='x'"),
         (
             '{"table": "artifact", "row": {"content": "' + "a" * 64 + '", "kind": "base", "x": 1}}',
