@@ -41,27 +41,21 @@ def run(num_checkpoints: int = NUM_CHECKPOINTS) -> bool:
     return all(figure["is_met"] is not False for figure in figures)
 
 
-def _figure(what: str, measured: str, goal: str = "", is_met: bool | None = None) -> Figure:
-    return {"registry": what, "measured": measured, "goal": goal, "is_met": is_met}
-
-
 # --- a large registry
 
 
 def _fill(path: Path, num_checkpoints: int) -> Figure:
     started, engine = time.perf_counter(), make_engine(registry_url(str(path)))
-    with writing(engine) as connection:
+    with writing(engine) as connection, progress_bar("fill", num_checkpoints) as advance:
         create_or_check(connection)
         _insert(connection, FIRST)
-    with progress_bar("fill", num_checkpoints) as advance:
         for start in range(0, num_checkpoints, CHECKPOINTS_AT_ONCE):
             end = min(start + CHECKPOINTS_AT_ONCE, num_checkpoints)
-            with writing(engine) as connection:
-                _insert(connection, _rows(start, end))
+            _insert(connection, _rows(start, end))
             advance(end, "checkpoints")
-    seconds, num_scores = time.perf_counter() - started, num_checkpoints * len(METRICS)
-    size = f"{path.stat().st_size / 2**20:.0f} MiB"
-    return _figure(f"{num_checkpoints:,} checkpoints, {num_scores:,} scores", f"{size}, filled in {seconds:.0f} s")
+    what = f"{num_checkpoints:,} checkpoints, {num_checkpoints * len(METRICS):,} scores"
+    size, seconds = path.stat().st_size / 2**20, time.perf_counter() - started
+    return {"registry": what, "measured": f"{size:.0f} MiB, filled in {seconds:.0f} s", "goal": "", "is_met": None}
 
 
 def _insert(connection: Any, rows: Rows) -> None:
@@ -130,5 +124,7 @@ def _timed(what: str, goal_ms: float | None, ask: Callable[[], Any]) -> Figure:
         started = time.perf_counter()
         ask()
         times_ms.append(1000 * (time.perf_counter() - started))
-    median, text = statistics.median(times_ms), f"{statistics.median(times_ms):.1f} ms (first {times_ms[0]:.1f})"
-    return _figure(what, text, f"< {goal_ms:.0f} ms", median < goal_ms) if goal_ms else _figure(what, text)
+    median = statistics.median(times_ms)
+    goal, is_met = (f"< {goal_ms:.0f} ms", median < goal_ms) if goal_ms else ("", None)
+    measured = f"{median:.1f} ms (first {times_ms[0]:.1f})"
+    return {"registry": what, "measured": measured, "goal": goal, "is_met": is_met}

@@ -98,11 +98,6 @@ def current_aliases(*, session: Session) -> dict[str, str]:
     return {alias: content for alias, content in sorted(latest.items()) if content is not None}
 
 
-def aliases_of(content: str, session: Session) -> list[str]:
-    """The aliases that a checkpoint has."""
-    return [alias for alias, owner in current_aliases(session=session).items() if owner == content]
-
-
 def locate(*, artifact: Artifact, session: Session, workspace: Path = Path()) -> FoundCheckpoint:
     """Where the files of an artifact are in this workspace.
 
