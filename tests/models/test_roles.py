@@ -140,7 +140,7 @@ def test_a_copy_has_factors_of_its_own_on_the_same_weights() -> None:
 
 def test_an_average_of_a_role_is_the_average_of_its_factors() -> None:
     roles = Roles(BlockNetwork(), 2)
-    student = move(roles.begin("student", seed=0))
+    student = move(roles.begin("student", seed=0)).requires_grad_()
     first = {name: weight.clone() for name, weight in student.state_dict().items()}
     average = make_average(student, 0.2)
     assert isinstance(average, AveragedModel)
