@@ -258,6 +258,19 @@ def test_compiled_blocks_see_which_role_is_active(small_wan: Path) -> None:
     assert not torch.allclose(expected[0], expected[2], atol=1e-3)
 
 
+def test_factors_keep_no_copy_of_the_features_that_they_read(small_wan: Path) -> None:
+    """Queries, keys and values of a block are of the same features: what is kept for the backward lies there once."""
+    student = wan_roles(small_wan, dtype="bfloat16").begin("student", seed=0).requires_grad_()
+    read: list[Tensor] = []
+    for name in ("to_q", "to_k", "to_v"):
+        layer = student.get_submodule(f"transformer.blocks.0.attn1.{name}.lora_A")
+        layer.register_forward_hook(lambda _, given, made: read.append(given[0]))
+    student(*STATE)
+    assert {features.dtype for features in read} == {torch.bfloat16}
+    assert len(read) == 3
+    assert len({features.data_ptr() for features in read}) == 1
+
+
 def test_a_role_of_another_rank_or_for_other_matrices_is_refused() -> None:
     message = r"^params.yaml: distill.lora_rank=3, but adapter is an adapter of rank 2; all stages have the same$"
     with pytest.raises(UserError, match=message):
