@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, true
 from sqlmodel import Session, col, select
@@ -31,7 +31,7 @@ NUMBERS: dict[str, type] = {"horizon": int, "sampling_steps": int, "guidance_sca
 
 @dataclass(frozen=True)
 class Measured:
-    """A checkpoint with one score. `value` is a number, or the text nan, inf or -inf."""
+    """A checkpoint with one score. `value` is a number or the text nan, inf or -inf; only a winner has `paths`."""
 
     content: str
     name: str | None
@@ -48,19 +48,13 @@ class Measured:
     is_complete: bool
     source: str = field(metadata=JSON_ONLY)
     direction: str = field(metadata=JSON_ONLY)
+    role: str | None = field(metadata=JSON_ONLY)
+    paths: list[str]
 
     @property
     def setting(self) -> str:
         """How the checkpoint was sampled, in short."""
         return f"{self.steps} steps {self.solver} w={self.guidance_scale:g}"
-
-
-@dataclass(frozen=True)
-class Winner(Measured):
-    """With where it was seen, relative to a workspace."""
-
-    role: str | None
-    paths: list[str]
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,7 @@ class Best:
     is_tie: bool
     num_incomplete: int
     num_not_finite: int
-    winners: list[Winner]
+    winners: list[Measured]
 
 
 @dataclass(frozen=True)
@@ -92,9 +86,6 @@ class Question:
         return and_(col(Score.metric) == self.metric, col(Score.protocol) == protocol, col(Score.steps) == self.steps)
 
 
-M = TypeVar("M", bound=Measured)
-
-
 def current_scores(*columns: Any) -> Any:
     """Scores that no later evaluation has replaced, each with its evaluation, artifact, checkpoint if it is one."""
     joined = select(*(columns or (Evaluation, Score, Artifact, Checkpoint))).select_from(Evaluation)
@@ -104,17 +95,10 @@ def current_scores(*columns: Any) -> Any:
     return joined.where(col(Evaluation.is_current) == true())
 
 
-def make_measured(
-    kind: type[M],
-    evaluation: Evaluation,
-    score: Score,
-    artifact: Artifact,
-    checkpoint: Checkpoint | None,
-    **values: Any,
-) -> M:
+def make_measured(evaluation: Evaluation, score: Score, *rows: Any, paths: tuple[str, ...] = ()) -> Measured:
     """An answer from a row of `current_scores`."""
-    values["value"] = score.not_finite if score.value is None else score.value
-    return make_answer(kind, score, evaluation, artifact, checkpoint, **values)
+    value = score.not_finite if score.value is None else score.value
+    return make_answer(Measured, score, evaluation, *rows, value=value, paths=list(paths))
 
 
 def best(
@@ -153,7 +137,7 @@ def candidates(question: Question, protocol: str) -> Any:
     return current_scores().where(question.scores(protocol), is_usable, *_restrictions(question))
 
 
-def _winners(question: Question, protocol: str, direction: str, session: Session) -> list[Winner]:
+def _winners(question: Question, protocol: str, direction: str, session: Session) -> list[Measured]:
     """Those with the best value, one entry for each checkpoint; towards 1 it is sought from above and from below."""
     found, value = candidates(question, protocol).where(col(Score.direction) == direction), col(Score.value)
     ordered = {
@@ -165,8 +149,8 @@ def _winners(question: Question, protocol: str, direction: str, session: Session
     nearest = [one for one in values if abs(one - 1) == min(abs(other - 1) for other in values)]
     tied = found.where(value.in_(nearest)).order_by(col(Evaluation.checkpoint)).limit(TIES_NAMED)
     rows = {row[0].checkpoint: row for row in session.exec(tied)}
-    paths = {content: [place.path for place in locations_of(content, session)] for content in rows}
-    return [make_measured(Winner, *row, paths=paths[content]) for content, row in rows.items()]
+    paths = {content: tuple(place.path for place in locations_of(content, session)) for content in rows}
+    return [make_measured(*row, paths=paths[content]) for content, row in rows.items()]
 
 
 # --- restrictions

@@ -212,7 +212,7 @@ def scores(*, session: Session, content: str) -> list[Measured]:
     """Every current score of a checkpoint (by its full hash), by protocol, steps and metric."""
     of_it = current_scores().where(t.Evaluation.checkpoint == content)
     order = (t.Evaluation.protocol, col(t.Evaluation.steps), t.Evaluation.subject, t.Score.metric)
-    return [make_measured(Measured, *row) for row in session.exec(of_it.order_by(*order))]
+    return [make_measured(*row) for row in session.exec(of_it.order_by(*order))]
 
 
 # --- what happened?

@@ -1,13 +1,11 @@
 """Rows as `documents` makes them, without the files."""
 
 import math
-from typing import Any
 
 from gpd.artifacts import hash_json
 from gpd.registry import tables as t
 from gpd.registry.columns import Record
-
-Rows = dict[type[Record], list[dict[str, Any]]]
+from gpd.registry.recording import Rows
 
 
 def evaluation_rows(number: int, value: float, direction: str) -> Rows:
