@@ -102,6 +102,16 @@ def show(key: Key, url: Url = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def card(key: Key, url: Url = None) -> None:
+    """The model card of a student, as markdown that the hub renders."""
+    from gpd.release.card import render_card
+    from gpd.release.records import describe_recorded
+
+    with _open(url) as session:
+        typer.echo(render_card(describe_recorded(session=session, key=key)), nl=False)
+
+
+@app.command()
 def lineage(
     key: Key,
     down: Annotated[bool, typer.Option("--down", help="descendants instead of ancestors")] = False,

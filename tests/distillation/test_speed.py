@@ -5,7 +5,7 @@ import pytest
 from accelerate import Accelerator
 
 from gpd.distillation.costs import target_forwards
-from gpd.distillation.speed import NUM_ITERATIONS, bare_seconds_of, evaluate_networks, noise_batch
+from gpd.distillation.speed import NUM_STEPS, bare_seconds_of, evaluate_networks, noise_batch
 from tests.distillation.test_trainer import make_stage
 
 CONSISTENCY = {"objective": "consistency", "states": {"stream": 0.0, "clips": 1.0}}
@@ -30,4 +30,4 @@ def test_a_stage_is_timed_by_its_parts(tmp_path: Path, changes: dict[str, Any]) 
     stage = make_stage(tmp_path, 8, 8, 1, **changes)
     bare = bare_seconds_of(stage, Accelerator(cpu=True))
     assert min(bare) > 0
-    assert stage.teacher.num_forwards == 6 * NUM_ITERATIONS * (2 if changes else 16)
+    assert stage.teacher.num_forwards == 6 * NUM_STEPS * (2 if changes else 16)
