@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gpd.models.use import PROFILES
 from gpd.params import Params
 from tests.workspace import add_pipeline
 
@@ -36,6 +37,7 @@ def test_every_command_has_help(tmp_path: Path) -> None:
         "report",
         "generate",
         "export",
+        "plan",
     ):
         assert command in listing.stdout
         assert gpd(command, "--help", cwd=tmp_path).returncode == 0
@@ -45,7 +47,8 @@ def test_every_command_has_help(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["prepare"], "params.yaml: no such file; `gpd use tiny-wan` writes one"),
-        (["use", "wan3"], "use: profile='wan3' is not one of tiny-wan, wan2.1-1.3b, wan2.1-14b"),
+        (["use", "wan3"], f"use: profile='wan3' is not one of {', '.join(PROFILES)}"),
+        (["plan", "--profile", "wan3"], f"plan: profile='wan3' is not one of {', '.join(PROFILES)}"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_2(tmp_path: Path, words: list[str], message: str) -> None:

@@ -16,6 +16,7 @@ Plant = dict[str, str]  # file -> what is written at its end
 
 PLANTS: list[tuple[str, Plant]] = [
     ("Rooms import only what lies below them (ARCHITECTURE.md)", {"gpd/pages/planted.py": "import gpd.registry"}),
+    ("Rooms import only what lies below them (ARCHITECTURE.md)", {"gpd/sampling/planted.py": "import gpd.planning"}),
     ("Rooms import only what lies below them (ARCHITECTURE.md)", {"gpd/planted.py": ""}),  # a room of no layer
     ("Rooms import only what lies below them (ARCHITECTURE.md)", {"gpd/sampling/planted.py": "import gpd.release"}),
     (

@@ -78,6 +78,7 @@ def training_figures(name: str, measured: "Speed") -> list[Figure]:
     return [
         Figure(f"{name}: train step over its bare evaluations", measured.step_over_bare, "x", 1.25),
         Figure(f"{name}: optimiser over forward and backward", measured.optimizer_share, "x", 0.15),
+        Figure(f"{name}: a save's stop over the time between saves", measured.save_stop_share, "x", 0.02),
     ]
 
 

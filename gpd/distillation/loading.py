@@ -56,6 +56,7 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
         rollouts=_Samples(data, "rollout", data.num_rollouts, texts.number),
         work=work,
         device=device,
+        mesh=networks.mesh,
     )
 
 

@@ -5,9 +5,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.distributed.device_mesh import DeviceMesh
 
 from gpd import documents
 from gpd.artifacts import UserError
+from gpd.core.precision import fast_dtype
+from gpd.distillation.sharding import ENVIRONMENT, choose_mesh, planned_bytes, shard
+from gpd.distillation.share import CPU
 from gpd.distillation.stage import stage_seed
 from gpd.models.adapted import is_adapter, load_adapter_document
 from gpd.models.adapters import WEIGHTS_FILE, load_factors, merge
@@ -17,11 +21,17 @@ from gpd.params import Model, Params
 
 
 class Networks(NamedTuple):
-    """Frozen, on their device; `previous` is None if no target needs it."""
+    """Frozen, on their device; `previous` is None if no target needs it.
+
+    Attributes:
+        mesh: of the processes that teacher and previous student are cut over; the student is still whole then, and on
+            the CPU.
+    """
 
     student: nn.Module
     teacher: nn.Module
     previous: nn.Module | None
+    mesh: DeviceMesh | None = None
 
 
 def load_networks(params: Params, name: str, device: torch.device, *, has_previous: bool) -> Networks:
@@ -36,21 +46,35 @@ def load_networks(params: Params, name: str, device: torch.device, *, has_previo
 
 def _load_each(params: Params, name: str, device: torch.device, has_previous: bool) -> Networks:
     model, distill, previous = params.model, params.distill, params.distill.stages[name].previous
-    student = _load(model, previous, "float32", device, checkpointing=model.gradient_checkpointing)
+    # On the CPU first: if it is cut, it goes to the devices block by block.
+    student = _load(model, previous, "float32", CPU, checkpointing=model.gradient_checkpointing)
     merge(student)  # the student before may have been an adapter
     if distill.horizons:
         student.embed_steps(distill.horizons)
+    num_frozen = 1 + has_previous
+    mesh = choose_mesh(device, _planned_bytes(params, student, num_frozen, device))
+    if mesh is None:
         student.to(device)
-    return Networks(
-        student.requires_grad_(False),
-        teacher=_load(model, model.path, model.dtype, device),
-        previous=_load(model, previous, model.dtype, device) if has_previous else None,
+    frozen = [_load(model, folder, model.dtype, device, mesh) for folder in [model.path, previous][:num_frozen]]
+    return Networks(student.requires_grad_(False), frozen[0], frozen[1] if has_previous else None, mesh)
+
+
+def _planned_bytes(params: Params, student: nn.Module, num_frozen: int, device: torch.device) -> int:
+    dtype: torch.dtype = getattr(torch, fast_dtype(params.model.dtype, device))
+    return planned_bytes(
+        sum(weight.numel() for weight in student.parameters()),
+        has_average=params.distill.ema_decay > 0,
+        num_frozen=num_frozen,
+        frozen_bytes=dtype.itemsize,
     )
 
 
 def _share_weights(params: Params, name: str, device: torch.device, has_previous: bool) -> Networks:
     model, distill, stage = params.model, params.distill, params.distill.stages[name]
     check_previous(params, name)
+    if choose_mesh(device, 0):
+        rank = distill.lora_rank
+        raise UserError(f"{ENVIRONMENT}=full: with distill.lora_rank={rank} all roles share weights, which stay whole")
     base = _load(model, model.path, model.dtype, device, checkpointing=model.gradient_checkpointing)
     roles = Roles(base, distill.lora_rank)
     return Networks(
@@ -85,8 +109,19 @@ def check_previous(params: Params, name: str) -> None:
         )
 
 
-def _load(model: Model, folder: str, dtype: str, device: torch.device, checkpointing: bool = False) -> Any:
+def _load(
+    model: Model,
+    folder: str,
+    dtype: str,
+    device: torch.device,
+    mesh: DeviceMesh | None = None,
+    *,
+    checkpointing: bool = False,
+) -> Any:
     network = open_model(folder).load_network(
         device, merge_padding=model.merge_padding, dtype=dtype, gradient_checkpointing=checkpointing
     )
-    return network.requires_grad_(False)
+    network.requires_grad_(False)
+    if mesh:
+        shard(network, mesh)
+    return network

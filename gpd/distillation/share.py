@@ -1,6 +1,6 @@
 """How processes share out what they do together: by position, so that no result depends on how many they are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +19,13 @@ class Share:
 
     Attributes:
         device: where the processes exchange rows.
+        meet: called by each process before it exchanges rows.
     """
 
     index: int = 0
     number: int = 1
     device: torch.device = CPU
+    meet: Callable[[], None] = lambda: None
 
     def own(self, rows: Any) -> Any:
         """Those rows of a tensor, a list or a range that this process does."""
@@ -33,6 +35,7 @@ class Share:
         """All `total` rows on `device`, of each process' own; every process calls it."""
         if self.number == 1:
             return own.to(self.device)
+        self.meet()
         longest = -(-total // self.number)
         padded = torch.zeros(longest, *own.shape[1:], dtype=own.dtype, device=self.device)
         padded[: len(own)] = own

@@ -18,8 +18,10 @@ from gpd.distillation.batches import make_batch
 from gpd.distillation.costs import forwards_per_sample, target_forwards
 from gpd.distillation.loading import make_stage
 from gpd.distillation.objectives import get_objective
+from gpd.distillation.optimizers import make_room
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import Batch, make_states
+from gpd.distillation.train_state import TrainState
 from gpd.distillation.trainer import REPORT_EVERY, make_accelerator, train_stage
 from gpd.distillation.training import begin
 from gpd.params import Params
@@ -36,12 +38,14 @@ class Speed(NamedTuple):
         forwards_per_second: of training, counted as everywhere: a backward is two.
         step_over_bare: an iteration beside its targets' evaluations and the student's forward and backward alone.
         optimizer_share: the optimiser's step as a share of the student's forward and backward.
+        save_stop_share: how long a save stops the loop, as a share of the time between saves.
     """
 
     cpu_capability: str
     forwards_per_second: float
     step_over_bare: float
     optimizer_share: float
+    save_stop_share: float
 
 
 class Bare(NamedTuple):
@@ -72,7 +76,27 @@ def measure(params: Params, name: str) -> Speed:
         forwards_of_sample(params, name) * stage.batch / statistics.median(steps),
         statistics.median(ratios),
         statistics.median(shares),
+        save_stop_seconds(params, name) / params.distill.save_every_seconds,
     )
+
+
+def save_stop_seconds(params: Params, name: str) -> float:
+    """How long a save of the stage stops the loop."""
+    accelerator = make_accelerator(params.model.dtype)
+    with tempfile.TemporaryDirectory() as work:
+        return save_stop_seconds_of(short_stage(params, name, NUM_STEPS, Path(work), accelerator), accelerator)
+
+
+def save_stop_seconds_of(stage: Stage, accelerator: Accelerator) -> float:
+    """Of the second save: the first one also gets memory for its copies."""
+    training = begin(stage, accelerator)
+    make_room(training.optimizer)
+    with TrainState(stage.work, save_every_seconds=stage.distill.save_every_seconds) as state:
+        training.save(state)
+        first = state.stopped_seconds
+        state.wait()
+        training.save(state)
+        return state.stopped_seconds - first
 
 
 def forwards_of_sample(params: Params, name: str) -> float:

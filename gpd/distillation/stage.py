@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 
 from gpd.core.randomness import Stream, seed_of
 from gpd.core.schedule import Grid
@@ -23,7 +24,11 @@ Stored = tuple[Tensor, int]  # a clip's latents or a stored trajectory, and the 
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything a stage trains with. Networks are on `device`; data stays on the CPU."""
+    """Everything a stage trains with. Networks are on `device`; data stays on the CPU.
+
+    Attributes:
+        mesh: of the processes that the networks are cut over; the frozen ones are cut already, the student is not yet.
+    """
 
     name: str
     params: StageParams
@@ -41,6 +46,7 @@ class Stage:
     rollouts: Sequence[Stored]
     work: Path  # train states
     device: torch.device = CPU
+    mesh: DeviceMesh | None = None
 
     @property
     def last_horizon(self) -> int:

@@ -1,17 +1,22 @@
-"""Train state on disk: all that resuming needs, in safetensors and JSON, written whole or not at all."""
+"""Train state on disk: all that resuming needs, written beside the loop, and current only when it is complete."""
 
 import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from gpd.artifacts import UserError, hash_file
+from gpd.artifacts import UserError, hash_file, hash_json
+from gpd.distillation import pieces
+from gpd.distillation.host_copies import HostCopies
+from gpd.distillation.peers import Peers
 from gpd.documents import FORMAT, Document, load_document
 
 MARKER = "state.json"
@@ -22,17 +27,21 @@ class Marker(Document):
 
     Attributes:
         tag: the folder's name.
-        files: SHA-256 of each of its files.
-        param_groups: of each optimiser, as its `state_dict` has them.
-        facts: given to `commit`.
+        files: SHA-256 of each of its files, one a process.
+        facts: given to `save`.
+        digest: SHA-256 of all of the above.
     """
 
     format: int = FORMAT
     iteration: int
     tag: str
     files: dict[str, str]
-    param_groups: list[dict[str, Any]]
     facts: dict[str, Any]
+    digest: str = ""
+
+    def sealed(self) -> "Marker":
+        """With its digest."""
+        return self.model_copy(update={"digest": hash_json(self.model_dump(exclude={"digest"}))})
 
 
 class Saved(NamedTuple):
@@ -40,32 +49,73 @@ class Saved(NamedTuple):
 
     Attributes:
         iteration: the next one to do.
-        tensors: group -> name -> tensor, as given to `save`.
-        optimizer: for `Optimizer.load_state_dict`.
         facts: the JSON value given to `save`.
+        places: of the tensors' pieces, by name.
+        folder: of the train state.
     """
 
     iteration: int
-    tensors: dict[str, dict[str, Tensor]]
-    optimizer: dict[str, Any]
     facts: dict[str, Any]
+    places: dict[str, list[pieces.Place]]
+    folder: Path
+
+    def fill(self, tensors: Mapping[str, Tensor]) -> None:
+        """Copies the saved values into these tensors; of a sharded one into the shard that lies here.
+
+        Raises:
+            UserError: one of them was not saved, or has another shape.
+        """
+        try:
+            pieces.fill(tensors, self.places)
+        except (KeyError, ValueError) as error:
+            raise UserError(
+                f"{self.folder / MARKER}: train state of another version of gpd ({error}); "
+                f"delete {self.folder} to start the stage anew"
+            ) from None
 
 
 class TrainState:
     """One train state in `folder`; a new one replaces the old when its marker is written, the last step of all.
 
-    All processes read it and the main one writes it; nothing in it is one process' own.
+    The loop waits only while its tensors are copied; a thread writes the copies, each process a file of its own. When
+    all processes have written theirs, the main one writes the marker. A save is not due while the one before is still
+    being written. Leaving the state as a context waits for that.
     """
 
     def __init__(self, folder: Path, *, save_every_seconds: float) -> None:
         self.folder = folder
         self.save_every_seconds = save_every_seconds
         self.last_save = time.monotonic()
+        self.stopped_seconds = 0.0  # how long saves have stopped the loop
+        self.peers, self.copies = Peers(), HostCopies()
+        self.thread = ThreadPoolExecutor(1)
+        self.writing: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.thread.shutdown()
+        if error is None:
+            self.wait()
 
     @property
     def is_due(self) -> bool:
-        """Whether the last save is long enough ago."""
+        """Whether the last save is long enough ago, and written.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        if self.writing is not None and not self.writing.done():
+            return False
+        self.wait()
         return time.monotonic() - self.last_save > self.save_every_seconds
+
+    def wait(self) -> None:
+        """Returns when the last save is written; raises what went wrong with it."""
+        writing, self.writing = self.writing, None
+        if writing is not None:
+            writing.result()
 
     def load(self) -> Saved | None:
         """The last complete state, or None.
@@ -77,52 +127,51 @@ class TrainState:
         if not marker.exists():
             return None
         state = load_document(Marker, marker, advice=f"delete {self.folder} to start the stage anew")
-        folder = self.folder / state.tag
-        for name, digest in state.files.items():
-            if not (folder / name).is_file() or hash_file(folder / name) != digest:
-                raise UserError(
-                    f"{folder / name}: train state is damaged; delete {self.folder} to start the stage anew"
-                )
-        groups = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
-        optimizer = {"state": _unflatten(groups.pop("optimizer", {})), "param_groups": state.param_groups}
-        return Saved(state.iteration, groups, optimizer, state.facts)
+        if state != state.sealed():
+            raise self._damaged(marker)
+        self._verify(state)
+        places = pieces.find_pieces([self.folder / state.tag / name for name in state.files])
+        return Saved(state.iteration, state.facts, places, self.folder)
 
-    def commit(
-        self,
-        iteration: int,
-        groups: dict[str, dict[str, Tensor]],
-        optimizer: torch.optim.Optimizer,
-        facts: dict[str, Any],
-    ) -> None:
-        """Writes the groups and the optimiser, then the marker that makes the state the current one."""
-        folder = self.folder / f"at-{iteration}"
+    def _verify(self, state: Marker) -> None:
+        """Hashes the files, each process its share, as they are large; all raise the same error."""
+        files = sorted(state.files.items())
+        first_damaged = len(files)
+        for number in reversed(range(self.peers.rank, len(files), self.peers.number)):
+            path, digest = self.folder / state.tag / files[number][0], files[number][1]
+            if not path.is_file() or hash_file(path) != digest:
+                first_damaged = number
+        first_damaged = int(min(self.peers.gather(torch.tensor(first_damaged))))
+        if first_damaged < len(files):
+            raise self._damaged(self.folder / state.tag / files[first_damaged][0])
+
+    def _damaged(self, path: Path) -> UserError:
+        return UserError(f"{path}: train state is damaged; delete {self.folder} to start the stage anew")
+
+    def save(self, iteration: int, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> None:
+        """Copies all of it and has it written; every process calls it at the same iteration."""
+        self.last_save = time.monotonic()
+        self.wait()
+        mine = self.copies.take(pieces.pieces_to_write(tensors, self.peers.rank, self.peers.number))
+        state = Marker(iteration=iteration, tag=f"at-{iteration}", files={}, facts=facts)
+        self.writing = self.thread.submit(self._write, state, mine)
+        self.stopped_seconds += time.monotonic() - self.last_save
+
+    def _write(self, state: Marker, mine: Mapping[str, pieces.Piece]) -> None:
+        folder = self.folder / state.tag
         folder.mkdir(parents=True, exist_ok=True)
-        state = optimizer.state_dict()
-        for name, tensors in {**groups, "optimizer": _flatten(state["state"])}.items():
-            save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder / f"{name}.safetensors")
-        marker = Marker(
-            iteration=iteration,
-            tag=folder.name,
-            files={path.name: hash_file(path) for path in sorted(folder.iterdir())},
-            param_groups=state["param_groups"],
-            facts=facts,
-        )
+        names = [f"part-{rank}-of-{self.peers.number}.safetensors" for rank in range(self.peers.number)]
+        path = folder / names[self.peers.rank]
+        pieces.write_pieces(path, mine)
+        digest = torch.frombuffer(bytearray.fromhex(hash_file(path)), dtype=torch.uint8)
+        digests = [bytes(each.tolist()).hex() for each in self.peers.gather(digest)]
+        if self.peers.rank == 0:
+            self._publish(state.model_copy(update={"files": dict(zip(names, digests, strict=True))}).sealed())
+
+    def _publish(self, state: Marker) -> None:
         partial = self.folder / f"{MARKER}.partial"
-        partial.write_text(json.dumps(marker.model_dump()), encoding="utf-8")
+        partial.write_text(json.dumps(state.model_dump()), encoding="utf-8")
         os.replace(partial, self.folder / MARKER)
         for old in self.folder.glob("at-*"):
-            if old != folder:
+            if old.name != state.tag:
                 shutil.rmtree(old)
-        self.last_save = time.monotonic()
-
-
-def _flatten(state: dict[int, dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {f"{index}.{field}": value for index, entry in state.items() for field, value in entry.items()}
-
-
-def _unflatten(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        index, _, field = key.partition(".")
-        state.setdefault(int(index), {})[field] = tensor
-    return state

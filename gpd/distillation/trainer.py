@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.utils import AutocastKwargs
 from torch import nn
 
 from gpd.core.precision import fast_dtype
@@ -33,8 +34,10 @@ def make_accelerator(dtype: str) -> Accelerator:
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = "bf16" if fast_dtype(dtype, device) == "bfloat16" else "no"
-    patience = InitProcessGroupKwargs(timeout=PATIENCE)
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[patience])
+    # Each weight is used once in a forward, so nothing is gained by keeping its cast copy; and of networks that are cut
+    # over processes the copies would stay whole.
+    handlers = [InitProcessGroupKwargs(timeout=PATIENCE), AutocastKwargs(cache_enabled=False)]
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=handlers)
     if device == "cpu" and accelerator.num_processes > 1:
         torch.set_num_threads(1)  # a small network gains from a second process, not from a second thread
     return accelerator
@@ -56,9 +59,16 @@ def train_stage(
         FloatingPointError: the loss is not finite.
         UserError: the processes do not divide the batch.
     """
+    with TrainState(stage.work, save_every_seconds=stage.distill.save_every_seconds) as state:
+        return train(stage, accelerator, state, on_report)
+
+
+def train(
+    stage: Stage, accelerator: Accelerator, state: TrainState, on_report: Callable[[int, float], None]
+) -> tuple[nn.Module, Ledger]:
+    """`train_stage` with its train state at hand."""
     params, distill, objective = stage.params, stage.distill, get_objective(stage.distill.objective)
     loss_of, training = make_loss(stage), begin(stage, accelerator)
-    state = TrainState(stage.work, save_every_seconds=distill.save_every_seconds)
     resume_or_measure(stage, objective, training, state)
 
     for iteration in range(training.iteration, params.iterations):
@@ -151,4 +161,4 @@ def finish(stage: Stage, objective: Objective, training: Training) -> tuple[nn.M
     published, ledger = training.published, training.ledger
     ledger.after, spent = probe(stage, objective, published, training.average, training.share, training.at_once)
     ledger.spend(spent)
-    return published, ledger
+    return training.whole(), ledger

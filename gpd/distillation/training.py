@@ -1,25 +1,29 @@
 """All that changes while a stage trains: begun anew, or where a train state was left."""
 
 import contextlib
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.distributed.device_mesh import DeviceMesh
 from torch.optim.swa_utils import AveragedModel
 
 from gpd.core.randomness import Stream, seed_of
 from gpd.distillation.average import make_average
 from gpd.distillation.batches import make_pool
 from gpd.distillation.ledger import Ledger
-from gpd.distillation.optimizers import make_optimizer
+from gpd.distillation.optimizers import make_optimizer, make_room, moments_of
 from gpd.distillation.pool import Pool
+from gpd.distillation.sharding import gather, outline_of, shard
 from gpd.distillation.share import Share, check_batch, micro_batch, pieces
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import States
 from gpd.distillation.train_state import Saved, TrainState
+from gpd.distillation.turns import Turns
 
 
 @dataclass
@@ -38,6 +42,7 @@ class Training:
     student: nn.Module
     network: nn.Module
     average: AveragedModel | None
+    outline: nn.Module | None  # of a student that is cut over processes
     optimizer: Any
     pool: Pool
     ledger: Ledger
@@ -50,6 +55,23 @@ class Training:
         """The average, or the student itself if none is kept."""
         published: nn.Module = self.network if self.average is None else self.average.module
         return published
+
+    def whole(self) -> nn.Module:
+        """What is published as a network of its own, on the main process; every process calls it."""
+        if self.outline is None:
+            return self.published
+        return gather(self.published, self.outline, is_main=distributed.get_rank() == 0)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that changes, by name; of the weights those that learn."""
+        groups = {
+            "student": trained_weights(self.network),
+            "optimizer": moments_of(self.optimizer),
+            "pool": self.pool.state_dict(),
+        }
+        if self.average is not None:
+            groups["average"] = averaged_weights(self.average, groups["student"])
+        return {f"{group}.{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
 
     def parts(self, states: States) -> Iterator[tuple[States, float]]:
         """States in parts of `at_once`, each with its share of all; gradients are exchanged with the last part's."""
@@ -69,22 +91,39 @@ class Training:
         return means[:-1].view(rows.shape).tolist(), bool(means[-1] > 0)
 
     def restore(self, saved: Saved) -> None:
-        """Goes on where a train state was left, by however many processes."""
-        self.network.load_state_dict(saved.tensors["student"])
-        if self.average is not None:
-            self.average.load_state_dict(saved.tensors["average"])
-        self.optimizer.load_state_dict(saved.optimizer)
-        self.pool.load_state_dict(saved.tensors["pool"])
+        """Goes on where a train state was left."""
+        make_room(self.optimizer)
+        tensors = self.tensors()
+        saved.fill(tensors)
+        self.pool.load_state_dict({name: tensors[f"pool.{name}"] for name in self.pool.state_dict()})
         self.ledger, self.iteration = Ledger.model_validate(saved.facts), saved.iteration
 
     def save(self, state: TrainState) -> None:
         """Keeps all of it; every process calls it at the same iteration."""
-        if self.accelerator.is_main_process:
-            groups = {"student": self.network.state_dict(), "pool": self.pool.state_dict()}
-            if self.average is not None:
-                groups["average"] = self.average.state_dict()
-            state.commit(self.iteration, groups, self.optimizer, self.ledger.model_dump())
-        self.accelerator.wait_for_everyone()
+        state.save(self.iteration, self.tensors(), self.ledger.model_dump())
+
+
+def trained_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The weights that learn: the others are read from the folders that the stage began with."""
+    return {name: weight.detach() for name, weight in network.named_parameters() if weight.requires_grad}
+
+
+def averaged_weights(average: AveragedModel, trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The averages of the weights that learn, and of how many networks they are."""
+    averages = {name: average.module.get_parameter(name).detach() for name in trained}
+    return {**averages, "n_averaged": average.n_averaged}
+
+
+def cut(stage: Stage, mesh: DeviceMesh, average: AveragedModel | None) -> tuple[nn.Module, Turns]:
+    """Cuts what learns over the processes of `mesh`; returns the student's outline and whose turn it is."""
+    outline = outline_of(stage.student)
+    turns = Turns((torch.zeros(1, *stage.latent_shape), torch.zeros(1), stage.negative[None]), stage.device)
+    learning = [stage.student] if average is None else [stage.student, average.module]
+    for network in learning:
+        shard(network, mesh)
+    for network in [*learning, stage.teacher, *([] if stage.previous is None else [stage.previous])]:
+        turns.add(network)
+    return outline, turns
 
 
 def begin(stage: Stage, accelerator: Accelerator) -> Training:
@@ -98,15 +137,21 @@ def begin(stage: Stage, accelerator: Accelerator) -> Training:
     check_batch(stage.name, params.batch, share.number)
     stage.student.requires_grad_()
     average = make_average(stage.student, distill.ema_decay)
+    outline = None
+    if stage.mesh:
+        outline, turns = cut(stage, stage.mesh, average)
+        share = dataclasses.replace(share, meet=turns.meet)
     made = make_optimizer(stage.student, learning_rate=params.learning_rate, weight_decay=distill.weight_decay)
-    student, optimizer = accelerator.prepare(stage.student, made)
+    # What FSDP has cut needs autocast but no DDP around it ("evaluation_mode"), which would keep whole gradients.
+    student = accelerator.prepare_model(stage.student, evaluation_mode=stage.mesh is not None)
     return Training(
         accelerator=accelerator,
         share=share,
         student=student,
-        network=accelerator.unwrap_model(student),
+        network=stage.student,
         average=average,
-        optimizer=optimizer,
+        outline=outline,
+        optimizer=accelerator.prepare_optimizer(made),
         pool=make_pool(stage, distill.pool_slots, seed_of(stage.seed, Stream.POOL), share),
         ledger=Ledger(),
         at_once=micro_batch(params.batch // share.number),

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from gpd.artifacts import hash_json
 from gpd.core.schedule import Grid
 from gpd.documents import BaseFacts, Exported, StudentFacts
+from gpd.models.adapters import WEIGHTS_FILE
 from gpd.models.exchange import Exchange
 from gpd.release.figures import Figures
 
@@ -77,10 +78,19 @@ class Card:
         return hash_json(dict(self.settings))
 
     def find(self, format: str) -> Exported | None:
-        """The file of a format, if it is here; a student's own folder is a pipeline."""
-        if not self.exports and format == "diffusers":
-            return Exported(format=format, path=".", size=0, dtype="fp32", rank=None, lost=None)
-        return next((one for one in self.exports if one.format == format), None)
+        """The file of a format, if it is here."""
+        return next((one for one in self.exports or [self.own] if one.format == format), None)
+
+    @property
+    def own(self) -> Exported:
+        """What a student's own folder holds, as if it were a release: an adapter or a pipeline."""
+        format, path = ("lora", WEIGHTS_FILE) if self.is_adapter else ("diffusers", ".")
+        return Exported(format=format, path=path, size=0, dtype="fp32", rank=None, lost=None)
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether all that is here needs the base model beside it."""
+        return all(one.rank for one in self.exports) if self.exports else self.facts.base_path is not None
 
 
 def render_card(card: Card) -> str:
@@ -88,12 +98,12 @@ def render_card(card: Card) -> str:
     header = yaml.safe_dump(front_matter(card), sort_keys=False, allow_unicode=True)
     fps = FRAMES_PER_SECOND
     body = _environment().get_template("card.md").render(card=card, fps=fps, settings=_flat(card.settings))
-    return f"---\n{header}---\n\n{body}"
+    lines = f"---\n{header}---\n\n{body}".splitlines()
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def front_matter(card: Card) -> dict[str, Any]:
     """What the hub reads: it finds the card by these."""
-    is_adapter = bool(card.exports) and all(one.rank for one in card.exports)
     entries: dict[str, Any] = {
         "license": card.exchange.license,
         "library_name": "diffusers",
@@ -103,8 +113,8 @@ def front_matter(card: Card) -> dict[str, Any]:
     if card.base is not None and card.base.repository is not None:
         entries["base_model"] = card.base.repository
         entries["base_model_revision"] = card.base.revision
-        entries["base_model_relation"] = "adapter" if is_adapter else "finetune"
-    if any(one.rank for one in card.exports):
+        entries["base_model_relation"] = "adapter" if card.is_adapter else "finetune"
+    if card.find("lora") or card.find("lora-native"):
         entries["tags"].append("lora")
     return entries
 
@@ -119,7 +129,6 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=True,
     )
     environment.filters |= {"literal": literal, "code": code}
     return environment
@@ -129,7 +138,7 @@ def escape(value: Any) -> str:
     """Text that means nothing to markdown or HTML, on one line."""
     if isinstance(value, Markup):
         return value
-    text = html.escape(" ".join(str(value).split()), quote=False)
+    text = html.escape(re.sub(r"\s+", " ", str(value)), quote=False)
     return re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", text)
 
 

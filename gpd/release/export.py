@@ -1,10 +1,9 @@
 """`gpd export`: a student in the formats that others read, each tried by loading it, with its card."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from gpd import artifacts, documents
-from gpd.artifacts import UserError
+from gpd.artifacts import MANIFEST, UserError
 from gpd.documents import Exported, ReleaseFacts
 from gpd.params import Params
 from gpd.release import hub
@@ -47,11 +46,14 @@ def run(
         hub.check(push)
     source = Source(open_student(params, spec), rank)
     chosen, refused = choose(format, source)
+    for name, reason in refused.items():
+        print(f"export: {name}: left out: {reason}")
     with artifacts.replacing(to) as folder:
-        exports = [chosen_format.export(source, folder, dtype) for chosen_format in chosen]
+        exports = []
+        for one in chosen:
+            exports.append(one.export(source, folder, dtype))
+            print(summary(exports[-1]), flush=True)
         publish(folder, source.student, exports, push)
-    for line in summary(exports, refused):
-        print(line)
     print(f"export: {source.student.folder} -> {to}")
     if push is not None:
         print(f"export: {to} -> {hub.upload(to, push)}")
@@ -71,9 +73,12 @@ def check_target(to: Path, force: bool) -> None:
     if not force:
         raise UserError(f"--to={to}: is there already; --force replaces an earlier release")
     try:
-        documents.load_manifest(to, ReleaseFacts)
+        released = documents.load_manifest(to, ReleaseFacts).files
     except (UserError, OSError):
         raise UserError(f"--to={to}: holds something that is no release; --force replaces nothing else") from None
+    there = {path.relative_to(to).as_posix() for path in to.rglob("*") if path.is_file()}
+    if others := sorted(there - {*released, MANIFEST}):
+        raise UserError(f"--to={to}: {others[0]} is not of the release there; --force would remove it")
 
 
 def choose(format: str, source: Source) -> tuple[list[Format], dict[str, str]]:
@@ -97,14 +102,10 @@ def publish(folder: Path, student: Student, exports: list[Exported], repository:
     )
 
 
-def summary(exports: Iterable[Exported], refused: dict[str, str]) -> list[str]:
-    """A line for each format, written or left out."""
-    written = [
-        f"export: {one.format}: {one.path}, {one.dtype}, {one.size / 2**20:,.1f} MiB, read back equal"
-        + ("" if one.lost is None else f"; {one.lost:.2%} of what was learnt is lost")
-        for one in exports
-    ]
-    return written + [f"export: {name}: left out: {reason}" for name, reason in refused.items()]
+def summary(one: Exported) -> str:
+    """A line for a person."""
+    lost = "" if one.lost is None else f"; {one.lost:.2%} of what was learnt is lost"
+    return f"export: {one.format}: {one.path}, {one.dtype}, {one.size / 2**20:,.1f} MiB, read back equal{lost}"
 
 
 def print_card(params: Params, spec: str) -> None:

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from gpd.distillation.train_state import TrainState
+from gpd.distillation.optimizers import make_room, moments_of
+from gpd.distillation.train_state import Saved, TrainState
 from gpd.models import wan
 from gpd.tiny import text as tiny_text
 from gpd.tiny import vae as tiny_vae
@@ -110,35 +111,42 @@ def decoder_batches(latents: Tensor, start_iteration: int) -> Iterator[tuple[Ten
         iteration += 1
 
 
-def _resume(state: TrainState, modules: Mapping[str, nn.Module]) -> tuple[int, dict[str, Any] | None]:
-    """Loads the modules in place; returns the next iteration and the optimiser's state."""
-    saved = state.load()
-    if saved is None:
-        return 0, None
-    for name, module in modules.items():
-        module.load_state_dict(saved.tensors[name])
-    return saved.iteration, saved.optimizer
+def _tensors(modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """All that a training changes, by name."""
+    groups = {name: module.state_dict() for name, module in modules.items()} | {"optimizer": moments_of(optimizer)}
+    return {f"{group}.{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
+
+
+def _restore(saved: Saved, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> None:
+    make_room(optimizer)
+    saved.fill(_tensors(modules, optimizer))
 
 
 def train_decoder(vae: Any, latents: Tensor, work: Path, report: Report) -> None:
     """Trains the decoder in place."""
-    state = TrainState(work / "decoder", save_every_seconds=SECONDS_BETWEEN_SAVES)
-    start, optimizer_state = _resume(state, {"decoder": vae.decoder})
+    modules = {"decoder": vae.decoder}
+    with TrainState(work / "decoder", save_every_seconds=SECONDS_BETWEEN_SAVES) as state:
+        saved = state.load()
+        start = saved.iteration if saved else 0
 
-    def on_iteration(iteration: int, loss: float, optimizer: torch.optim.Optimizer) -> None:
-        report("decoder", iteration, DECODER_ITERATIONS, loss)
-        if state.is_due or iteration + 1 == DECODER_ITERATIONS:
-            state.commit(iteration + 1, {"decoder": vae.decoder.state_dict()}, optimizer, {})
+        def on_begin(optimizer: torch.optim.Optimizer) -> None:
+            if saved:
+                _restore(saved, modules, optimizer)
 
-    tiny_vae.train_decoder(
-        vae,
-        decoder_batches(latents, start),
-        num_iterations=DECODER_ITERATIONS,
-        learning_rate=DECODER_RATE,
-        start_iteration=start,
-        optimizer_state=optimizer_state,
-        on_iteration=on_iteration,
-    )
+        def on_iteration(iteration: int, loss: float, optimizer: torch.optim.Optimizer) -> None:
+            report("decoder", iteration, DECODER_ITERATIONS, loss)
+            if state.is_due or iteration + 1 == DECODER_ITERATIONS:
+                state.save(iteration + 1, _tensors(modules, optimizer), {})
+
+        tiny_vae.train_decoder(
+            vae,
+            decoder_batches(latents, start),
+            num_iterations=DECODER_ITERATIONS,
+            learning_rate=DECODER_RATE,
+            start_iteration=start,
+            on_begin=on_begin,
+            on_iteration=on_iteration,
+        )
 
 
 @torch.no_grad()
@@ -171,9 +179,10 @@ def train_transformer(latents: Tensor, work: Path, report: Report) -> Any:
     optimizer = torch.optim.AdamW(network.parameters(), lr=TRANSFORMER_RATE, betas=(0.9, 0.98), weight_decay=0.01)
     state = TrainState(work / "transformer", save_every_seconds=SECONDS_BETWEEN_SAVES)
     modules = {"network": network, "average": average}
-    start, optimizer_state = _resume(state, modules)
-    if optimizer_state is not None:
-        optimizer.load_state_dict(optimizer_state)
+    saved, start = state.load(), 0
+    if saved:
+        _restore(saved, modules, optimizer)
+        start = saved.iteration
 
     for iteration in range(start, TRANSFORMER_ITERATIONS):
         rng = np.random.default_rng([2, iteration])
@@ -203,8 +212,8 @@ def train_transformer(latents: Tensor, work: Path, report: Report) -> Any:
             torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
         report("transformer", iteration, TRANSFORMER_ITERATIONS, loss.item())
         if state.is_due or iteration + 1 == TRANSFORMER_ITERATIONS:
-            groups = {name: module.state_dict() for name, module in modules.items()}
-            state.commit(iteration + 1, groups, optimizer, {})
+            state.save(iteration + 1, _tensors(modules, optimizer), {})
+    state.wait()
     return average
 
 

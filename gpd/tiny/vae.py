@@ -163,18 +163,17 @@ def train_decoder(
     num_iterations: int,
     learning_rate: float,
     start_iteration: int = 0,
-    optimizer_state: dict[str, Any] | None = None,
+    on_begin: Callable[[torch.optim.Optimizer], None] = lambda _: None,
     on_iteration: Callable[[int, float, torch.optim.Optimizer], None] = lambda *_: None,
 ) -> None:
     """Learns the decoder on pairs of raw latents [B, 16, F, H, W] and clips [B, 3, 4 (F - 1) + 1, 8 H, 8 W] in [-1, 1].
 
     The rate rises over 100 iterations and falls to zero along a cosine. `on_iteration` gets the iteration, the
-    mean square error in [-1, 1] units and the optimiser (for resuming).
+    mean square error in [-1, 1] units and the optimiser; `on_begin` gets the optimiser (for resuming).
     """
     parameters = list(vae.decoder.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
-    if optimizer_state is not None:
-        optimizer.load_state_dict(optimizer_state)
+    on_begin(optimizer)
     for iteration in range(start_iteration, num_iterations):
         latents, clips = next(batches)
         fraction = iteration / num_iterations

@@ -10,10 +10,12 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from gpd.distillation.sharding import ENVIRONMENT, choose_mesh, shard
+from gpd.distillation.share import CPU
 from gpd.distillation.stage import Stage
 from gpd.distillation.trainer import make_accelerator, train_stage
-from tests.distillation.test_trainer import make_stage, weights
-from tests.toy import block_networks
+from tests.distillation.test_trainer import StoppedError, make_stage, weights
+from tests.toy import BlockNetwork, block_networks
 
 ITERATIONS, STOP = 20, 13
 Ended = dict[str, Any]  # weights and ledger of a stage
@@ -23,6 +25,7 @@ STREAMED: dict[str, Any] = {"states": {"stream": 0.75, "clips": 0.25}}  # trajec
 STAGES: dict[str, tuple[int, int, dict[str, Any]]] = {  # horizon, tail and changes
     "full": (5, 2, {**STREAMED, "loss_weighting": "step"}),
     "lora": (7, 7, {**STREAMED, "lora_rank": 2}),
+    "previous": (5, 2, STREAMED),
     "flow": (8, 8, {"objective": "piecewise_flow"}),
 }
 
@@ -32,34 +35,48 @@ def some_stage(folder: Path, name: str) -> Stage:
     horizon, tail, changes = STAGES[name]
     stage = make_stage(folder / name, horizon, tail, ITERATIONS, **changes)
     params = stage.params.model_copy(update={"batch": 12, "learning_rate": 1e-3})
-    return dataclasses.replace(stage, params=params, **block_networks(stage.distill.lora_rank))
+    stage = dataclasses.replace(stage, params=params, **block_networks(stage.distill.lora_rank))
+    return lay_out(stage) if name == "previous" else stage
+
+
+def lay_out(stage: Stage) -> Stage:
+    """With a previous student that has weights; all of them are cut over the processes if GPD_SHARDING says so."""
+    previous, mesh = BlockNetwork().requires_grad_(False), choose_mesh(CPU, 0)
+    if mesh:
+        shard(previous, mesh)
+    return dataclasses.replace(stage, previous=previous, mesh=mesh)
 
 
 def train(stage: Stage, accelerator: Accelerator, stop: int) -> Ended:
-    """What a stage ends with; if it shall stop, this process ends there, one iteration after a state was saved."""
+    """What a stage ends with, unless it shall stop: then with StoppedError there, after states were saved."""
 
     def die(iteration: int, loss: float) -> None:
         if iteration == stop:
-            os._exit(0)
+            raise StoppedError
 
     patience = 0 if stop and accelerator.is_main_process else 10**9  # as clocks of two machines may differ
     distill = stage.distill.model_copy(update={"save_every_seconds": patience})
     published, ledger = train_stage(dataclasses.replace(stage, distill=distill), accelerator, die)
-    return {"weights": weights(published).tolist(), "ledger": ledger.model_dump()}
+    learnt = weights(published)  # of cut networks the main process alone has them
+    return {"weights": [] if learnt.is_meta else learnt.tolist(), "ledger": ledger.model_dump()}
 
 
-def work(rank: int, number: int, port: int, folder: Path, names: list[str], stop: int) -> None:
+def work(rank: int, number: int, port: int, folder: Path, names: list[str], stop: int, sharding: str) -> None:
     """One of `number` processes."""
+    os.environ[ENVIRONMENT] = sharding
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": number, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     if number > 1:
         os.environ.update({name: str(value) for name, value in place.items()})
     accelerator = make_accelerator("float32")
-    ended = {name: train(some_stage(folder, name), accelerator, stop) for name in names}
+    try:
+        ended = {name: train(some_stage(folder, name), accelerator, stop) for name in names}
+    except StoppedError:
+        os._exit(0)
     (folder / f"ended-{rank}.json").write_text(json.dumps(ended))
     accelerator.end_training()
 
 
-def run(number: int, folder: Path, *names: str, stop: int = 0) -> list[dict[str, Ended]]:
+def run(number: int, folder: Path, *names: str, stop: int = 0, sharding: str = "none") -> list[dict[str, Ended]]:
     """What each of so many processes ended with, by stage; nothing if they stopped."""
     folder.mkdir(exist_ok=True)
     context = multiprocessing.get_context("forkserver")
@@ -67,7 +84,8 @@ def run(number: int, folder: Path, *names: str, stop: int = 0) -> list[dict[str,
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    processes = [context.Process(target=work, args=(rank, number, port, folder, names, stop)) for rank in range(number)]
+    shared = (number, port, folder, names, stop, sharding)
+    processes = [context.Process(target=work, args=(rank, *shared)) for rank in range(number)]
     for process in processes:
         process.start()
     for process in processes:

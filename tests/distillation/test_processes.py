@@ -55,7 +55,7 @@ def test_any_number_of_processes_goes_on_where_any_number_stopped(
     whole: Whole, tmp_path: Path, before: int, after: int
 ) -> None:
     assert run(before, tmp_path, "full", stop=STOP) == []
-    assert json.loads((tmp_path / "full" / MARKER).read_text())["iteration"] == STOP - 1
+    assert 1 <= json.loads((tmp_path / "full" / MARKER).read_text())["iteration"] < STOP
     resumed = run(after, tmp_path, "full")[0]["full"]
     if before == after:
         assert resumed == whole(before)["full"]

@@ -5,7 +5,8 @@ import pytest
 from accelerate import Accelerator
 
 from gpd.distillation.costs import target_forwards
-from gpd.distillation.speed import NUM_STEPS, bare_seconds_of, evaluate_networks, noise_batch
+from gpd.distillation.speed import NUM_STEPS, bare_seconds_of, evaluate_networks, noise_batch, save_stop_seconds_of
+from gpd.distillation.train_state import MARKER
 from tests.distillation.test_trainer import make_stage
 
 CONSISTENCY = {"objective": "consistency", "states": {"stream": 0.0, "clips": 1.0}}
@@ -31,3 +32,8 @@ def test_a_stage_is_timed_by_its_parts(tmp_path: Path, changes: dict[str, Any]) 
     bare = bare_seconds_of(stage, Accelerator(cpu=True))
     assert min(bare) > 0
     assert stage.teacher.num_forwards == 6 * NUM_STEPS * (2 if changes else 16)
+
+
+def test_a_save_is_timed_without_its_writing(tmp_path: Path) -> None:
+    assert save_stop_seconds_of(make_stage(tmp_path), Accelerator(cpu=True)) > 0
+    assert (tmp_path / MARKER).is_file()

@@ -73,6 +73,14 @@ def test_a_release_of_adapters_alone_says_so(low: Student) -> None:
     assert "lora" in found["tags"]  # type: ignore[operator]
 
 
+def test_the_card_of_an_adapters_own_folder_loads_it_on_its_base(adapted: Student) -> None:
+    card = render_card(published(adapted, facts=adapted.manifest.facts, place="data/students/k4"))
+    (example,) = snippets(card)
+    assert front_matter(card)["base_model_relation"] == "adapter"
+    assert "load_lora_weights('data/students/k4', weight_name='pytorch_lora_weights.safetensors')" in example
+    assert "from_pretrained(base, revision='0fad780a', " in example
+
+
 def test_names_cannot_break_out_of_the_card(low: Student) -> None:
     evil = "`x` | <script>alert(1)</script>\n# *title* [a](b) $1$"
     base = BaseFacts(name=evil, repository=None, revision=None)
@@ -125,7 +133,9 @@ def test_the_examples_of_the_card_run_and_save_a_clip(release: Path, low: Studen
         assert "num_inference_steps=2" in example
         work = tmp_path / str(number)
         work.mkdir()
-        source = example.replace("'.'", repr(str(release))).replace("'small-wan'", repr(str(low.base)))
+        source = example.replace("'.'", repr(str(release))).replace(
+            "'small-wan'", repr(str(low.base))
+        )  # as its comment says
         with working_in(work):
             exec(compile(source, "card", "exec"), {})
         assert (work / "clip.mp4").stat().st_size > 500

@@ -6,9 +6,12 @@ import pytest
 
 from gpd import documents
 from gpd.artifacts import UserError
+from gpd.distillation import distill
 from gpd.documents import ReleaseFacts
-from gpd.params import Params
+from gpd.params import Params, Probe, States
+from gpd.release import hub
 from gpd.release.export import run
+from gpd.release.formats import FORMATS
 from gpd.release.student import Student, open_student
 from tests.release.conftest import RANK
 from tests.workspace import working_in
@@ -50,6 +53,9 @@ def test_a_folder_is_replaced_only_if_forced_and_only_a_release(low: Student, pa
     with pytest.raises(UserError, match="--to=empty: is there already; --force replaces"):
         export("empty")
     export("empty", force=True)
+    Path("empty/notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"--to=empty: notes\.txt is not of the release there"):
+        export("empty", force=True)
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match="--to=mine: holds something that is no release"):
@@ -82,6 +88,34 @@ def test_a_stage_by_its_name(workspace: Params) -> None:
     assert Path("out/small_wan_gpd_2step_fp32.safetensors").is_file()
 
 
+def test_a_student_as_a_stage_of_factors_publishes_it(workspace: Params) -> None:
+    quickly = {"previous": workspace.model.path, "iterations": 2, "batch": 2, "learning_rate": 0.03}
+    stage = workspace.distill.stages["k1"].model_copy(update=quickly)
+    changes = {"lora_rank": RANK, "pool_slots": 2, "stages": {"k1": stage}, "probe": Probe(num_states=2)}
+    changes |= {"states": States(stream=1.0, clips=0.0, rollouts=0.0)}
+    params = workspace.model_copy(update={"distill": workspace.distill.model_copy(update=changes)})
+    distill.run(params, "k1")
+    run(params, "k1", to=Path("out"))
+    exports = documents.load_manifest(Path("out"), ReleaseFacts).facts.exports
+    assert [one.format for one in exports] == list(FORMATS)
+    assert all(one.lost is not None and one.lost < 5e-3 for one in exports)
+    stem = "small_wan_gpd_8step"
+    assert Path(f"out/{stem}_lora_rank2_bf16.safetensors").is_file()
+
+
+def test_a_failed_upload_is_one_line_and_keeps_the_release(tmp_path: Path) -> None:
+    """Offline, as in all tests, the client refuses."""
+    with pytest.raises(UserError, match=r"^--push=me/it: .*; the release is complete in \S+$"):
+        hub.upload(tmp_path, "me/it")
+
+
 def test_a_student_of_nothing_is_one_line(params: Params) -> None:
     with pytest.raises(UserError, match="export champion: no student at champion, and "):
         run(params, "champion", to=Path("out"))
+
+
+def test_steps_that_do_not_divide_the_grid_are_refused(low: Student, params: Params) -> None:
+    facts = low.manifest.facts.model_copy(update={"horizon": 3, "sampling_steps": None})
+    student = Student(low.folder, low.manifest.model_copy(update={"facts": facts}), low.base)
+    with pytest.raises(UserError, match="steps of 3 do not divide the grid of 8"):
+        student.grid  # noqa: B018
