@@ -84,7 +84,7 @@ def save_stop_seconds(params: Params, name: str) -> float:
     """How long a save of the stage stops the loop."""
     accelerator = make_accelerator(params.model.dtype)
     with tempfile.TemporaryDirectory() as work:
-        return save_stop_seconds_of(short_stage(params, name, NUM_ITERATIONS, Path(work), accelerator), accelerator)
+        return save_stop_seconds_of(short_stage(params, name, NUM_STEPS, Path(work), accelerator), accelerator)
 
 
 def save_stop_seconds_of(stage: Stage, accelerator: Accelerator) -> float:
