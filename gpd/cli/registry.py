@@ -114,10 +114,11 @@ def show(key: Key) -> None:
 @app.command()
 def card(key: Key, url: Url = None) -> None:
     """The model card of a student, as markdown that the hub renders."""
+    from gpd.registry import open_registry
     from gpd.release.card import render_card
     from gpd.release.records import describe_recorded
 
-    with _open(url) as session:
+    with open_registry(url) as session:
         typer.echo(render_card(describe_recorded(session=session, key=key)), nl=False)
 
 

@@ -1,7 +1,7 @@
 """The JSON documents that rooms exchange, as types: what stands in a file is read here and nowhere else."""
 
 from gpd.documents.ablations import AblationFloor, AblationResults, AblationRow, Spread
-from gpd.documents.document import FORMAT, Document, dump, first_mistake, load_document, load_json, parse
+from gpd.documents.document import FORMAT, Document, dump, first_mistake, flatten, load_document, load_json, parse
 from gpd.documents.evaluations import (
     Direction,
     Evaluation,
@@ -79,6 +79,7 @@ __all__ = [
     "SubjectScores",
     "dump",
     "first_mistake",
+    "flatten",
     "identify",
     "load_document",
     "load_json",

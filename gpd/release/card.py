@@ -38,7 +38,7 @@ class Card:
 
     Attributes:
         content: the student's content hash.
-        settings: that determined it, nested as in its manifest.
+        settings: that determined it, by dotted keys as in its manifest.
         base: None if only the hash of the base model is known.
         grid: the noise levels that it walks.
         figures: by protocol.
@@ -64,13 +64,13 @@ class Card:
     @property
     def shift(self) -> float:
         """Of the noise levels."""
-        return float(self.settings["model"]["shift"])
+        return float(self.settings["model.shift"])
 
     @property
     def sizes(self) -> dict[str, int]:
         """height, width, num_frames, as far as they are recorded: arguments of the pipeline's call."""
-        model = self.settings["model"]
-        return {key: int(model[key]) for key in ("height", "width", "num_frames") if key in model}
+        found = {key: self.settings.get(f"model.{key}") for key in ("height", "width", "num_frames")}
+        return {key: int(value) for key, value in found.items() if value is not None}
 
     @property
     def params_hash(self) -> str:
@@ -97,7 +97,7 @@ def render_card(card: Card) -> str:
     """The whole of README.md: a header of YAML, then markdown."""
     header = yaml.safe_dump(front_matter(card), sort_keys=False, allow_unicode=True)
     fps = FRAMES_PER_SECOND
-    body = _environment().get_template("card.md").render(card=card, fps=fps, settings=_flat(card.settings))
+    body = _environment().get_template("card.md").render(card=card, fps=fps, settings=card.settings)
     lines = f"---\n{header}---\n\n{body}".splitlines()
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
@@ -150,11 +150,3 @@ def literal(value: Any) -> Markup:
 def code(value: Any) -> Markup:
     """A span of code."""
     return Markup("`{}`").format(Markup(re.sub(r"[`\s|]+", " ", str(value)).strip()))
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """By dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat

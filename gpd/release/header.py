@@ -17,7 +17,7 @@ def make_header(student: Student, *, is_adapter: bool) -> dict[str, str]:
 
 def _modelspec(student: Student, is_adapter: bool) -> dict[str, str]:
     """Keys of https://github.com/Stability-AI/ModelSpec."""
-    exchange, model = student.exchange, student.manifest.params["model"]
+    exchange, settings = student.exchange, student.manifest.params
     values = {
         "sai_model_spec": "1.0.0",
         "architecture": f"{exchange.architecture}/lora" if is_adapter else exchange.architecture,
@@ -27,8 +27,8 @@ def _modelspec(student: Student, is_adapter: bool) -> dict[str, str]:
         "license": exchange.license,
         "usage_hint": f"{student.grid.num_steps} Euler steps, shift {student.shift:g}, guidance scale 1 (off)",
     }
-    if "width" in model and "height" in model:
-        values["resolution"] = f"{model['width']}x{model['height']}"
+    if "model.width" in settings and "model.height" in settings:
+        values["resolution"] = f"{settings['model.width']}x{settings['model.height']}"
     return {f"modelspec.{key}": value for key, value in values.items()}
 
 

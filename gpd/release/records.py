@@ -3,7 +3,7 @@
 from typing import Any
 
 from gpd.artifacts import UserError
-from gpd.documents import BaseFacts, StudentFacts
+from gpd.documents import BaseFacts, StudentFacts, flatten
 from gpd.models.exchange import Exchange
 from gpd.models.families import FAMILIES
 from gpd.registry import find_artifact, scores, show
@@ -24,14 +24,14 @@ def describe_recorded(*, session: Any, key: str) -> Card:
     if shown.kind != StudentFacts.kind or not shown.is_known:
         raise UserError(f"{key}: a card is of a student; {shown.content[:12]} is of kind {shown.kind}")
     facts = StudentFacts.model_validate(shown.facts)
-    settings = find_artifact(key=shown.content, session=session).params or {}
+    settings = flatten(find_artifact(key=shown.content, session=session).params or {})
     return Card(
         content=shown.content,
         facts=facts,
         settings=settings,
         base=_base_of(shown, session),
         exchange=_exchange(),
-        grid=student_grid(facts.grid_steps, facts.horizon, float(settings["model"]["shift"])),
+        grid=student_grid(facts.grid_steps, facts.horizon, float(settings["model.shift"])),
         ingredients=[_ingredient(parent, session) for parent in shown.parents],
         figures=_figures(shown, session),
         total_forwards=shown.total_forwards,

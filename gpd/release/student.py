@@ -93,7 +93,7 @@ class Student:
     @property
     def shift(self) -> float:
         """Of the noise levels that it was trained on."""
-        return float(self.manifest.params["model"]["shift"])
+        return float(self.manifest.params["model.shift"])
 
     @property
     def grid(self) -> Grid:

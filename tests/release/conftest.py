@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from gpd import artifacts, documents
-from gpd.distillation.publication import settings_of
 from gpd.documents import Probed, StudentFacts
 from gpd.models import wan
 from gpd.models.adapted import save_adapted
@@ -16,7 +15,8 @@ from gpd.models.families import open_model
 from gpd.params import Params
 from gpd.release.factors import block_matrices, extract, tensors_of
 from gpd.release.student import Student
-from tests.workspace import workspace_params
+from gpd.stages import settings_of
+from tests.workspace import ROOT, working_in, workspace_params
 
 RANK = 2
 
@@ -68,7 +68,7 @@ def save_student(params: Params, folder: Path, change) -> Student:  # type: igno
     network = wan.load_network(base, merge_padding=False)
     for name, weight in network.transformer.named_parameters():
         weight.data = change(name, weight.data, lambda *shape: torch.randn(shape, generator=generator))
-    with artifacts.replacing(folder) as partial:
+    with working_in(ROOT), artifacts.replacing(folder) as partial:
         wan.save_student(partial, network.transformer, base, grid_steps=8, shift=params.model.shift)
         (partial / "training.csv").write_text("iteration,loss,learning_rate\n1,0.5,0.001\n")
         manifest = documents.write_manifest(
@@ -86,6 +86,6 @@ def save_student(params: Params, folder: Path, change) -> Student:  # type: igno
                 after=Probed(residual=0.1, rollout_distance=0.2),
             ),
             inputs={"teacher": documents.identify(base), "previous": documents.identify(base)},
-            params=settings_of(params, "k4"),
+            params=settings_of("distill@k4", params.model_dump()),
         )
     return Student(folder, manifest, base)
