@@ -96,7 +96,7 @@ def load(profile: str | None) -> tuple[str, Params]:
     if profile is None:
         return str(PARAMS_FILE), load_params()
     if profile not in PROFILE_FILES:
-        raise UserError(f"plan: profile={profile!r} is not one of {', '.join(PROFILE_FILES)}")
+        raise UserError(f"plan: profile={profile!r} is not one of {', '.join(sorted(PROFILE_FILES))}")
     return profile, load_params(Path(str(PROFILE_FILES[profile])))
 
 
