@@ -150,9 +150,9 @@ def refusal(plan: Plan) -> str:
     device, memory = plan.device, plan.memory
     need = {"distill": memory.peak, **memory.others}
     stage = max(need, key=lambda name: need[name])
-    what = f"{stage} needs {need[stage]:.1f} GB of the {device.usable_gb:.1f} that a {device.name} has"
-    remedies = "; ".join(plan.remedies) or "no single key makes it fit"
-    return f"plan: {plan.profile} does not fit {device.name}:{device.number}: {what}. It fits with: {remedies}"
+    what = f"{stage} needs {need[stage]:.1f} GB of the {device.usable_gb:.1f} that {device.name} has"
+    advice = f"It fits with: {'; '.join(plan.remedies)}" if plan.remedies else "None of the keys helps, nor up to 32 devices"
+    return f"plan: {plan.profile} does not fit {device.name}:{device.number}: {what}. {advice}"
 
 
 def _device(device: Device, number: int) -> PlannedDevice:
