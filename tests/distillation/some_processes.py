@@ -18,6 +18,7 @@ from tests.distillation.test_trainer import StoppedError, make_stage, weights
 from tests.toy import BlockNetwork, block_networks
 
 ITERATIONS, STOP = 20, 13
+SLOW_IMPORTS = ("torch._dynamo", "torch.distributed.fsdp", "peft")  # seconds each, in every process
 Ended = dict[str, Any]  # weights and ledger of a stage
 
 
@@ -81,7 +82,7 @@ def run(number: int, folder: Path, *names: str, stop: int = 0, sharding: str = "
     """What each of so many processes ended with, by stage; nothing if they stopped."""
     folder.mkdir(exist_ok=True)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, *SLOW_IMPORTS])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
