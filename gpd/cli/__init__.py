@@ -277,7 +277,7 @@ def bench_wan(
     height: Annotated[int | None, typer.Option(min=16, help="px, a multiple of 16")] = None,
     width: Annotated[int | None, typer.Option(min=16, help="px, a multiple of 16")] = None,
     lora_rank: Annotated[int | None, typer.Option(min=0, help="of the trained factors; 0: all weights")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="else the profile's; 1 on a CPU")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="else the profile's, 4 at most; 1 on a CPU")] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="else 10 on a GPU, 2 on a CPU")] = None,
     work: Annotated[Path | None, typer.Option(help="the folder to work in, which then stays")] = None,
     to: Annotated[Path | None, typer.Option(help="the JSON to write; on a GPU data/benchmarks/DEVICE.json")] = None,

@@ -1,14 +1,12 @@
 """Memory of forwards and backwards, from the network's own code run on tensors without data.
 
-A network of two blocks and one of three are run; blocks are alike, so the rest follows, for the forward and for the
-backward each:
+A network of two blocks and one of three are run; blocks are alike, so the rest follows:
 
     peak of L blocks = ends + L * kept
 
-`kept` is what a block leaves: all that autograd saves, or the block's input if it is checkpointed; and until the
-forward is over the copies of its weights that autocast makes. `ends` is what stands above that at the highest moment:
-the block that is being worked on, the layers before and after the blocks, the loss. Gradients of weights are left out,
-for `gpd.planning.memory` counts them where they belong.
+`kept` is what a block leaves for the backward: all that autograd saves, or the block's input if it is checkpointed.
+`ends` is what stands above that at the highest moment: the block that is being worked on, the layers before and after
+the blocks, the loss. Gradients of weights are left out, for `gpd.planning.memory` counts them where they belong.
 """
 
 from collections.abc import Callable
@@ -28,31 +26,19 @@ from gpd.models.wan.text import TEXT_LENGTH
 from gpd.planning.live import LiveBytes
 
 
-class Line(NamedTuple):
-    """Bytes at the highest moment: `ends`, and `kept` for each block."""
+class Activations(NamedTuple):
+    """Bytes at the highest moment of one micro-batch: `ends`, and `kept` for each block."""
 
     ends: float
     kept: float
 
-    def at(self, num_blocks: int) -> float:
-        """Of so many blocks."""
-        return self.ends + num_blocks * self.kept
-
-
-class Activations(NamedTuple):
-    """Of one micro-batch."""
-
-    forward: Line
-    backward: Line
-
     def peak(self, num_blocks: int, gradients: float = 0.0) -> float:
-        """The highest moment of a pass through `num_blocks`, with gradients of so many bytes a block.
+        """Of a forward and a backward through `num_blocks`, with gradients of so many bytes a block.
 
         The backward goes from the last block to the first: what blocks kept goes, their gradients come; so its highest
         moment is at its beginning or at its end.
         """
-        ends, kept = self.backward
-        return max(self.forward.at(num_blocks), ends + num_blocks * max(kept, gradients))
+        return self.ends + num_blocks * max(self.kept, gradients)
 
 
 @dataclass(frozen=True)
@@ -112,59 +98,50 @@ class Student(NamedTuple):
 def training(run: Run) -> Activations:
     """Of a student's forward and backward."""
     two, three = (_along_batch(run, blocks, _forward_and_backward) for blocks in (2, 3))
-    return Activations(*(Line(low - 2 * (high - low), high - low) for low, high in zip(two, three, strict=True)))
+    return Activations(ends=two - 2 * (three - two), kept=three - two)
 
 
 def evaluation(run: Run) -> float:
     """Bytes at the highest moment of a forward that keeps nothing; all blocks of it are alike, so two show it."""
     with torch.no_grad():
-        (peak,) = _along_batch(run, 2, _forward_alone)
-    return peak
+        return _along_batch(run, 2, _forward)
 
 
-def _along_batch(run: Run, num_blocks: int, work: "Work") -> list[float]:
-    """The peaks of a run, straight on from batches of 1 and 2."""
-    one = _peaks(replace(run, batch=1), num_blocks, work)
+def _along_batch(run: Run, num_blocks: int, work: "Work") -> float:
+    """The peak of a run, straight on from batches of 1 and 2."""
+    one = _peak(replace(run, batch=1), num_blocks, work)
     if run.batch == 1:
         return one
-    two = _peaks(replace(run, batch=2), num_blocks, work)
-    return [first + (run.batch - 1) * (second - first) for first, second in zip(one, two, strict=True)]
+    return one + (run.batch - 1) * (_peak(replace(run, batch=2), num_blocks, work) - one)
 
 
 @cache
-def _peaks(run: Run, num_blocks: int, work: "Work") -> list[float]:
+def _peak(run: Run, num_blocks: int, work: "Work") -> float:
     student = run.student(num_blocks)
     with FakeTensorMode():
         _give_fake_weights(student.network)
         _as_on_cuda(student.network)
         live = LiveBytes(student.network.parameters())
         with live:
-            return work(student.trained, run, live)
+            work(student.trained, run)
+    return float(live.peak)
 
 
 def _forward(student: nn.Module, run: Run) -> Tensor:
     latents = torch.empty(run.batch, *run.shape)
     text = torch.empty(run.batch, TEXT_LENGTH, run.architecture.transformer["text_dim"])
-    with torch.autocast("cpu", torch.bfloat16, enabled=run.autocast):
+    with torch.autocast("cpu", torch.bfloat16, enabled=run.autocast, cache_enabled=False):
         velocity: Tensor = student(latents, torch.empty(run.batch), text)
     return velocity
 
 
-def _forward_alone(student: nn.Module, run: Run, live: LiveBytes) -> list[float]:
-    _forward(student, run)
-    return [live.peak]
-
-
-def _forward_and_backward(student: nn.Module, run: Run, live: LiveBytes) -> list[float]:
+def _forward_and_backward(student: nn.Module, run: Run) -> None:
     for weight in student.parameters():
         weight.register_post_accumulate_grad_hook(_drop_gradient)
-    velocity = _forward(student, run)
-    forward, live.peak = live.peak, live.now
-    velocity.square().mean().backward()
-    return [forward, live.peak]
+    _forward(student, run).square().mean().backward()
 
 
-Work = Callable[[nn.Module, Run, LiveBytes], list[float]]  # -> the highest moment of each part of it
+Work = Callable[[nn.Module, Run], object]
 
 
 def _drop_gradient(weight: Tensor) -> None:

@@ -51,7 +51,7 @@ class Device:
 
 CONVOLUTION_SHARE = 0.5
 CONTEXT = 0.6e9  # bytes: context, cuBLAS and cuDNN
-HOLES = 0.02  # of the memory: what expandable segments leave unused
+HOLES = 0.06  # of the memory: what the allocator cannot use, and what the plan may be off by
 DEVICES = {
     device.name: device
     for device in (

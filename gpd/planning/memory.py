@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+import torch
+
 from gpd.distillation.costs import target_forwards
+from gpd.distillation.sharding import ROOM, planned_bytes
 from gpd.models.wan.outline import weight_bytes
 from gpd.params import Params
 from gpd.planning.activations import Activations, Run, evaluation, training
 from gpd.planning.base import Base
-from gpd.planning.devices import Device
+from gpd.planning.devices import GIB, Device
 
 Layout = Literal["one", "ddp", "fsdp"]  # one process; copies on each device; weights shared out over devices
 FLOAT32 = 4
@@ -66,6 +69,8 @@ def plan_memory(params: Params, base: Base, device: Device, number: int) -> Memo
     processes = num_processes(batch, number)
     per_process = batch // processes
     layouts: list[Layout] = ["one"] if processes == 1 else ["ddp", "fsdp"]
+    if params.distill.lora_rank > 0:
+        layouts = layouts[:1]  # the base of factors is never cut
     tried = []
     for layout in layouts:
         for micro_batch in micro_batches(per_process):
@@ -74,6 +79,20 @@ def plan_memory(params: Params, base: Base, device: Device, number: int) -> Memo
                 return memory
             tried.append(memory)
     return min(tried, key=lambda memory: memory.peak)
+
+
+def cuts_by_itself(params: Params, base: Base, device: Device) -> bool:
+    """Whether several processes of a stage share out its weights unless GPD_SHARDING says otherwise."""
+    if params.distill.lora_rank > 0:
+        return False
+    dtype: torch.dtype = getattr(torch, params.model.dtype)
+    planned = planned_bytes(
+        round(sizes_of(training_run(params, base, 1)).trained),
+        has_average=params.distill.ema_decay > 0,
+        num_frozen=1 + asks_previous(params),
+        frozen_bytes=dtype.itemsize,
+    )
+    return planned > ROOM * device.gib * GIB
 
 
 def num_processes(batch: int, number: int) -> int:

@@ -13,7 +13,7 @@ from gpd.planning.activations import evaluation
 from gpd.planning.base import Base, find_base
 from gpd.planning.devices import Device, parse_devices
 from gpd.planning.disk import parameters, plan_disk, pool_bytes
-from gpd.planning.memory import Memory, evaluation_run, plan_memory
+from gpd.planning.memory import Memory, cuts_by_itself, evaluation_run, plan_memory
 from gpd.planning.remedies import find_remedies
 from gpd.planning.work import PROMPTS_ASSUMED, TEXT_TOKENS, Material, Work, find_material, plan_work
 
@@ -126,7 +126,7 @@ def make_plan(name: str, params: Params, gpu: str) -> Plan:
         disk=_gb(plan_disk(params, base, memory, material)),
         fits=fits,
         remedies=[] if memory.fits(device) else find_remedies(params, base, device, number),
-        notes=list(_notes(device, number, memory, material)),
+        notes=_notes(device, number, memory, material, cuts_by_itself(params, base, device)),
     )
 
 
@@ -150,9 +150,9 @@ def refusal(plan: Plan) -> str:
     device, memory = plan.device, plan.memory
     need = {"distill": memory.peak, **memory.others}
     stage = max(need, key=lambda name: need[name])
-    what = f"{stage} needs {need[stage]:.1f} GB of the {device.usable_gb:.1f} that a {device.name} has"
-    remedies = "; ".join(plan.remedies) or "no single key makes it fit"
-    return f"plan: {plan.profile} does not fit {device.name}:{device.number}: {what}. It fits with: {remedies}"
+    what = f"{stage} needs {need[stage]:.1f} GB of the {device.usable_gb:.1f} that {device.name} has"
+    advice = f"It fits with: {'; '.join(plan.remedies)}" if plan.remedies else "None of the keys helps, nor up to 32 devices"
+    return f"plan: {plan.profile} does not fit {device.name}:{device.number}: {what}. {advice}"
 
 
 def _device(device: Device, number: int) -> PlannedDevice:
@@ -190,7 +190,7 @@ def _stage(work: Work) -> PlannedStage:
     )
 
 
-def _notes(device: Device, number: int, memory: Memory, material: Material) -> list[str]:
+def _notes(device: Device, number: int, memory: Memory, material: Material, cuts: bool) -> list[str]:
     source = "measured here" if device.is_measured else "stated, not measured"
     notes = [f"time: {device.share:.0%} of {device.bf16_peak / 1e12:.0f} TFLOP/s in bfloat16 ({source})"]
     if material.is_assumed:
@@ -198,6 +198,8 @@ def _notes(device: Device, number: int, memory: Memory, material: Material) -> l
     notes.append(f"a text has {TEXT_TOKENS} tokens in the mean; texts are read from the shards as they are needed")
     if memory.accumulated > 1:
         notes.append(f"set GPD_MICRO_BATCH={memory.micro_batch}: a process' batch goes through in so many parts")
+    if memory.processes > 1 and cuts != (memory.layout == "fsdp"):
+        notes.append(f"set GPD_SHARDING={'none' if cuts else 'full'}: the stage would choose otherwise")
     if memory.processes < number:
         notes.append(f"distill uses {memory.processes} of {number} devices: more do not divide distill.stages.*.batch")
     return notes

@@ -9,7 +9,7 @@ from gpd.planning.devices import Device
 from gpd.planning.memory import Memory, plan_memory
 
 NUMBERS = (2, 4, 8, 16, 32)
-RANK = 32
+RANK = 64  # as in the profiles of factors
 
 
 @dataclass(frozen=True)

@@ -45,15 +45,12 @@ def saved_bytes(run: Run, num_blocks: int) -> int:
 def test_what_a_real_block_keeps_is_what_was_said():
     """Within 10 %, by a real block of the 1.3B in float32."""
     of_block = saved_bytes(SMALL, 2) - saved_bytes(SMALL, 1)
-    assert training(SMALL).backward.kept == pytest.approx(of_block, rel=0.1)
+    assert training(SMALL).kept == pytest.approx(of_block, rel=0.1)
 
 
-def test_a_checkpointed_block_keeps_its_input_alone_and_autocast_copies_weights_for_a_forward():
-    activations = training(replace(SMALL, autocast=True, checkpointing=True))
-    of_input = 256 * 1536 * 2  # tokens, width, bytes of bfloat16
-    of_matrices = 2 * (8 * 1536**2 + 2 * 1536 * 8960)
-    assert activations.backward.kept == of_input
-    assert activations.forward.kept == pytest.approx(of_input + of_matrices, rel=0.01)
+def test_a_checkpointed_block_keeps_its_input_alone():
+    run = replace(SMALL, autocast=True, checkpointing=True)
+    assert training(run).kept == 256 * 1536 * 2  # tokens, width, bytes of bfloat16
 
 
 def test_activations_grow_with_the_batch():
