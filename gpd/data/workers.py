@@ -10,6 +10,7 @@ from functools import partial
 import torch
 
 from gpd.artifacts import UserError
+from gpd.data.environment import number_from
 
 PROCESSES = "GPD_PROCESSES"
 
@@ -22,12 +23,12 @@ def num_workers(without_gpu: int | None = None) -> int:
             and not from a second thread.
 
     Raises:
-        UserError: GPD_PROCESSES is not a number of processes.
+        UserError: GPD_PROCESSES is no number, or there are fewer GPUs.
     """
-    asked = os.environ.get(PROCESSES, "")
-    if asked and not (asked.isascii() and asked.isdigit() and int(asked) > 0):
-        raise UserError(f"{PROCESSES}={asked}: expected a number of processes, 1 or more")
-    return int(asked or 0) or torch.cuda.device_count() or without_gpu or len(os.sched_getaffinity(0))
+    asked, devices = number_from(PROCESSES), torch.cuda.device_count()
+    if asked and devices and asked > devices:
+        raise UserError(f"{PROCESSES}={asked} is more than the {devices} visible GPUs")
+    return asked or devices or without_gpu or len(os.sched_getaffinity(0))
 
 
 def pick_device(worker: int = 0) -> str:

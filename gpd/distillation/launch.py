@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpd.artifacts import UserError
-from gpd.distillation.environment import number_from
+from gpd.data.workers import num_workers
 
 MISTAKES = "GPD_MISTAKES"  # the folder where processes that were started here leave why they failed
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -47,12 +47,8 @@ def num_processes() -> int:
     """
     if is_joined():
         return int(os.environ["WORLD_SIZE"])
-    import torch
 
-    wanted, devices = number_from("GPD_PROCESSES"), torch.cuda.device_count()
-    if wanted and devices and wanted > devices:
-        raise UserError(f"GPD_PROCESSES={wanted} is more than the {devices} visible GPUs")
-    return wanted or devices or 1
+    return num_workers(without_gpu=1)
 
 
 def on_all_processes(words: Sequence[str], work: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, distributed
 
 from gpd.artifacts import UserError
-from gpd.distillation.environment import number_from
+from gpd.data.environment import number_from
 
 CPU = torch.device("cpu")
 

@@ -188,7 +188,7 @@ def test_a_number_of_processes_that_is_none_is_refused(
     work_tree: Path, small_wan: Path, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
     monkeypatch.setenv("GPD_PROCESSES", asked)
-    with pytest.raises(UserError, match=f"GPD_PROCESSES={asked}: expected a number of processes"):
+    with pytest.raises(UserError, match=f"GPD_PROCESSES='{asked}' must be a whole number above 0"):
         encode.run(params_of(small_wan))
 
 
