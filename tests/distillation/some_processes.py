@@ -62,8 +62,9 @@ def train(stage: Stage, accelerator: Accelerator, stop: int) -> Ended:
 
 
 def work(rank: int, number: int, port: int, folder: Path, names: list[str], stop: int, sharding: str) -> None:
-    """One of `number` processes."""
+    """One of `number` processes; four put no more than two of their three samples through a network at once."""
     os.environ[ENVIRONMENT] = sharding
+    os.environ["GPD_MICRO_BATCH"] = "2" if number == 4 else ""
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": number, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     if number > 1:
         os.environ.update({name: str(value) for name, value in place.items()})
