@@ -169,6 +169,24 @@ def remark(key: Key, text: str, by: By = None) -> None:
 
 
 @app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="a SELECT over tables and views: leaderboard, students, scores, runs")],
+    form: Annotated[str, typer.Option("--format", help="table, json, csv or md")] = "table",
+    limit: Annotated[int, typer.Option(min=1, help="how many rows at most")] = 1000,
+    url: Url = None,
+) -> None:
+    """Ask in SQL; nothing can be written."""
+    from gpd.registry import open_registry
+    from gpd.registry.sql import ask, print_as
+
+    with open_registry(url) as session:
+        answer = ask(session=session, query=query, limit=limit)
+    print_as(form, answer)
+    if answer.is_cut:
+        typer.echo("gpd: there are more: --limit", err=True)
+
+
+@app.command()
 def verify(key: KeyOrAll = None, url: Url = None, as_json: Json = False) -> None:
     """Hash the files again; exit status 1 if they are not what they were."""
     from gpd.registry import open_registry, print_answer, verify

@@ -116,7 +116,7 @@ def _in_words(url: URL) -> Iterator[None]:
     """Turns an error of the database into one line for a person, without the password."""
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (SQLAlchemyError, sqlite3.Error, sqlite3.Warning) as error:  # several statements at once are a warning
         text = " ".join(str(getattr(error, "orig", None) or error).split())
         text = mask_passwords(text.replace(str(url.password), "***") if url.password else text)
         meaning = next((meaning for sign, meaning in _MEANINGS.items() if sign in text), None)
