@@ -113,6 +113,9 @@ def test_plain_diffusers_samples_what_the_student_does(params: Params, name: str
     student = open_model(folder)
     assert isinstance(student, AdaptedModel)
     student.save_merged(tmp_path / "merged")
+    assert not isinstance(open_model(tmp_path / "merged"), AdaptedModel)
+    scheduler = "scheduler/scheduler_config.json"
+    assert (tmp_path / "merged" / scheduler).read_bytes() == (folder / scheduler).read_bytes()
     assert distance(ours, plain_latents(tmp_path / "merged", CAPTION, noise, steps=steps)) < 1e-4
     base = plain_latents(Path(params.model.path), CAPTION, noise, steps=steps)
     assert distance(ours, base) > 1e-2
