@@ -16,7 +16,7 @@ import yaml
 
 from gpd import documents
 from gpd.artifacts import MANIFEST, WORK, UserError, hash_file, hash_files, hash_json, list_files
-from gpd.documents import Identity, dump
+from gpd.documents import Identity, dump, flatten
 
 PIPELINE = Path("dvc.yaml")
 # Keys that change no output: where the base model lies, and how many broken clips are too many to write one.
@@ -149,8 +149,8 @@ def settings(stage: Stage, params: Mapping[str, Any]) -> dict[str, Any]:
 
     A value that is only the place of a dependency is left out: the identity of what lies there stands for it.
     """
-    leaves = (leaf for key in stage.params for leaf in _leaves(key, value_at(params, key)))
-    return {key: value for key, value in leaves if value not in stage.deps and not _changes_nothing(key)}
+    found = flatten({key: value_at(params, key) for key in stage.params})
+    return {key: value for key, value in found.items() if value not in stage.deps and not _changes_nothing(key)}
 
 
 def settings_of(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,14 +173,6 @@ def work_folder(name: str, settings: Mapping[str, Any], inputs: Mapping[str, Ide
     stage, _, item = name.partition("@")
     fingerprint = hash_json([settings, dump(inputs)])[:16]
     return WORK / stage / (f"{item}-{fingerprint}" if item else fingerprint)
-
-
-def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for name, inner in value.items():
-            yield from _leaves(f"{key}.{name}", inner)
-    else:
-        yield key, value
 
 
 def _changes_nothing(key: str) -> bool:

@@ -113,3 +113,11 @@ def test_runs_are_recorded_also_when_they_fail(tmp_path: Path, monkeypatch: pyte
     assert (found["good"]["exit_code"], found["good"]["forwards"]) == (0, {"teacher": 3})
     assert (found["bad"]["exit_code"], found["bad"]["error"]) == (2, "UserError: params.yaml: no")
     assert found["good"]["started"] <= found["good"]["ended"]
+
+
+def test_settings_stand_by_dotted_keys_however_they_were_written(tmp_path: Path) -> None:
+    make(tmp_path / "a")
+    raw = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    raw["params"] = {"model": {"shift": 3.0, "hub": {}}, "seeds": [0, 1]}
+    (tmp_path / "a" / "manifest.json").write_text(json.dumps(raw))
+    assert documents.load_manifest(tmp_path / "a").params == {"model.shift": 3.0, "model.hub": {}, "seeds": [0, 1]}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gpd.models.use import PROFILES
+from gpd.params import Params
 from tests.workspace import add_pipeline
 
 GPD = [sys.executable, "-c", "from gpd.cli import main; main()"]
@@ -25,7 +26,19 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 def test_every_command_has_help(tmp_path: Path) -> None:
     listing = gpd("--help", cwd=tmp_path)
     assert listing.returncode == 0
-    for command in ("use", "fetch", "plan", "prepare", "encode", "distill", "sample", "evaluate", "report", "generate"):
+    for command in (
+        "use",
+        "fetch",
+        "prepare",
+        "encode",
+        "distill",
+        "sample",
+        "evaluate",
+        "report",
+        "generate",
+        "export",
+        "plan",
+    ):
         assert command in listing.stdout
         assert gpd(command, "--help", cwd=tmp_path).returncode == 0
 
@@ -68,3 +81,40 @@ def test_use_keeps_params_that_are_of_no_profile(tmp_path: Path) -> None:
     done = gpd("use", "tiny-wan", cwd=tmp_path)
     assert "your params.yaml is kept as params.yaml.old" in done.stdout
     assert (tmp_path / "params.yaml.old").read_text() == edited
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["k8"], "export: --to FOLDER is missing; --card prints the card alone"),
+        (
+            ["k8", "--to", "out", "--format", "onnx"],
+            "--format=onnx: must be one of diffusers, lora, lora-native, native, all",
+        ),
+        (["k8", "--to", "out", "--dtype", "fp8"], "--dtype=fp8: must be one of bf16, fp16, fp32"),
+        (["k8", "--to", "params.yaml"], "--to=params.yaml: is there already; --force replaces an earlier release"),
+        (["k8", "--to", "out"], "export k8: no student at data/students/k8, and "),
+    ],
+)
+def test_a_mistake_in_export_is_one_line_and_status_2(tmp_path: Path, words: list[str], message: str) -> None:
+    gpd("use", "tiny-wan", cwd=tmp_path)
+    done = gpd("export", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"gpd: {message}")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_cards_from_the_command_line(workspace: Params, small_wan: Path) -> None:
+    here = Path.cwd()
+    gpd("use", "tiny-wan", cwd=here)
+    (here / "data" / "tiny-wan").symlink_to(small_wan)
+    assert gpd("registry", "sync", cwd=here).returncode == 0
+    for words in (["export", "data/students/k4", "--card"], ["registry", "card", "k4"]):
+        done = gpd(*words, cwd=here)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("---\nlicense: apache-2.0\n")
+    exported = gpd("export", "data/students/k4", "--to", "out", "--format", "native", cwd=here)
+    assert exported.returncode == 0, exported.stderr
+    assert "export: native: small_wan_gpd_2step_fp32.safetensors" in exported.stdout
+    assert "0.00% of what was learnt is lost" in exported.stdout

@@ -18,6 +18,7 @@ PLANTS: list[tuple[str, Plant]] = [
     ("Rooms import only what lies below them (ARCHITECTURE.md)", {"gpd/pages/planted.py": "import gpd.registry"}),
     ("Rooms import only what lies below them (ARCHITECTURE.md)", {"gpd/sampling/planted.py": "import gpd.planning"}),
     ("Rooms import only what lies below them (ARCHITECTURE.md)", {"gpd/planted.py": ""}),  # a room of no layer
+    ("Rooms import only what lies below them (ARCHITECTURE.md)", {"gpd/sampling/planted.py": "import gpd.release"}),
     (
         "No two modules of a room wait for each other",
         {"gpd/data/one.py": "import gpd.data.two", "gpd/data/two.py": "def later():\n    import gpd.data.one"},
@@ -33,6 +34,7 @@ PLANTS: list[tuple[str, Plant]] = [
     ("Flows never touch tensors or commands", {"flows/planted.py": "import gpd.distillation.costs"}),
     ("Only models/ speaks diffusers, transformers and peft", {"gpd/evaluation/planted.py": "import diffusers"}),
     ("Only models/ speaks diffusers, transformers and peft", {"gpd/distillation/planted.py": "import peft"}),
+    ("Only models/ speaks diffusers, transformers and peft", {"gpd/release/planted.py": "import diffusers"}),
     ("Only registry/ speaks SQL", {"gpd/report/planted.py": "import sqlmodel"}),
     ("Only data/clips.py reads and writes video files", {"gpd/data/planted.py": "import av"}),
     ("Only data/shards.py speaks webdataset", {"gpd/sampling/planted.py": "import webdataset"}),

@@ -111,7 +111,7 @@ def evaluated(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
         artifacts.write_text(Path("source/prompts.txt"), "\n".join(scene.caption for scene in training[:2]))
         artifacts.write_text(Path("source/evaluation.txt"), "\n".join(scene.caption for scene in held_out[:9]))
         prepare.run(params)
-        encode.run(params, "0/1")
+        encode.run(params)
         save_student(params, small_wan, "k1", 0.02)
         save_student(params, small_wan, "k4", 0.05)
         for name in params.sample.subjects:

@@ -30,7 +30,7 @@ def commands() -> dict[str, Callable[[Params, str], None]]:
 
     return {
         "prepare": lambda params, _: prepare.run(params),
-        "encode": lambda params, _: encode.run(params, "0/1"),
+        "encode": lambda params, _: encode.run(params),
         "distill": distill.run,
         "sample": lambda params, name: sample.run(params, name, "0/1"),
         "evaluate": evaluate.run,

@@ -30,6 +30,7 @@ from gpd.tiny.clips import split_scenes
 BASE, SOURCE, STAGE = "base", "source", "k1"
 NUM_PROMPTS, NUM_CLIPS = 2, 2
 CPU_GRID = 4  # steps: on a CPU a sample shall take few forwards
+GPU_BATCH = 4  # at most: what a sample costs is the same, and the loop runs 20 iterations
 GEOMETRY = Geometry(channels=16, latent_frames=4, latent_px=8, token_px=16)  # of every Wan2.1 and of the miniature
 
 
@@ -80,7 +81,7 @@ def make_params(request: Request, device: str) -> Params:
     asked = {"num_frames": request.frames, "height": request.height, "width": request.width}
     model |= {"path": BASE, "hub": None, **{key: value for key, value in asked.items() if value}}
     first = next(iter(distill["stages"].values()))
-    batch = request.batch or (1 if on_cpu else first["batch"])
+    batch = request.batch or (1 if on_cpu else min(first["batch"], GPU_BATCH))
     grid = CPU_GRID if on_cpu else model["grid_steps"]
     model |= {"grid_steps": grid}
     distill |= {"final_steps": grid, "horizons": [], "pool_slots": batch, "probe": {"num_states": 1}}

@@ -74,7 +74,7 @@ def prepare() -> None:
 
 @app.command()
 def encode(
-    shard: Annotated[str, typer.Option(help="i/n: only the shards of process i of n, to run several")] = "0/1",
+    shard: Annotated[str | None, typer.Option(help="i/n: only the shards of process i of n, for machines")] = None,
 ) -> None:
     """DVC stage: text embeddings, clip latents and teacher roll-outs as shards."""
     from gpd.data import encode
@@ -227,6 +227,30 @@ def generate(
     generate.run(_params(), prompt=prompt, out=out, student=student, checkpoint=checkpoint, seed=seed)
 
 
+@app.command()
+def export(
+    student: Annotated[str, typer.Argument(help="a stage such as k8, a folder, or champion, best:6, a hash")],
+    to: Annotated[Path | None, typer.Option(help="the folder to write")] = None,
+    format: Annotated[str, typer.Option(help="diffusers, lora, lora-native, native; all takes what it has")] = "all",
+    dtype: Annotated[
+        str | None, typer.Option(help="bf16, fp16 or fp32; else bf16 for a LoRA, fp32 for the rest")
+    ] = None,
+    rank: Annotated[int | None, typer.Option(min=1, help="extract a LoRA from a student of full weights")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace an earlier release in the folder")] = False,
+    push: Annotated[str | None, typer.Option(help="OWNER/NAME on the hub, to upload to when all is verified")] = None,
+    card: Annotated[bool, typer.Option("--card", help="write nothing, print the model card")] = False,
+) -> None:
+    """Write a student for diffusers, ComfyUI and others; each file is loaded back and compared."""
+    from gpd.release import export
+
+    if card:
+        export.print_card(_params(), student)
+        return
+    if to is None:
+        raise UserError("export: --to FOLDER is missing; --card prints the card alone")
+    export.run(_params(), student, to=to, format=format, dtype=dtype, rank=rank, force=force, push=push)
+
+
 @bench_app.callback(invoke_without_command=True)
 def bench(context: typer.Context) -> None:
     """Measure speed and memory beside their goals."""
@@ -253,7 +277,7 @@ def bench_wan(
     height: Annotated[int | None, typer.Option(min=16, help="px, a multiple of 16")] = None,
     width: Annotated[int | None, typer.Option(min=16, help="px, a multiple of 16")] = None,
     lora_rank: Annotated[int | None, typer.Option(min=0, help="of the trained factors; 0: all weights")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="else the profile's; 1 on a CPU")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="else the profile's, 4 at most; 1 on a CPU")] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="else 10 on a GPU, 2 on a CPU")] = None,
     work: Annotated[Path | None, typer.Option(help="the folder to work in, which then stays")] = None,
     to: Annotated[Path | None, typer.Option(help="the JSON to write; on a GPU data/benchmarks/DEVICE.json")] = None,

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
-
 from gpd.data.encoders import EncodeClips, Encoder, EncodeRollouts, EncodeTexts, forwards_per_rollout
 from gpd.data.jobs import Work
 from gpd.data.plan import Job
 from gpd.data.shards import Entry, write_shard
+from gpd.data.workers import is_orphan, pick_device
 from gpd.documents import BrokenClip, Document
 from gpd.params import Params
 from gpd.progress import progress_bar
@@ -29,10 +28,15 @@ class Finished(Document):
     broken: list[BrokenClip]
 
 
-def encode_jobs(params: Params, work: Work, jobs: list[Job], device: str) -> dict[str, int]:
-    """Makes shards, with the networks of one kind in memory at a time. Returns the forwards that this took, by role."""
-    done, total = 0, sum(len(job.rows) for job in jobs)
-    with progress_bar("encode", total) as advance:
+def encode_share(params: Params, work: Work, jobs: list[Job], number: int, first: int, worker: int) -> None:
+    """Makes every `number`-th shard, from the `worker`-th on, with the networks of one kind in memory at a time.
+
+    Args:
+        first: the device of worker 0; the others take those after it.
+    """
+    share = jobs[worker::number]
+    done, total, device = 0, sum(len(job.rows) for job in share), pick_device(first + worker)
+    with progress_bar("encode", total, is_shown=worker == 0) as advance:
 
         def on_row() -> None:
             nonlocal done
@@ -40,12 +44,16 @@ def encode_jobs(params: Params, work: Work, jobs: list[Job], device: str) -> dic
             advance(done, "")
 
         for kind, make_encoder in ENCODERS.items():
-            mine = [job for job in jobs if job.kind == kind]
-            if mine:
+            mine = [job for job in share if job.kind == kind]
+            if mine and not is_orphan():
                 encoder = make_encoder(params, device, [row for job in mine for row in job.rows])
                 for job in mine:
                     write_job(work, job, encoder, on_row)
                 del encoder  # before the next kind's networks come
+
+
+def forwards_of(params: Params, jobs: list[Job]) -> dict[str, int]:
+    """What jobs take, by role."""
     num_rollouts = sum(len(job.rows) for job in jobs if job.kind == "rollouts")
     return {"teacher": num_rollouts * forwards_per_rollout(params)} if num_rollouts else {}
 
@@ -70,8 +78,3 @@ def write_job(work: Work, job: Job, encoder: Encoder[Any], on_row: Callable[[], 
 def finished_shards(work: Work, jobs: list[Job]) -> list[Finished]:
     """What is noted of each job, all of which are done."""
     return [Finished.model_validate(work.result(job)) for job in jobs]
-
-
-def pick_device(part: int) -> str:
-    """The GPU of process number `part`, or the CPU."""
-    return f"cuda:{part % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"

@@ -76,7 +76,7 @@ def run_train(params: Params, as_json: bool) -> None:
 def training_figures(name: str, measured: "Speed") -> list[Figure]:
     """What of a stage's speed has a goal."""
     return [
-        Figure(f"{name}: an iteration over its bare evaluations", measured.step_over_bare, "x", 1.25),
+        Figure(f"{name}: train step over its bare evaluations", measured.step_over_bare, "x", 1.25),
         Figure(f"{name}: optimiser over forward and backward", measured.optimizer_share, "x", 0.15),
         Figure(f"{name}: a save's stop over the time between saves", measured.save_stop_share, "x", 0.02),
     ]
@@ -136,7 +136,7 @@ def read_samples_per_second(params: Params) -> float:
 
 def growth_mib(params: Params, name: str) -> float:
     """Resident memory gained between iterations 40 and 240 of the loop."""
-    from gpd.distillation.speed import iteration_seconds
+    from gpd.distillation.speed import step_seconds
 
     sizes: dict[int, float] = {}
 
@@ -145,7 +145,7 @@ def growth_mib(params: Params, name: str) -> float:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             sizes[iteration] = pages * 4096 / 2**20
 
-    iteration_seconds(params, name, 240, note)
+    step_seconds(params, name, 240, note)
     return sizes[240] - sizes[40]
 
 

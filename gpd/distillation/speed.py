@@ -26,7 +26,7 @@ from gpd.distillation.trainer import REPORT_EVERY, make_accelerator, train_stage
 from gpd.distillation.training import begin
 from gpd.params import Params
 
-NUM_ITERATIONS, NUM_ROUNDS = 12, 3
+NUM_STEPS, NUM_ROUNDS = 12, 3
 NUM_WARM = 2  # iterations that are left out
 
 
@@ -65,15 +65,15 @@ class Bare(NamedTuple):
 def measure(params: Params, name: str) -> Speed:
     """Rounds of the real loop and of its bare parts alternate; medians."""
     stage = params.distill.stages[name]
-    iterations, ratios, shares = [], [], []
+    steps, ratios, shares = [], [], []
     for _ in range(NUM_ROUNDS):
-        iterations.append(statistics.median(iteration_seconds(params, name, NUM_ITERATIONS)))
+        steps.append(statistics.median(step_seconds(params, name, NUM_STEPS)))
         bare = bare_seconds(params, name)
-        ratios.append(iterations[-1] / (bare.targets + bare.student))
+        ratios.append(steps[-1] / (bare.targets + bare.student))
         shares.append(bare.optimizer / bare.student)
     return Speed(
         torch.backends.cpu.get_cpu_capability(),
-        forwards_of_sample(params, name) * stage.batch / statistics.median(iterations),
+        forwards_of_sample(params, name) * stage.batch / statistics.median(steps),
         statistics.median(ratios),
         statistics.median(shares),
         save_stop_seconds(params, name) / params.distill.save_every_seconds,
@@ -84,7 +84,7 @@ def save_stop_seconds(params: Params, name: str) -> float:
     """How long a save of the stage stops the loop."""
     accelerator = make_accelerator(params.model.dtype)
     with tempfile.TemporaryDirectory() as work:
-        return save_stop_seconds_of(short_stage(params, name, NUM_ITERATIONS, Path(work), accelerator), accelerator)
+        return save_stop_seconds_of(short_stage(params, name, NUM_STEPS, Path(work), accelerator), accelerator)
 
 
 def save_stop_seconds_of(stage: Stage, accelerator: Accelerator) -> float:
@@ -106,7 +106,7 @@ def forwards_of_sample(params: Params, name: str) -> float:
     return forwards_per_sample(params.distill, stages[name], max(before, default=0), params.model.grid_steps)
 
 
-def iteration_seconds(
+def step_seconds(
     params: Params, name: str, iterations: int, on_iteration: Callable[[int], None] = lambda _: None
 ) -> list[float]:
     """Wall time of an iteration of the real loop between each two reports, the first ones left out.
@@ -142,13 +142,13 @@ def short_stage(params: Params, name: str, iterations: int, work: Path, accelera
 def bare_seconds(params: Params, name: str, prepare: Callable[[Stage], None] = lambda _: None) -> Bare:
     """Medians over iterations at the stage's own horizon; `prepare` may change the networks first."""
     accelerator = make_accelerator(params.model.dtype)
-    stage = short_stage(params, name, NUM_ITERATIONS, Path("unused"), accelerator)
+    stage = short_stage(params, name, NUM_STEPS, Path("unused"), accelerator)
     prepare(stage)
     return bare_seconds_of(stage, accelerator)
 
 
 def bare_seconds_of(
-    stage: Stage, accelerator: Accelerator, *, num_rounds: int = NUM_ITERATIONS, num_warm: int = NUM_WARM
+    stage: Stage, accelerator: Accelerator, *, num_rounds: int = NUM_STEPS, num_warm: int = NUM_WARM
 ) -> Bare:
     """Each network is evaluated as often as the objective states; the latents are noise.
 

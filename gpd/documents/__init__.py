@@ -1,7 +1,7 @@
 """The JSON documents that rooms exchange, as types: what stands in a file is read here and nowhere else."""
 
 from gpd.documents.ablations import AblationFloor, AblationResults, AblationRow, Spread
-from gpd.documents.document import FORMAT, Document, dump, first_mistake, load_document, load_json, parse
+from gpd.documents.document import FORMAT, Document, dump, first_mistake, flatten, load_document, load_json, parse
 from gpd.documents.evaluations import (
     Direction,
     Evaluation,
@@ -16,10 +16,12 @@ from gpd.documents.facts import (
     BaseFacts,
     BrokenClip,
     ClipsFacts,
+    Exported,
     Facts,
     LatentsFacts,
     Probed,
     PromptsFacts,
+    ReleaseFacts,
     ReportFacts,
     SamplesFacts,
     ShownClip,
@@ -51,6 +53,7 @@ __all__ = [
     "Direction",
     "Document",
     "Evaluation",
+    "Exported",
     "Facts",
     "File",
     "Identity",
@@ -62,6 +65,7 @@ __all__ = [
     "Profiles",
     "PromptsFacts",
     "Protocol",
+    "ReleaseFacts",
     "ReportFacts",
     "RunRecord",
     "Sample",
@@ -75,6 +79,7 @@ __all__ = [
     "SubjectScores",
     "dump",
     "first_mistake",
+    "flatten",
     "identify",
     "load_document",
     "load_json",

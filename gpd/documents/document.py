@@ -23,6 +23,15 @@ def dump(documents: Mapping[str, Document]) -> dict[str, Any]:
     return {name: document.model_dump(mode="json") for name, document in documents.items()}
 
 
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted keys: {"a": {"b": 6}} -> {"a.b": 6}. An empty mapping stays a value."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, Mapping) and value
+        flat |= flatten(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return flat
+
+
 D = TypeVar("D", bound=Document)
 
 

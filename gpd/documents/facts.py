@@ -128,3 +128,30 @@ class ReportFacts(Facts):
     protocol: str
     subjects: list[str]
     rivals: list[str]
+
+
+class Exported(Document):
+    """A student in one of the formats of a release.
+
+    Attributes:
+        path: below the release's folder; "." if the folder itself is the pipeline.
+        size: in bytes.
+        rank: of factors; null for full weights.
+        lost: |released - student| / |student - base|, over all weights; null if the base model was not there.
+    """
+
+    format: str
+    path: str
+    size: int
+    dtype: str
+    rank: int | None
+    lost: float | None
+
+
+class ReleaseFacts(Facts):
+    """A student as others load it."""
+
+    kind: ClassVar[str] = "release"
+    stage: str
+    sampling_steps: int
+    exports: list[Exported]

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
-from pydantic import SerializeAsAny
+from pydantic import SerializeAsAny, field_validator
 
 from gpd.artifacts import MANIFEST, UserError, hash_files, list_files, write_json
-from gpd.documents.document import FORMAT, Document, load_json, parse
+from gpd.documents.document import FORMAT, Document, flatten, load_json, parse
 from gpd.documents.facts import Facts
 
 KINDS: dict[str, type[Facts]] = {facts.kind: facts for facts in Facts.__subclasses__()}
@@ -33,7 +33,7 @@ class Manifest(Document, Generic[F]):
     Attributes:
         content: of the names and hashes of the files (`artifacts.hash_files`).
         inputs: the folders that went in.
-        params: the settings that determined the content.
+        params: the settings that determined the content, by dotted keys; nested ones of earlier versions are read, too.
     """
 
     format: int
@@ -43,6 +43,11 @@ class Manifest(Document, Generic[F]):
     params: dict[str, Any]
     facts: SerializeAsAny[F]
     files: dict[str, File]
+
+    @field_validator("params")
+    @classmethod
+    def _by_dotted_keys(cls, params: dict[str, Any]) -> dict[str, Any]:
+        return flatten(params)
 
     @property
     def identity(self) -> Identity:

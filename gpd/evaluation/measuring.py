@@ -10,9 +10,11 @@ import torch
 from gpd import documents
 from gpd.core.schedule import make_grid
 from gpd.data.shards import Latents
+from gpd.data.workers import pick_device
 from gpd.documents import Sample, SamplesFacts
 from gpd.evaluation.decoding import KeptDecoder
 from gpd.evaluation.difference import difference_map
+from gpd.evaluation.measurers import Measurers
 from gpd.evaluation.measures import (
     join,
     measure_batch,
@@ -23,13 +25,12 @@ from gpd.evaluation.measures import (
 )
 from gpd.evaluation.metric import Batch, Rows
 from gpd.evaluation.metrics.fidelity import trajectory_error
-from gpd.evaluation.profiles import Profile, mean_profile, measure_profiles
+from gpd.evaluation.profiles import Profile, mean_profile
 from gpd.evaluation.score import Score
 from gpd.models.families import open_model
 from gpd.params import Params
 from gpd.progress import progress_bar
 from gpd.sampling.samples import SampleSet
-from gpd.sampling.workers import pick_device
 
 Shown = list[tuple[Sample, np.ndarray]]  # a few samples with their clips, [F, H, W, 3] uint8
 
@@ -68,6 +69,10 @@ class Decoded:
         """What can be measured of it with nothing beside it."""
         return Batch(self.frames, self.latents[:, -1], [sample.text for sample in self.samples])
 
+    def beside(self, other: "Decoded") -> Batch:
+        """What can be measured of it beside the reference's samples on the same prompts and noise."""
+        return replace(self.alone, reference_frames=other.frames, reference_latents=other.latents[:, -1])
+
 
 class Bench:
     """The reference, the real clips and the VAE that subjects are measured with."""
@@ -84,32 +89,32 @@ class Bench:
 
     def describe_reference(self) -> Result:
         """The figures of the reference alone: its distance to itself means nothing and is left out."""
-        rows: list[Rows] = []
         shown: Shown = []
-        for batch in self._decode(self.reference, self.decode_kept):
-            rows.append(measure_batch(batch.alone, self.measures) | measure_profiles(batch.frames))
-            shown += self._pick_shown(batch)
-        scores = score(join(rows), self.reference.seeds, None, self.clips)
-        return Result(self.reference.facts, scores, [], shown, [], self._profile(join(rows)))
+        with self._measurers() as measurers:
+            for batch in self._decode(self.reference, self.decode_kept):
+                measurers.add(batch.alone)
+                shown += self._pick_shown(batch)
+            (rows,) = measurers.results()
+        scores = score(rows, self.reference.seeds, None, self.clips)
+        return Result(self.reference.facts, scores, [], shown, [], self._profile(rows))
 
     def measure(self, subject: SampleSet) -> Result:
         """Scores a subject beside the reference, both decoded here."""
-        own: list[Rows] = []
-        others: list[Rows] = []
+        errors: list[np.ndarray] = []
         shown: Shown = []
         differences: Shown = []
         pairs = zip(self._decode(subject, self.decode), self._decode(self.reference, self.decode_kept), strict=True)
-        for mine, theirs in pairs:
-            own.append(self._measure_beside(subject, mine, theirs))
-            others.append(measure_batch(theirs.alone, self.measures))
-            here, there = self._pick_shown(mine), self._pick_shown(theirs)
-            shown += here
-            differences += [(row, difference_map(a, b)) for (row, a), (_, b) in zip(here, there, strict=True)]
-        rows = join(own)
-        scores = score(rows, self.reference.seeds, join(others), self.clips) | self._diversity(subject)
-        return Result(
-            subject.facts, scores, self._curve(subject, rows["curve"]), shown, differences, self._profile(rows)
-        )
+        with self._measurers() as measurers:
+            for mine, theirs in pairs:
+                measurers.add(mine.beside(theirs), theirs.alone)
+                errors.append(self._errors(subject, mine, theirs))
+                here, there = self._pick_shown(mine), self._pick_shown(theirs)
+                shown += here
+                differences += [(row, difference_map(a, b)) for (row, a), (_, b) in zip(here, there, strict=True)]
+            rows, others = measurers.results()
+        scores = score(rows, self.reference.seeds, others, self.clips) | self._diversity(subject)
+        curve = self._curve(subject, np.concatenate(errors))
+        return Result(subject.facts, scores, curve, shown, differences, self._profile(rows))
 
     def _decode(self, subject: SampleSet, decode: Callable[[np.ndarray], np.ndarray]) -> Iterator[Decoded]:
         done, total = 0, len(subject.samples)
@@ -119,15 +124,18 @@ class Bench:
                 done += len(samples)
                 advance(done, "samples")
 
-    def _measure_beside(self, subject: SampleSet, mine: Decoded, theirs: Decoded) -> Rows:
-        beside = replace(mine.alone, reference_frames=theirs.frames, reference_latents=theirs.latents[:, -1])
+    def _measurers(self) -> Measurers:
+        model = self.params.model
+        return Measurers(self.measures, len(self.reference.samples) * model.num_frames * model.height * model.width)
+
+    def _errors(self, subject: SampleSet, mine: Decoded, theirs: Decoded) -> np.ndarray:
+        """Trajectory errors [B, K] at the points that the subject visits."""
         visited = {point.index: place for place, point in enumerate(self.reference.listing.points)}
         errors = [
             trajectory_error(mine.latents[:, place], theirs.latents[:, visited[point.index]])
             for place, point in enumerate(subject.listing.points)
         ]
-        rows = measure_batch(beside, self.measures) | measure_profiles(mine.frames)
-        return rows | {"curve": np.stack(errors, 1)}
+        return np.stack(errors, 1)
 
     def _diversity(self, subject: SampleSet) -> dict[str, Score]:
         own, others = subject.diversity(), self.reference.diversity()

@@ -64,7 +64,7 @@ class AdaptedModel(BaseModel):
         super().__init__(folder)
         self.base = base
         self.parts = ("scheduler",)
-        self.text_length, self.solvers = base.text_length, base.solvers
+        self.text_length, self.solvers, self.exchange = base.text_length, base.solvers, base.exchange
 
     @property
     def geometry(self) -> Geometry:

@@ -17,6 +17,7 @@ from torch import Tensor
 from gpd.artifacts import UserError
 from gpd.core.sampler import Solver
 from gpd.models.adapters import Factors
+from gpd.models.exchange import Exchange
 from gpd.models.network import VideoNetwork
 
 MakeSolver = Callable[[int, float], Solver]  # number of steps, shift
@@ -86,11 +87,13 @@ class BaseModel(ABC):
         parts: the folders that a complete one has beside model_index.json.
         text_length: rows of text that the network sees at most, padding included.
         solvers: by the names that params.yaml gives them; a solver of order 2 keeps history, so one for each batch.
+        exchange: how other programs read its weights; None if nobody else has such a model.
     """
 
     parts: tuple[str, ...]
     text_length: int
     solvers: Mapping[str, MakeSolver]
+    exchange: Exchange | None = None
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -55,6 +55,7 @@ class Roles:
         for layer in self.layers.values():
             # One list for all: PEFT's `set_adapter` visits each layer and takes what is active for what is trained
             layer._active_adapter = self.active
+            layer.cast_input_dtype_enabled = False  # `multiplying` sees to it, without a float32 copy of the features
         self.activate(name)
         return Role(self, name)
 

@@ -96,7 +96,7 @@ def load(profile: str | None) -> tuple[str, Params]:
     if profile is None:
         return str(PARAMS_FILE), load_params()
     if profile not in PROFILE_FILES:
-        raise UserError(f"plan: profile={profile!r} is not one of {', '.join(PROFILE_FILES)}")
+        raise UserError(f"plan: profile={profile!r} is not one of {', '.join(sorted(PROFILE_FILES))}")
     return profile, load_params(Path(str(PROFILE_FILES[profile])))
 
 
@@ -151,7 +151,8 @@ def refusal(plan: Plan) -> str:
     need = {"distill": memory.peak, **memory.others}
     stage = max(need, key=lambda name: need[name])
     what = f"{stage} needs {need[stage]:.1f} GB of the {device.usable_gb:.1f} that {device.name} has"
-    advice = f"It fits with: {'; '.join(plan.remedies)}" if plan.remedies else "None of the keys helps, nor up to 32 devices"
+    in_vain = "None of the keys helps, nor up to 32 devices"
+    advice = f"It fits with: {'; '.join(plan.remedies)}" if plan.remedies else in_vain
     return f"plan: {plan.profile} does not fit {device.name}:{device.number}: {what}. {advice}"
 
 

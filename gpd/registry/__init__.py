@@ -7,47 +7,24 @@ with open_registry() as session:
     chain = lineage(session=session, key=found.winners[0].content)
 """
 
-from gpd.registry.best import best
-from gpd.registry.engine import make_engine, must_exist, open_registry, reading, registry_url, shown, writing
-from gpd.registry.exchange import export_lines, import_lines, write_lines
-from gpd.registry.finding import current_aliases, find_artifact
-from gpd.registry.lineage import lineage
-from gpd.registry.page import render_page
-from gpd.registry.people import promote, remark, withdraw
-from gpd.registry.printing import print_answer
-from gpd.registry.questions import compare, find_checkpoint, history, list_checkpoints, scores, show
-from gpd.registry.schema import create_or_check, upgrade
-from gpd.registry.sync import sync
-from gpd.registry.verify import verify
-
-__all__ = [
-    "best",
-    "compare",
-    "create_or_check",
-    "current_aliases",
-    "export_lines",
-    "find_artifact",
-    "find_checkpoint",
-    "history",
-    "import_lines",
-    "lineage",
-    "list_checkpoints",
-    "make_engine",
-    "must_exist",
-    "open_registry",
-    "print_answer",
-    "promote",
-    "reading",
-    "registry_url",
-    "remark",
-    "render_page",
-    "scores",
-    "show",
-    "shown",
-    "sync",
-    "upgrade",
-    "verify",
-    "withdraw",
-    "write_lines",
-    "writing",
-]
+from gpd.registry.best import best as best
+from gpd.registry.exchange import export_lines as export_lines
+from gpd.registry.exchange import import_file as import_file
+from gpd.registry.finding import current_aliases as current_aliases
+from gpd.registry.finding import find_artifact as find_artifact
+from gpd.registry.lineage import lineage as lineage
+from gpd.registry.page import render_page as render_page
+from gpd.registry.people import promote as promote
+from gpd.registry.people import remark as remark
+from gpd.registry.people import withdraw as withdraw
+from gpd.registry.printing import print_answer as print_answer
+from gpd.registry.questions import compare as compare
+from gpd.registry.questions import find_checkpoint as find_checkpoint
+from gpd.registry.questions import history as history
+from gpd.registry.questions import list_checkpoints as list_checkpoints
+from gpd.registry.questions import scores as scores
+from gpd.registry.questions import show as show
+from gpd.registry.schema import open_registry as open_registry
+from gpd.registry.schema import upgrade as upgrade
+from gpd.registry.sync import sync as sync
+from gpd.registry.verify import verify as verify

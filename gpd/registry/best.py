@@ -2,30 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, true
 from sqlmodel import Session, col, select
 
 from gpd.artifacts import UserError
+from gpd.registry.answers import JSON_ONLY, make_answer
 from gpd.registry.columns import clean_text
 from gpd.registry.documents import comparable
-from gpd.registry.finding import SHORT, locations_of, near
-from gpd.registry.rows import JSON_ONLY, make_row
-from gpd.registry.tables import DIRECTIONS, Artifact, Checkpoint, Evaluation, Param, Protocol, Score
+from gpd.registry.finding import SHORT, begins_with, listed, locations_of, near
+from gpd.registry.tables import Artifact, Checkpoint, Evaluation, Param, Protocol, Score
 
 Role = Literal["student", "base", "any"]
 TIES_NAMED = 20
-COLUMNS: dict[str, tuple[Any, type]] = {  # of `where`, besides the keys of params
-    "stage": (Checkpoint.stage, str),
-    "horizon": (Checkpoint.horizon, int),
-    "sampling_steps": (Checkpoint.sampling_steps, int),
-    "base": (Checkpoint.base, str),
-    "revision": (Checkpoint.revision, str),
-    "subject": (Evaluation.subject, str),
-    "solver": (Evaluation.solver, str),
-    "guidance_scale": (Evaluation.guidance_scale, float),
+COLUMNS: dict[str, Any] = {  # of `where`, besides the keys of params
+    "stage": Checkpoint.stage,
+    "horizon": Checkpoint.horizon,
+    "sampling_steps": Checkpoint.sampling_steps,
+    "base": Checkpoint.base,
+    "revision": Checkpoint.revision,
+    "subject": Evaluation.subject,
+    "solver": Evaluation.solver,
+    "guidance_scale": Evaluation.guidance_scale,
 }
+NUMBERS: dict[str, type] = {"horizon": int, "sampling_steps": int, "guidance_scale": float}
 
 
 @dataclass(frozen=True)
@@ -62,19 +63,6 @@ class Winner(Measured):
     paths: list[str]
 
 
-def current_scores() -> Any:
-    """Scores that no later evaluation has replaced, each with its evaluation and artifact."""
-    joined = select(Evaluation, Score, Artifact).join(Score, and_(col(Score.evaluation) == col(Evaluation.id)))
-    joined = joined.join(Artifact, col(Artifact.content) == col(Evaluation.checkpoint))
-    return joined.where(col(Evaluation.is_current) == true())
-
-
-def make_measured(evaluation: Evaluation, score: Score, artifact: Artifact) -> Measured:
-    """A row of the answer from a row of `current_scores`."""
-    value = score.not_finite if score.value is None else score.value
-    return make_row(Measured, score, evaluation, artifact, value=value)
-
-
 @dataclass(frozen=True)
 class Best:
     """The answer: more than one winner is a tie. What could not win is counted."""
@@ -104,6 +92,31 @@ class Question:
         return and_(col(Score.metric) == self.metric, col(Score.protocol) == protocol, col(Score.steps) == self.steps)
 
 
+M = TypeVar("M", bound=Measured)
+
+
+def current_scores(*columns: Any) -> Any:
+    """Scores that no later evaluation has replaced, each with its evaluation, artifact, checkpoint if it is one."""
+    joined = select(*(columns or (Evaluation, Score, Artifact, Checkpoint))).select_from(Evaluation)
+    joined = joined.join(Score, col(Score.evaluation) == col(Evaluation.id))
+    joined = joined.join(Artifact, col(Artifact.content) == col(Evaluation.checkpoint))
+    joined = joined.join(Checkpoint, col(Checkpoint.content) == col(Evaluation.checkpoint), isouter=True)
+    return joined.where(col(Evaluation.is_current) == true())
+
+
+def make_measured(
+    kind: type[M],
+    evaluation: Evaluation,
+    score: Score,
+    artifact: Artifact,
+    checkpoint: Checkpoint | None,
+    **values: Any,
+) -> M:
+    """An answer from a row of `current_scores`."""
+    values["value"] = score.not_finite if score.value is None else score.value
+    return make_answer(kind, score, evaluation, artifact, checkpoint, **values)
+
+
 def best(
     *,
     session: Session,
@@ -121,90 +134,66 @@ def best(
     Raises:
         UserError: nothing matches (with what there is instead), several protocols do, or a key is unknown.
     """
+    if role not in get_args(Role):
+        raise UserError(f"--role {role}: must be student, base or any")
     question = Question(steps, clean_text(metric), role, clean_text(dict(where or {})))
     _check_where(question, session)
-    chosen = _choose_protocol(question, protocol, session)
+    chosen = find_protocol(key=protocol, session=session) if protocol is not None else _only_protocol(question, session)
     direction = _direction(question, chosen.hash, session)
-    values = _best_values(question, chosen.hash, direction, session)
-    if not values:
+    winners = _winners(question, chosen.hash, direction, session)
+    if not winners:
         raise UserError(_why_nothing(question, chosen.hash, session))
-    tied = best_statement(question, chosen.hash, direction).where(col(Score.value).in_(values))
-    rows = session.exec(tied.order_by(col(Evaluation.checkpoint)).limit(TIES_NAMED)).all()
-    winners = list({row[0].checkpoint: _winner(*row, session=session) for row in rows}.values())
-    excluded, is_tie = _excluded(question, chosen.hash, session), len(winners) > 1
-    return Best(metric, direction, steps, chosen.hash, chosen.fields, is_tie, *excluded, winners)
+    excluded = _excluded(question, chosen.hash, session)
+    return Best(metric, direction, steps, chosen.hash, chosen.fields, len(winners) > 1, *excluded, winners)
 
 
-def best_statement(question: Question, protocol: str, direction: str) -> Any:
-    """Those that may win, unordered. The index of Score begins with exactly the columns compared here."""
-    role = col(Checkpoint.content) == col(Evaluation.checkpoint)
-    return (
-        current_scores()
-        .add_columns(Checkpoint)
-        .join(Checkpoint, role, isouter=True)
-        .where(
-            question.scores(protocol),
-            col(Score.direction) == direction,
-            col(Score.value).is_not(None),
-            col(Evaluation.is_complete) == true(),
-            *_restrictions(question),
-        )
-    )
+def candidates(question: Question, protocol: str) -> Any:
+    """Those that may win, unordered. The index of Score begins with what is compared here, then direction and value."""
+    is_usable = and_(col(Score.value).is_not(None), col(Evaluation.is_complete) == true())
+    return current_scores().where(question.scores(protocol), is_usable, *_restrictions(question))
 
 
-def _best_values(question: Question, protocol: str, direction: str, session: Session) -> list[float]:
-    """The winning value; two of them if one above and one below 1 are equally near to it."""
-    statement, value = best_statement(question, protocol, direction).limit(1), col(Score.value)
+def _winners(question: Question, protocol: str, direction: str, session: Session) -> list[Winner]:
+    """Those with the best value, one entry for each checkpoint; towards 1 it is sought from above and from below."""
+    found, value = candidates(question, protocol).where(col(Score.direction) == direction), col(Score.value)
     ordered = {
-        "lower": [statement.order_by(value.asc())],
-        "higher": [statement.order_by(value.desc())],
-        "one": [
-            statement.where(value >= 1.0).order_by(value.asc()),
-            statement.where(value < 1.0).order_by(value.desc()),
-        ],
+        "lower": [found.order_by(value.asc())],
+        "higher": [found.order_by(value.desc())],
+        "one": [found.where(value >= 1).order_by(value.asc()), found.where(value < 1).order_by(value.desc())],
     }[direction]
-    found = [row[1].value for row in (session.exec(one).first() for one in ordered) if row]
-    least = min((abs(one - 1.0) for one in found), default=0.0)
-    return [one for one in found if abs(one - 1.0) == least]
-
-
-def _winner(
-    evaluation: Evaluation, score: Score, artifact: Artifact, checkpoint: Checkpoint | None, *, session: Session
-) -> Winner:
-    paths = [place.path for place in locations_of(artifact.content, session)]
-    return make_row(Winner, score, evaluation, artifact, role=checkpoint.role if checkpoint else None, paths=paths)
+    values = [row[1].value for statement in ordered for row in session.exec(statement.limit(1))]
+    nearest = [one for one in values if abs(one - 1) == min(abs(other - 1) for other in values)]
+    tied = found.where(value.in_(nearest)).order_by(col(Evaluation.checkpoint)).limit(TIES_NAMED)
+    rows = {row[0].checkpoint: row for row in session.exec(tied)}
+    paths = {content: [place.path for place in locations_of(content, session)] for content in rows}
+    return [make_measured(Winner, *row, paths=paths[content]) for content, row in rows.items()]
 
 
 # --- restrictions
 
 
 def _restrictions(question: Question) -> list[ColumnElement[bool]]:
-    is_base = or_(
-        func.coalesce(Checkpoint.role, "student") == "base",
-        exists().where(col(Protocol.hash) == col(Evaluation.protocol), col(Protocol.teacher) == Evaluation.checkpoint),
+    is_teacher = exists().where(
+        col(Protocol.hash) == col(Evaluation.protocol), col(Protocol.teacher) == Evaluation.checkpoint
     )
+    is_base = or_(col(Artifact.kind) == "base", is_teacher)
     restrictions = {"student": [~is_base], "base": [is_base], "any": []}[question.role]
     return restrictions + [_equals(key, value) for key, value in question.where.items()]
 
 
 def _equals(key: str, value: str) -> ColumnElement[bool]:
-    if key in COLUMNS:
-        column, kind = COLUMNS[key]
-        return and_(column == _typed(key, value, kind))
-    owner = col(Param.content) == col(Evaluation.checkpoint)
-    return exists().where(owner, col(Param.key) == key, col(Param.value) == _stored(value))
-
-
-def _typed(key: str, value: str, kind: type) -> Any:
+    if key not in COLUMNS:
+        of_checkpoint = col(Param.content) == col(Evaluation.checkpoint)
+        return exists().where(of_checkpoint, col(Param.key) == key, col(Param.value) == comparable(_number(value)))
     try:
-        return kind(value)
+        return and_(COLUMNS[key] == NUMBERS.get(key, str)(value))
     except ValueError:
         raise UserError(f"--where {key}={value}: {key} is a number") from None
 
 
-def _stored(value: str) -> str:
+def _number(value: str) -> float | str:
     try:
-        return comparable(float(value))
+        return float(value)
     except ValueError:
         return value
 
@@ -225,58 +214,49 @@ def find_protocol(*, key: str, session: Session) -> Protocol:
     Raises:
         UserError: none or several begin so.
     """
-    low = clean_text(key).lower()
-    in_range = select(Protocol).where(Protocol.hash >= low, Protocol.hash < low + "g").order_by(Protocol.hash)
-    matches = session.exec(in_range.limit(6)).all()
+    beginning = begins_with(Protocol.hash, clean_text(key))
+    matches = session.exec(select(Protocol).where(beginning).order_by(Protocol.hash).limit(6)).all()
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise UserError(f"protocol {key!r} is ambiguous: {', '.join(match.hash[:SHORT] for match in matches)}")
+        raise UserError(f"protocol {key!r} is ambiguous: {listed([match.hash[:SHORT] for match in matches])}")
     known = [found[:SHORT] for found in session.exec(select(Protocol.hash).order_by(Protocol.hash).limit(100))]
     raise UserError(f"protocol {key!r}: not in the registry{near(key, known)}")
 
 
-def _choose_protocol(question: Question, key: str | None, session: Session) -> Protocol:
-    if key is not None:
-        return find_protocol(key=key, session=session)
+def _only_protocol(question: Question, session: Session) -> Protocol:
+    """The one under which it was measured; if there are several, the one under which something can win."""
     measured = exists().where(question.scores(col(Protocol.hash)))
     protocols = list(session.exec(select(Protocol).where(measured).order_by(Protocol.hash)))
-    if len(protocols) > 1:
-        protocols = [found for found in protocols if _has_candidate(question, found.hash, session)] or protocols
     if not protocols:
         raise UserError(_why_nothing(question, None, session))
+    if len(protocols) > 1:
+        usable = [one for one in protocols if session.exec(candidates(question, one.hash).limit(1)).first()]
+        protocols = usable or protocols
     if len(protocols) > 1:
         raise UserError(_several(question, protocols))
     return protocols[0]
 
 
-def _has_candidate(question: Question, protocol: str, session: Session) -> bool:
-    statements = (best_statement(question, protocol, direction).limit(1) for direction in DIRECTIONS)
-    return any(session.exec(statement).first() is not None for statement in statements)
-
-
 def _several(question: Question, protocols: list[Protocol]) -> str:
     keys = sorted({key for found in protocols for key in found.fields})
     differing = [key for key in keys if len({comparable(found.fields.get(key)) for found in protocols}) > 1]
-    lines = [
-        f"{found.hash[:SHORT]} ({', '.join(f'{key}={found.fields.get(key)!r:.24}' for key in differing)})"
-        for found in protocols[:5]
-    ]
+    settings = [", ".join(f"{key}={found.fields.get(key)!r:.24}" for key in differing) for found in protocols]
+    choices = [f"{found.hash[:SHORT]} ({setting})" for found, setting in zip(protocols, settings, strict=True)]
     return (
         f"{question.metric} at {question.steps} steps was measured under {len(protocols)} protocols, whose values do "
-        f"not compare; choose with --protocol: {', '.join(lines)}{', ...' if len(protocols) > 5 else ''}"
+        f"not compare; choose with --protocol: {listed(choices)}"
     )
 
 
 def _direction(question: Question, protocol: str, session: Session) -> str:
-    of_all = select(Score.direction).where(question.scores(protocol)).limit(1)
-    found = [one for one in DIRECTIONS if session.exec(of_all.where(Score.direction == one)).first()]
+    found = sorted(session.exec(select(Score.direction).where(question.scores(protocol)).distinct()), reverse=True)
     if not found:
         raise UserError(_why_nothing(question, protocol, session))
     if len(found) > 1:
         raise UserError(
-            f"{question.metric} under protocol {protocol[:SHORT]}: evaluations disagree whether {' or '.join(found)} "
-            "is better; evaluate again with one version of gpd"
+            f"{question.metric} under protocol {protocol[:SHORT]}: evaluations disagree whether "
+            f"{' or '.join(found)} is better; evaluate again with one version of gpd"
         )
     return found[0]
 
@@ -286,21 +266,12 @@ def _direction(question: Question, protocol: str, session: Session) -> str:
 
 def _excluded(question: Question, protocol: str, session: Session) -> tuple[int, int]:
     """How many current evaluations could not win: incomplete ones, and values that are not finite numbers."""
-    of_metric = and_(col(Score.evaluation) == col(Evaluation.id), col(Score.metric) == question.metric)
-    current = select(func.count()).select_from(Evaluation).join(Score, of_metric)
-    current = current.where(col(Evaluation.is_current) == true())
-    incomplete = current.where(
-        col(Evaluation.protocol) == protocol,
-        col(Evaluation.steps) == question.steps,
-        col(Evaluation.is_complete) == false(),
-    )
-    not_finite = current.where(
-        question.scores(protocol),
-        col(Score.direction).in_(DIRECTIONS),  # all there are: lets the index reach the value
-        col(Score.value).is_(None),
-        col(Evaluation.is_complete) == true(),
-    )
-    return session.exec(incomplete).one(), session.exec(not_finite).one()
+    current = current_scores(func.count()).where(question.scores(protocol))
+    is_incomplete = col(Evaluation.is_complete) == false()
+    same = and_(col(Evaluation.protocol) == protocol, col(Evaluation.steps) == question.steps)  # its index serves
+    incomplete = session.exec(current.where(same, is_incomplete)).one()
+    not_finite = session.exec(current.where(~is_incomplete, col(Score.value).is_(None))).one()
+    return incomplete, not_finite
 
 
 def _why_nothing(question: Question, protocol: str | None, session: Session) -> str:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Interval
-from pydantic import BeforeValidator, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, StringConstraints
 from sqlalchemy import DateTime, Dialect, MetaData
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
@@ -22,10 +22,17 @@ def clean_text(value: Any) -> Any:
     return value
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("cannot be empty; the history keeps it")
+    return text
+
+
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, BeforeValidator(clean_text), StringConstraints(min_length=1, max_length=200)]
 Path_ = Annotated[str, BeforeValidator(clean_text), StringConstraints(min_length=1, max_length=500)]
 Text = Annotated[str, BeforeValidator(clean_text)]
+Words = Annotated[str, BeforeValidator(clean_text), AfterValidator(_not_blank)]
 Int = Annotated[int, Interval(ge=-(2**31), le=2**31 - 1)]
 Count = Annotated[int, Interval(ge=0, le=2**31 - 1)]
 BigCount = Annotated[int, Interval(ge=0, le=2**63 - 1)]

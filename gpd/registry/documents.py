@@ -12,30 +12,20 @@ from pydantic import BeforeValidator, ConfigDict, ValidationError
 
 from gpd import documents
 from gpd.artifacts import MANIFEST, WORK, UserError, hash_files, hash_json
-from gpd.documents import (
-    BaseFacts,
-    File,
-    Manifest,
-    RunRecord,
-    StudentFacts,
-    first_mistake,
-    load_json,
-    parse,
-    parse_manifest,
-)
+from gpd.documents import BaseFacts, Manifest, RunRecord, StudentFacts, first_mistake, load_json, parse, parse_manifest
 from gpd.registry import tables as t
 from gpd.registry.columns import Record, clean_text
 from gpd.registry.engine import mask_passwords
+from gpd.registry.recording import Rows
 
-Rows = dict[type[Record], list[dict[str, Any]]]
 OUTPUTS = tuple(f"data/{'*/' * depth}{MANIFEST}" for depth in (1, 2, 3))  # whatever stage wrote them
+DvcLock = dict[str, dict[str, Any]]  # its outputs: path -> {md5, size, nfiles}
 
 
 @dataclass
 class Document:
     """The content of one file: rows by table, or the problem with it in one line."""
 
-    path: str
     rows: Rows = field(default_factory=dict)
     problem: str | None = None
 
@@ -45,16 +35,19 @@ def read_workspace(workspace: Path, model_path: str) -> Iterator[Document]:
 
     Only one document is in memory at a time. A file that cannot be used becomes a Document with a problem.
     """
-    lock = read_dvc_lock(workspace / "dvc.lock")
-    if lock.problem:
-        yield lock
-    outputs = [workspace / model_path / MANIFEST, *_listed(workspace, *OUTPUTS)]
-    for path in dict.fromkeys(path for path in outputs if path.is_file()):
-        yield _read(path, workspace, lambda path: manifest_rows(path, workspace, lock))
+    lock: DvcLock = {}
+    try:
+        lock = read_dvc_lock(workspace / "dvc.lock")
+    except UserError as error:
+        yield Document(problem=str(error))
+    base = workspace / model_path / MANIFEST
+    outputs = [*([base] if base.is_file() else []), *_listed(workspace, *OUTPUTS)]
+    for path in dict.fromkeys(outputs):
+        yield _read(path, lambda path: manifest_rows(path, workspace, lock))
     for path in _listed(workspace, "data/evaluations/*/evaluation.json"):
-        yield _read(path, workspace, lambda path: evaluation_rows(path, workspace))
+        yield _read(path, lambda path: evaluation_rows(path, workspace))
     for path in _listed(workspace, f"{WORK}/runs/*.json"):
-        yield _read(path, workspace, run_rows)
+        yield _read(path, run_rows)
 
 
 def _listed(workspace: Path, *patterns: str) -> list[Path]:
@@ -63,19 +56,17 @@ def _listed(workspace: Path, *patterns: str) -> list[Path]:
     return [path for path in found if not any(part.startswith(".") for part in path.relative_to(workspace).parts[1:])]
 
 
-def _read(path: Path, workspace: Path, read: Callable[[Path], Iterator[Record]]) -> Document:
-    document = Document(_relative(path, workspace))
+def _read(path: Path, read: Callable[[Path], Iterator[Record]]) -> Document:
+    document = Document()
     try:
         for row in read(path):
             document.rows.setdefault(type(row), []).append(row.model_dump())
     except UserError as error:
-        document.problem = str(error)
+        return Document(problem=str(error))
     except ValidationError as error:
-        document.problem = f"{path}: {first_mistake(error)}"
+        return Document(problem=f"{path}: {first_mistake(error)}")
     except (ValueError, OverflowError, RecursionError, OSError) as error:
-        document.problem = f"{path}: cannot be used ({type(error).__name__}: {error})"
-    if document.problem:
-        document.rows.clear()
+        return Document(problem=f"{path}: cannot be used ({type(error).__name__}: {error})")
     return document
 
 
@@ -90,22 +81,19 @@ def _load(path: Path) -> dict[str, Any]:
 # --- manifests
 
 
-def manifest_rows(path: Path, workspace: Path, lock: "DvcLock") -> Iterator[Record]:
+def manifest_rows(path: Path, workspace: Path, lock: DvcLock) -> Iterator[Record]:
     """An artifact with its settings, parents and, if its files are all there, its place."""
     raw = _load(path)
     manifest = parse_manifest(raw, path)
-    content, facts, folder = manifest.content, manifest.facts, path.parent
+    content, facts, sizes = manifest.content, manifest.facts, {name: f.size for name, f in manifest.files.items()}
     if content != hash_files(raw["files"]):
         raise UserError(f"{path}: content {content[:12]} is not the hash of the files listed")
     yield t.checked(
         t.Artifact,
-        content=content,
-        kind=manifest.kind,
+        **manifest.model_dump(include={"content", "kind", "format", "params"}),
         name=getattr(facts, "name", None) or getattr(facts, "stage", None) or manifest.kind,
-        format=manifest.format,
-        size_bytes=sum(file.size for file in manifest.files.values()),
-        num_files=len(manifest.files),
-        params=manifest.params,
+        size_bytes=sum(sizes.values()),
+        num_files=len(sizes),
         facts=raw["facts"],
         manifest_hash=hash_json(raw),
     )
@@ -114,9 +102,9 @@ def manifest_rows(path: Path, workspace: Path, lock: "DvcLock") -> Iterator[Reco
         yield t.checked(t.Param, content=content, key=key, value=value)
     for relation, parent in manifest.inputs.items():
         yield t.checked(t.Lineage, child=content, relation=relation, parent=parent.content, parent_kind=parent.kind)
-    if _is_whole(folder, manifest.files):
-        where = _relative(folder, workspace)
-        yield t.checked(t.Location, content=content, path=where, dvc_md5=lock.md5_of(where, folder, manifest.files))
+    if _is_whole(path.parent, sizes):
+        where = _relative(path.parent, workspace)
+        yield t.checked(t.Location, content=content, path=where, dvc_md5=_md5(lock.get(where, {}), path, sizes))
 
 
 def _checkpoint(manifest: Manifest[Any]) -> Iterator[t.Checkpoint]:
@@ -132,10 +120,10 @@ def _checkpoint(manifest: Manifest[Any]) -> Iterator[t.Checkpoint]:
     yield t.checked(t.Checkpoint, **place, **known, **costs)
 
 
-def _is_whole(folder: Path, files: dict[str, File]) -> bool:
+def _is_whole(folder: Path, sizes: dict[str, int]) -> bool:
     """Whether every file is there in its size; the bytes are checked by `verify`."""
     try:
-        return all((folder / name).stat().st_size == file.size for name, file in files.items())
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
     except OSError:
         return False
 
@@ -196,8 +184,8 @@ def evaluation_rows(path: Path, workspace: Path) -> Iterator[Record]:
     if evaluation.protocol.hash != hash_json(fields):
         claimed = evaluation.protocol.hash
         raise UserError(f"{path}: protocol.hash={claimed!r:.20} is not the hash of the protocol beside it")
-    columns = {key: value for key, value in fields.items() if key in t.Protocol.model_fields}
-    yield t.checked(t.Protocol, hash=evaluation.protocol.hash, fields=fields, **columns)
+    columns = evaluation.protocol.model_dump(include={*t.Protocol.model_fields})
+    yield t.checked(t.Protocol, **columns, fields=fields)
     source = _relative(path.parent, workspace)
     for name, subject in evaluation.subjects.items():
         yield from _subject_rows(evaluation.protocol, source, name, subject)
@@ -208,16 +196,9 @@ def _subject_rows(protocol: documents.Protocol, source: str, name: str, subject:
     scores = {metric: _score_values(score) for metric, score in subject.metrics.items()}
     key = hash_json({"protocol": protocol.hash, "subject": name, "source": source, "scores": scores, **settings})
     num_samples = protocol.num_prompts * len(protocol.seeds)
-    yield t.checked(
-        t.Evaluation,
-        id=key,
-        protocol=protocol.hash,
-        subject=name,
-        forwards=subject.forwards,
-        source=source,
-        is_complete=any(score.num_samples >= num_samples for score in subject.metrics.values()),
-        **settings,
-    )
+    is_complete = any(score.num_samples >= num_samples for score in subject.metrics.values())
+    place = {"protocol": protocol.hash, "subject": name, "forwards": subject.forwards, "source": source}
+    yield t.checked(t.Evaluation, id=key, is_complete=is_complete, **place, **settings)
     for metric, values in scores.items():
         place = {"evaluation": key, "metric": metric, "protocol": protocol.hash, "steps": subject.steps}
         yield t.checked(t.Score, **place, **values)
@@ -255,28 +236,23 @@ def run_rows(path: Path) -> Iterator[Record]:
 # --- dvc.lock
 
 
-@dataclass
-class DvcLock(Document):
-    """The outputs in dvc.lock: path -> {md5, size, nfiles}."""
-
-    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def md5_of(self, path: str, folder: Path, files: dict[str, File]) -> str | None:
-        """The MD5 by which DVC keeps this folder; None if dvc.lock means other content (by number and size)."""
-        output = self.outputs.get(path, {})
-        size = sum(file.size for file in files.values()) + (folder / MANIFEST).stat().st_size
-        is_same = output.get("nfiles") == len(files) + 1 and output.get("size") == size
-        return output.get("md5") if is_same else None
-
-
 def read_dvc_lock(path: Path) -> DvcLock:
-    """An empty one if there is no file; one with a problem if it is unusable."""
-    lock = DvcLock(path.name)
+    """The outputs in dvc.lock; none if there is no file.
+
+    Raises:
+        UserError: it is unusable.
+    """
     try:
         stages = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
-        lock.outputs = {out["path"]: out for stage in stages.values() for out in stage.get("outs", [])}
+        return {out["path"]: out for stage in stages.values() for out in stage.get("outs", [])}
     except FileNotFoundError:
-        pass
+        return {}
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError, KeyError) as error:
-        lock.problem = f"{path.name}: not readable ({' '.join(str(error).split())})"
-    return lock
+        raise UserError(f"{path.name}: not readable ({' '.join(str(error).split())})") from None
+
+
+def _md5(output: dict[str, Any], manifest: Path, sizes: dict[str, int]) -> str | None:
+    """The MD5 by which DVC keeps a folder; None if dvc.lock means other content (by number and size)."""
+    size = sum(sizes.values()) + manifest.stat().st_size
+    is_same = (output.get("nfiles"), output.get("size")) == (len(sizes) + 1, size)
+    return output.get("md5") if is_same else None

@@ -10,17 +10,22 @@ from pathlib import Path
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
-from sqlmodel import Session
 
 from gpd.artifacts import UserError
-from gpd.registry.schema import check_revision
 
 DEFAULT = "registry.db"
 BUSY_TIMEOUT_SECONDS = 30.0
 WRITES = "gpd_writes"  # execution option of a connection that is going to write
-ADVISORY_LOCK = 0x67706401  # any number that nobody else locks; one writer at a time, as on SQLite
+BEGIN = {  # how a transaction that reads begins, and one that writes: one at a time on either database
+    "sqlite": ("BEGIN", "BEGIN IMMEDIATE"),
+    "postgresql": (
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        "SELECT pg_advisory_xact_lock(1735418881)",  # any number that nobody else locks
+    ),
+}
+DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
 
 def mask_passwords(text: str) -> str:
@@ -41,7 +46,7 @@ def registry_url(url: str | None = None) -> URL:
         parsed = make_url(text)
     except (ArgumentError, ValueError):
         raise UserError(f"registry URL {mask_passwords(text)!r}: not a database URL") from None
-    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in ("postgresql", "postgres") else parsed
+    return parsed.set(drivername=DRIVERS.get(parsed.get_backend_name(), parsed.drivername))
 
 
 def shown(url: URL) -> str:
@@ -55,22 +60,16 @@ def make_engine(url: URL, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS)
     Raises:
         UserError: another database, or the driver is not installed.
     """
+    if (name := url.get_backend_name()) not in BEGIN:
+        raise UserError(f"registry URL {shown(url)}: unknown database {name!r}; SQLite or PostgreSQL")
     try:
         engine = sqlalchemy.create_engine(url, hide_parameters=True, poolclass=NullPool)
-    except NoSuchModuleError:
-        raise UserError(
-            f"registry URL {shown(url)}: unknown database {url.drivername!r}; SQLite or PostgreSQL"
-        ) from None
     except ModuleNotFoundError as error:
         install = "pip install 'gpd[postgresql]'"
         raise UserError(f"registry URL {shown(url)}: the driver {error.name} is not installed; {install}") from None
-    if engine.dialect.name == "sqlite":
+    if name == "sqlite":
         event.listen(engine, "connect", lambda connection, _: _set_up_sqlite(connection, busy_timeout_seconds))
-        event.listen(engine, "begin", _begin_sqlite)
-    elif engine.dialect.name == "postgresql":
-        event.listen(engine, "begin", _begin_postgresql)
-    else:
-        raise UserError(f"registry URL {shown(url)}: {engine.dialect.name} is not supported; SQLite or PostgreSQL")
+    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -84,21 +83,16 @@ def _set_up_sqlite(connection: sqlite3.Connection, busy_timeout_seconds: float) 
             connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the lock at once: one that reads first and then writes would fail instead of waiting."""
-    writes = connection.get_execution_options().get(WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _begin_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get(WRITES):
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
+def _begin(connection: Connection) -> None:
+    """A writer takes its lock at once: one that reads first and then writes would fail instead of waiting."""
+    to_read, to_write = BEGIN[connection.dialect.name]
+    connection.exec_driver_sql(to_write if connection.get_execution_options().get(WRITES) else to_read)
 
 
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that waits for its turn to write, and is committed whole or not at all."""
-    with telling(engine.url), engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+    with _in_words(engine.url), engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
         yield connection
 
 
@@ -106,7 +100,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that sees one state of the database, whatever others write meanwhile."""
     must_exist(engine.url)
-    with telling(engine.url), engine.connect() as connection, connection.begin():
+    with _in_words(engine.url), engine.connect() as connection, connection.begin():
         yield connection
 
 
@@ -118,40 +112,15 @@ def must_exist(url: URL) -> None:
 
 
 @contextlib.contextmanager
-def open_registry(url: str | None = None, *, writes: bool = False) -> Iterator[Session]:
-    """A session on an existing registry of this version; committed when the block ends well and `writes` is true.
-
-    Raises:
-        UserError: no registry there, of another version, locked, read-only, broken, no driver.
-    """
-    parsed = registry_url(url)
-    must_exist(parsed)
-    engine = make_engine(parsed)
-    with (writing if writes else reading)(engine) as connection:
-        check_revision(connection, shown(parsed))
-        with Session(connection, join_transaction_mode="rollback_only") as session:
-            yield session
-            session.flush()
-
-
-@contextlib.contextmanager
-def telling(url: URL) -> Iterator[None]:
-    """Turns errors of the database into one line for a person; the password is in none of them."""
+def _in_words(url: URL) -> Iterator[None]:
+    """Turns an error of the database into one line for a person, without the password."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:
-        raise UserError(_explain(error, url)) from None
-
-
-def _explain(error: Exception, url: URL) -> str:
-    where, cause = shown(url), getattr(error, "orig", None) or error
-    text = " ".join(str(cause).split())
-    if url.password:
-        text = text.replace(str(url.password), "***")
-    for sign, meaning in _MEANINGS.items():
-        if sign in text:
-            return f"{where}: {meaning} ({text})"
-    return f"{where}: {mask_passwords(text)}"
+        text = " ".join(str(getattr(error, "orig", None) or error).split())
+        text = mask_passwords(text.replace(str(url.password), "***") if url.password else text)
+        meaning = next((meaning for sign, meaning in _MEANINGS.items() if sign in text), None)
+        raise UserError(f"{shown(url)}: {f'{meaning} ({text})' if meaning else text}") from None
 
 
 _MEANINGS: dict[str, str] = {

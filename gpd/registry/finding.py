@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import ColumnElement, and_
 from sqlmodel import Session, col, select
 
 from gpd.artifacts import UserError
@@ -30,12 +32,20 @@ class FoundCheckpoint:
 def near(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: what it may have meant, else what there is."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(word, names, n=3)
-    if close:
+    if close := difflib.get_close_matches(word, names, n=3):
         return f"; did you mean {' or '.join(close)}?"
-    return (
-        f"; there is {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}" if names else "; there are none yet"
-    )
+    return f"; there is {listed(names, 10)}" if names else "; there are none yet"
+
+
+def listed(words: list[str], most: int = 5) -> str:
+    """The first of some words, for a message."""
+    return ", ".join(words[:most]) + (", ..." if len(words) > most else "")
+
+
+def begins_with(column: Any, digits: str) -> ColumnElement[bool]:
+    """Whether a column of hashes begins so: as a range, so that its index serves."""
+    low = digits.lower()
+    return and_(col(column) >= low, col(column) < low + "g")
 
 
 def find_artifact(
@@ -49,36 +59,31 @@ def find_artifact(
         UserError: nothing, or more than one, is meant.
     """
     key = clean_text(key)
-    content = current_aliases(session=session).get(key)
-    if content is not None:
-        matches = list(session.exec(select(Artifact).where(Artifact.content == content)))
-    else:
-        matches = _with_prefix(key, session) or _with_name(key, session, workspace)
+    matches = _matches(key, session, workspace)
     if not matches:
         raise UserError(f"{key!r}: not an alias, hash or name in the registry{near(key, _words(session))}")
     allowed = [match for match in matches if kinds is None or match.kind in kinds]
     if not allowed:
         raise UserError(f"{key!r} is of kind {matches[0].kind}, not a checkpoint")
     if len(allowed) > 1:
-        listed = ", ".join(f"{match.content[:SHORT]} ({match.name or match.kind})" for match in allowed[:5])
-        raise UserError(f"{key!r} is ambiguous: {listed}{', ...' if len(allowed) > 5 else ''}")
+        raise UserError(f"{key!r} is ambiguous: {listed([_label(match) for match in allowed])}")
     return allowed[0]
 
 
-def _with_prefix(key: str, session: Session) -> list[Artifact]:
-    if not re.fullmatch(rf"[0-9a-fA-F]{{{FEWEST_DIGITS},64}}", key):
-        return []
-    low = key.lower()
-    in_range = (Artifact.content >= low, Artifact.content < low + "g")  # a range, so that the key's index serves
-    return list(session.exec(select(Artifact).where(*in_range).order_by(Artifact.content).limit(6)))
+def _matches(key: str, session: Session, workspace: Path) -> list[Artifact]:
+    in_order = select(Artifact).order_by(Artifact.content)
+    content = current_aliases(session=session).get(key, key)
+    is_hash = re.fullmatch(rf"[0-9a-fA-F]{{{FEWEST_DIGITS},64}}", content)
+    begun = in_order.where(begins_with(Artifact.content, content)).limit(6)
+    if is_hash and (found := session.exec(begun).all()):
+        return list(found)
+    named = session.exec(in_order.where(Artifact.name == key).limit(1000)).all()
+    here = [match for match in named if len(named) > 1 and _path_here(match.content, session, workspace)]
+    return here or list(named)
 
 
-def _with_name(key: str, session: Session, workspace: Path) -> list[Artifact]:
-    matches = list(session.exec(select(Artifact).where(Artifact.name == key).order_by(Artifact.content).limit(1000)))
-    if len(matches) > 1:
-        here = [match for match in matches if _path_here(match.content, session, workspace)]
-        return here or matches
-    return matches
+def _label(artifact: Artifact) -> str:
+    return f"{artifact.content[:SHORT]} ({artifact.name or artifact.kind})"
 
 
 def _words(session: Session) -> set[str]:
@@ -88,9 +93,8 @@ def _words(session: Session) -> set[str]:
 
 def current_aliases(*, session: Session) -> dict[str, str]:
     """Every alias in use -> full hash of its checkpoint."""
-    latest: dict[str, str | None] = {}
-    for promotion in session.exec(select(Promotion).order_by(col(Promotion.made_at), col(Promotion.id))):
-        latest[promotion.alias] = promotion.content
+    in_order = session.exec(select(Promotion).order_by(col(Promotion.made_at), col(Promotion.id)))
+    latest = {promotion.alias: promotion.content for promotion in in_order}
     return {alias: content for alias, content in sorted(latest.items()) if content is not None}
 
 
@@ -103,17 +107,16 @@ def locate(*, artifact: Artifact, session: Session, workspace: Path = Path()) ->
     path = _path_here(artifact.content, session, workspace)
     if path is not None:
         return FoundCheckpoint(artifact.content, artifact.name, path)
-    label = f"{artifact.content[:SHORT]} ({artifact.name or artifact.kind})"
     places = locations_of(artifact.content, session)
     if not places:
-        raise UserError(f"{label}: known only by its hash; its files were never seen by `gpd registry sync`")
+        raise UserError(f"{_label(artifact)}: known only by its hash; its files were never seen by `gpd registry sync`")
     place = places[0]
     there = content_at(workspace / place.path)
     instead = f"holds {there[:SHORT]} now" if there else "is not there"
     md5 = f" (DVC's hash: {place.dvc_md5})" if place.dvc_md5 else ""
     raise UserError(
-        f"{label}: not in this workspace; {place.path} {instead}. `dvc pull {place.path}` brings what dvc.lock of the "
-        f"checked-out commit names{md5}"
+        f"{_label(artifact)}: not in this workspace; {place.path} {instead}. `dvc pull {place.path}` brings what "
+        f"dvc.lock of the checked-out commit names{md5}"
     )
 
 

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Select, select
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from gpd.registry import tables as t
 from gpd.registry.finding import find_artifact
 
-Direction = Literal["up", "down"]
 MOST_EDGES = 5000
-ORDER = ("previous", "teacher")  # of the relations below one artifact; the others follow by name
+AT_ONCE = 500  # databases limit the number of values in a statement
+ORDER = {"previous": 0, "teacher": 1}  # of the relations below one artifact; the others follow by name
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Lineage:
     """
 
     root: str
-    direction: Direction
+    direction: str
     nodes: dict[str, Node]
     edges: list[Edge]
     forwards: int
@@ -55,18 +55,17 @@ class Lineage:
     has_cycle: bool
 
 
-def lineage(*, session: Session, key: str, direction: Direction = "up", most_edges: int = MOST_EDGES) -> Lineage:
-    """The lineage of an artifact (alias, hash or name). Ends also if the recorded lineage runs in a circle."""
-    content = find_artifact(key=key, session=session).content
-    found = session.connection().execute(lineage_statement(content, direction, most_edges + 1)).all()
-    edges = sorted({Edge(*row) for row in found[:most_edges]}, key=_rank)
-    contents = {content, *(edge.child for edge in edges), *(edge.parent for edge in edges)}
-    nodes = _nodes(contents, session)
+def lineage(*, session: Session, key: str, down: bool = False, limit: int = MOST_EDGES) -> Lineage:
+    """The lineage of an artifact (alias, hash or name) of at most `limit` edges; ends also if it runs in a circle."""
+    content, direction = find_artifact(key=key, session=session).content, "down" if down else "up"
+    found = session.connection().execute(lineage_statement(content, direction, limit + 1)).all()
+    edges = sorted({Edge(*row) for row in found[:limit]}, key=_rank)
+    nodes = _nodes({content, *(end for edge in edges for end in (edge.child, edge.parent))}, session)
     forwards = sum(node.forwards or 0 for node in nodes.values())
-    return Lineage(content, direction, nodes, edges, forwards, len(found) > most_edges, _has_cycle(edges))
+    return Lineage(content, direction, nodes, edges, forwards, len(found) > limit, _has_cycle(edges))
 
 
-def lineage_statement(content: str, direction: Direction, limit: int) -> Select[Any]:
+def lineage_statement(content: str, direction: str, limit: int) -> Select[Any]:
     """All edges on the way up (or down). UNION drops an edge met before, so a circle comes to an end."""
     edge = t.table_of(t.Lineage)
     here, there = ("child", "parent") if direction == "up" else ("parent", "child")
@@ -77,22 +76,18 @@ def lineage_statement(content: str, direction: Direction, limit: int) -> Select[
 
 
 def _rank(edge: Edge) -> tuple[Any, ...]:
-    place = ORDER.index(edge.relation) if edge.relation in ORDER else len(ORDER)
-    return (place, edge.relation, edge.child, edge.parent)
+    return (ORDER.get(edge.relation, len(ORDER)), edge.relation, edge.child, edge.parent)
 
 
 def _nodes(contents: set[str], session: Session) -> dict[str, Node]:
-    artifact, checkpoint = t.table_of(t.Artifact), t.table_of(t.Checkpoint)
-    columns = (artifact.c.content, artifact.c.kind, artifact.c.name, artifact.c.manifest_hash)
-    joined = artifact.outerjoin(checkpoint, checkpoint.c.content == artifact.c.content)
-    statement = select(*columns, checkpoint.c.forwards, checkpoint.c.sampling_steps).select_from(joined)
-    nodes = {}
+    a, c = t.Artifact, t.Checkpoint
+    is_known = col(a.manifest_hash).is_not(None)
+    columns = (col(a.content), col(a.kind), col(a.name), is_known, col(c.forwards), col(c.sampling_steps))
+    known = select(*columns).select_from(a).outerjoin(c, col(c.content) == col(a.content))
     ordered = sorted(contents)
-    for start in range(0, len(ordered), 500):  # databases limit the number of values in a statement
-        some = artifact.c.content.in_(ordered[start : start + 500])
-        for content, kind, name, manifest_hash, *numbers in session.connection().execute(statement.where(some)):
-            nodes[content] = Node(content, kind, name, manifest_hash is not None, *numbers)
-    return nodes
+    parts = (ordered[start : start + AT_ONCE] for start in range(0, len(ordered), AT_ONCE))
+    found = (row for part in parts for row in session.connection().execute(known.where(col(a.content).in_(part))))
+    return {row[0]: Node(*row) for row in found}
 
 
 def _has_cycle(edges: list[Edge]) -> bool:

@@ -3,7 +3,6 @@
 import base64
 import contextlib
 from dataclasses import asdict
-from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -27,25 +26,21 @@ MOST_CLIPS_BYTES = 12_000_000
 
 def render_page(*, session: Session, workspace: Path = Path()) -> str:
     """The page as HTML. Clips come from the folders of clips beside the evaluations: small ones, a few a subject."""
-    listed, is_cut = list_checkpoints(session=session, limit=MOST_CHECKPOINTS)
+    listed = list_checkpoints(session=session, limit=MOST_CHECKPOINTS)
     measured = {row.content: scores(session=session, content=row.content) for row in listed}
     data = {
         "checkpoints": [_checkpoint(row, session) for row in listed],
         "rows": [row for content, found in measured.items() for row in _rows(content, found)],
         "protocols": {row.hash: row.fields for row in session.exec(select(t.Protocol).order_by(t.Protocol.hash))},
         "clips": _all_clips(measured, workspace),
-        "note": f"the first {MOST_CHECKPOINTS} checkpoints; there are more in the registry" if is_cut else "",
+        "note": f"the first {MOST_CHECKPOINTS} checkpoints; there are more in the registry" if listed.is_cut else "",
     }
     edges = _edges(listed, session)
     places = arrange({row.content: row.name or row.role for row in listed}, edges)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.policies["json.dumps_kwargs"] = {"default": _plain}
+    environment.policies["json.dumps_kwargs"] = {"default": lambda at: at.isoformat(timespec="seconds")}
     template = environment.from_string((resources.files("gpd.registry") / "page.html").read_text(encoding="utf-8"))
     return template.render(data=data, places=places, edges=edges)
-
-
-def _plain(value: datetime) -> str:
-    return value.isoformat(timespec="seconds")
 
 
 def _checkpoint(row: Listed, session: Session) -> dict[str, Any]:
@@ -62,10 +57,10 @@ def _checkpoint(row: Listed, session: Session) -> dict[str, Any]:
 
 def _rows(content: str, found: list[Measured]) -> list[dict[str, Any]]:
     """One row for each way in which the checkpoint was sampled and measured."""
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    rows: dict[Any, dict[str, Any]] = {}
     for score in found:
-        said = {key: getattr(score, key) for key in ("protocol", "subject", "setting", "steps", "forwards")}
-        new = {"content": content, **said, "complete": score.is_complete, "scores": {}}
+        way = {key: getattr(score, key) for key in ("protocol", "subject", "setting", "steps", "forwards")}
+        new = {"content": content, **way, "complete": score.is_complete, "scores": {}}
         row = rows.setdefault((score.protocol, score.subject, score.setting), new)
         row["scores"][score.metric] = [score.value, score.spread, score.direction, score.num_samples]
     return list(rows.values())
@@ -73,14 +68,11 @@ def _rows(content: str, found: list[Measured]) -> list[dict[str, Any]]:
 
 def _edges(listed: list[Listed], session: Session) -> list[tuple[str, str]]:
     """(parent, child) by the relation `previous`, for a student without one by `teacher`."""
-    shown = {row.content for row in listed}
-    edges = []
+    shown, edges = {row.content for row in listed}, []
     for row in listed:
-        parents = [one for one in relatives(row.content, session, upwards=True) if one["content"] in shown]
-        for relation in ("previous", "teacher"):
-            if found := [(one["content"], row.content) for one in parents if one["relation"] == relation]:
-                edges += found
-                break
+        relations = {one["relation"]: one["content"] for one in relatives(row.content, session, upwards=True)}
+        parents = [relations[how] for how in ("previous", "teacher") if relations.get(how) in shown]
+        edges += [(parent, row.content) for parent in parents[:1]]
     return edges
 
 
@@ -103,11 +95,10 @@ def _all_clips(measured: dict[str, list[Measured]], workspace: Path) -> dict[str
 
 def _clips_of(evaluation: Path, subject: str) -> list[tuple[Path, str]]:
     """The mp4s of a subject with their captions, from the folders beside an evaluation whose manifest is of clips."""
-    named = []
+    found = []
     for manifest in sorted(evaluation.glob(f"*/{MANIFEST}")):
         with contextlib.suppress(UserError):  # of another kind, or unusable
             clips = load_manifest(manifest.parent, ClipsFacts).facts.clips
-            named += [(manifest.parent, clip) for clip in clips if clip.subject == subject]
-    inside = [(folder, clip) for folder, clip in named if ".." not in Path(clip.file).parts]
-    found = [(folder / clip.file, f"{subject}: {clip.prompt}") for folder, clip in inside]
-    return [(path, caption) for path, caption in found if path.is_relative_to(evaluation) and path.is_file()]
+            inside = [clip for clip in clips if clip.subject == subject and Path(clip.file).name == clip.file]
+            found += [(manifest.with_name(clip.file), f"{subject}: {clip.prompt}") for clip in inside]
+    return [(path, caption) for path, caption in found if path.is_file()]

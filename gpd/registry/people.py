@@ -24,7 +24,6 @@ def promote(*, session: Session, key: str, alias: str, because: str, by: str | N
         UserError: the alias could be taken for a hash or a name, or no reason is given.
     """
     _check_alias(alias, session)
-    _check_reason(because)
     content = find_artifact(key=key, session=session, kinds=CHECKPOINT_KINDS).content
     return _add(Promotion, session, by, alias=alias, content=content, because=because)
 
@@ -35,7 +34,6 @@ def withdraw(*, session: Session, alias: str, because: str, by: str | None = Non
     Raises:
         UserError: nobody has the alias, or no reason is given.
     """
-    _check_reason(because)
     aliases = current_aliases(session=session)
     if alias not in aliases:
         raise UserError(f"alias {alias!r}: no checkpoint has it{near(alias, aliases)}")
@@ -48,8 +46,6 @@ def remark(*, session: Session, key: str, text: str, by: str | None = None) -> R
     Raises:
         UserError: the remark is empty.
     """
-    if not text.strip():
-        raise UserError("a remark cannot be empty")
     return _add(Remark, session, by, content=find_artifact(key=key, session=session).content, text=text)
 
 
@@ -60,11 +56,6 @@ def _check_alias(alias: str, session: Session) -> None:
         raise UserError(f"alias {alias!r}: could be taken for a hash")
     if session.exec(select(Artifact.content).where(Artifact.name == alias).limit(1)).first():
         raise UserError(f"alias {alias!r}: an artifact has this name")
-
-
-def _check_reason(because: str) -> None:
-    if not because.strip():
-        raise UserError("--because: say why; the history keeps it")
 
 
 def _add(model: type[M], session: Session, by: str | None, **values: Any) -> M:

@@ -11,19 +11,23 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
+from sqlmodel import SQLModel
 
+from gpd.registry.answers import shown_fields
 from gpd.registry.finding import SHORT
-from gpd.registry.lineage import Edge, Lineage
-from gpd.registry.rows import shown_fields
+from gpd.registry.lineage import Lineage, Node
 
 WIDTH_OF_FILES = 160  # columns if the output is no terminal
 
 
 def print_answer(answer: Any, as_json: bool, *lines: str) -> None:
     """Prints a row, a list of rows or a lineage: as JSON, in these lines if there are any, else as tables."""
+    if isinstance(answer, list) and getattr(answer, "is_cut", False):
+        print("gpd: there are more: --limit", file=sys.stderr)
     if as_json:
         print(json.dumps(answer, ensure_ascii=False, indent=2, default=_plain))
     elif lines:
@@ -39,6 +43,8 @@ def print_answer(answer: Any, as_json: bool, *lines: str) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, SQLModel):
+        return value.model_dump()
     return {key: getattr(value, key) for key in value.__dataclass_fields__} if is_dataclass(value) else str(value)
 
 
@@ -56,24 +62,13 @@ def printable(value: Any) -> Text:
     return Text("".join(char if char.isprintable() else repr(char)[1:-1] for char in text))
 
 
-def size(num_bytes: int | None) -> str:
-    """Bytes in the unit a person would take."""
-    if num_bytes is None:
-        return ""
-    value, units = float(num_bytes), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while value >= 1024 and len(units) > 1:
-        value /= 1024
-        units.pop(0)
-    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
-
-
 # --- tables
 
 
 def cell(name: str, value: Any) -> Any:
     """A value as it is printed, by the name of its field and by its type."""
-    if name == "size_bytes":
-        return size(value)
+    if name == "size_bytes" and value is not None:
+        return decimal(value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M")
     if isinstance(value, bool):
@@ -107,8 +102,7 @@ def facts_tables(answer: Any) -> list[Any]:
     """The plain fields of one answer, then a table for each field with several rows or settings."""
     fields = {name: value for name, value in shown_fields(answer).items() if value not in (None, "", [], {})}
     parts = {name: value for name, value in fields.items() if _is_part(value)}
-    facts = {name: value for name, value in fields.items() if name not in parts}
-    tables: list[Any] = [_settings(facts)]
+    tables: list[Any] = [_settings({name: value for name, value in fields.items() if name not in parts})]
     for name, part in parts.items():
         table = rows_table(part, fields) if isinstance(part, list) else _settings(part)
         tables += ["", f"{name.replace('_', ' ')}:", table]
@@ -121,13 +115,13 @@ def _is_part(value: Any) -> bool:
 
 def _settings(part: dict[str, Any]) -> Table:
     """Keys and values; of pairs of values, with a star if they differ."""
-    if not all(isinstance(value, tuple) for value in part.values()):
-        whole = {key: value if isinstance(value, str) else cell(key, value) for key, value in part.items()}
-        return make_table(
-            ("", ""), ((key.replace("_", " "), value) for key, value in whole.items() if value is not None)
+    if part and all(isinstance(value, tuple) for value in part.values()):
+        pairs = (
+            (key, "" if one == other else "*", cell(key, one), cell(key, other)) for key, (one, other) in part.items()
         )
-    rows = ((key, "" if one == other else "*", cell(key, one), cell(key, other)) for key, (one, other) in part.items())
-    return make_table(("", "", "a", "b"), rows)
+        return make_table(("", "", "a", "b"), pairs)
+    whole = {key: value if isinstance(value, str) else cell(key, value) for key, value in part.items()}
+    return make_table(("", ""), ((key.replace("_", " "), value) for key, value in whole.items() if value is not None))
 
 
 # --- trees
@@ -143,27 +137,22 @@ def lineage_tree(found: Lineage) -> list[Any]:
 
 def _grow(found: Lineage) -> Tree:
     """Depth first without recursion: a chain may be longer than Python's stack."""
-    below: dict[str, list[tuple[str, Edge]]] = {}
+    below: dict[str, list[tuple[str, str]]] = {}
     for edge in found.edges:
         near, far = (edge.child, edge.parent) if found.direction == "up" else (edge.parent, edge.child)
-        below.setdefault(near, []).append((far, edge))
+        below.setdefault(near, []).append((far, f"{edge.relation}: "))
     tree = Tree("")
-    waiting: list[tuple[Tree, str, str | None]] = [(tree, found.root, None)]
-    grown: set[str] = set()
+    waiting, grown = [(tree, found.root, "")], set[str]()
     while waiting:
         branch, content, relation = waiting.pop()
         is_repeated = content in grown and content in below
-        added = branch.add(_node_line(found, content, relation, is_repeated))
+        added = branch.add(printable(relation + _node_line(found.nodes[content]) + " (shown above)" * is_repeated))
         if content not in grown:
             grown.add(content)
-            waiting += [(added, other, edge.relation) for other, edge in reversed(below.get(content, []))]
+            waiting += [(added, *other) for other in reversed(below.get(content, []))]
     return tree.children[0]
 
 
-def _node_line(found: Lineage, content: str, relation: str | None, is_repeated: bool) -> Text:
-    node = found.nodes[content]
-    words = [f"{relation}:" if relation else "", content[:SHORT], node.name or node.kind]
-    words += [f"({node.sampling_steps} steps, {node.forwards:,} forwards)"] if node.forwards is not None else []
-    words += [] if node.is_known else ["(never seen here)"]
-    words += ["(shown above)"] if is_repeated else []
-    return printable(" ".join(word for word in words if word))
+def _node_line(node: Node) -> str:
+    cost = f" ({node.sampling_steps} steps, {node.forwards:,} forwards)" if node.forwards is not None else ""
+    return f"{node.content[:SHORT]} {node.name or node.kind}{cost}{'' if node.is_known else ' (never seen here)'}"

@@ -5,6 +5,7 @@ A new question is a function here and a command in `gpd/cli/registry.py`; the pr
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from gpd.artifacts import UserError, hash_json
 from gpd.registry import tables as t
+from gpd.registry.answers import JSON_ONLY, make_answer
 from gpd.registry.best import Measured, best, current_scores, make_measured
 from gpd.registry.finding import (
     CHECKPOINT_KINDS,
@@ -25,7 +27,9 @@ from gpd.registry.finding import (
     locations_of,
 )
 from gpd.registry.lineage import lineage
-from gpd.registry.rows import JSON_ONLY, make_row
+
+MOST = 1000  # relatives of one artifact
+EVENTS = 200
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Event:
     who: str | None
     content: str | None
     text: str
-    details: dict[str, Any] = field(metadata=JSON_ONLY)
+    details: dict[str, Any] = field(default_factory=dict, metadata=JSON_ONLY)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,14 @@ class Listed:
     size_bytes: int | None
     aliases: list[str]
     paths: list[str]
+
+
+class Checkpoints(list[Listed]):
+    """Checkpoints. `is_cut`: there are more."""
+
+    def __init__(self, rows: Iterable[Listed], *, is_cut: bool) -> None:
+        super().__init__(rows)
+        self.is_cut = is_cut
 
 
 @dataclass(frozen=True)
@@ -83,19 +95,22 @@ class Shown:
     facts: dict[str, Any] = field(metadata=JSON_ONLY)
 
 
+Beside = dict[str, tuple[Any, Any]]  # key -> value of a, value of b; None if one has none
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """Two artifacts side by side: key -> (value of a, value of b), None if one has none.
+    """Two artifacts side by side.
 
     Metrics are keyed by protocol and metric, so that only what may be compared stands in one row.
     """
 
     a: str
     b: str
-    metrics: dict[str, tuple[Any, Any]]
-    params: dict[str, tuple[Any, Any]]
-    data: dict[str, tuple[Any, Any]]
-    code: dict[str, tuple[Any, Any]]
+    metrics: Beside
+    params: Beside
+    data: Beside
+    code: Beside
 
 
 # --- which checkpoints are there?
@@ -103,8 +118,8 @@ class Comparison:
 
 def list_checkpoints(
     *, session: Session, role: str | None = None, steps: int | None = None, limit: int = 50
-) -> tuple[list[Listed], bool]:
-    """Checkpoints by base model, horizon and name, and whether there are more than `limit`."""
+) -> Checkpoints:
+    """Checkpoints by base model, horizon and name, at most `limit`."""
     statement = select(t.Checkpoint, t.Artifact).join(t.Artifact, col(t.Artifact.content) == col(t.Checkpoint.content))
     if role is not None:
         statement = statement.where(t.Checkpoint.role == role)
@@ -114,13 +129,13 @@ def list_checkpoints(
     ordered = statement.order_by(*family, col(t.Artifact.name), col(t.Checkpoint.content))
     rows = session.exec(ordered.limit(limit + 1)).all()
     owners = current_aliases(session=session)
-    return [_listed(*row, owners, session) for row in rows[:limit]], len(rows) > limit
+    return Checkpoints([_listed(*row, owners, session) for row in rows[:limit]], is_cut=len(rows) > limit)
 
 
 def _listed(checkpoint: t.Checkpoint, artifact: t.Artifact, owners: dict[str, str], session: Session) -> Listed:
     aliases = [alias for alias, owner in owners.items() if owner == checkpoint.content]
     paths = [place.path for place in locations_of(checkpoint.content, session)]
-    return make_row(Listed, checkpoint, artifact, aliases=aliases, paths=paths)
+    return make_answer(Listed, checkpoint, artifact, aliases=aliases, paths=paths)
 
 
 # --- where are the files of one?
@@ -132,15 +147,14 @@ def find_checkpoint(spec: str, *, session: Session, workspace: Path = Path()) ->
     Raises:
         UserError: nothing or more than one thing is meant, or its files are not in this workspace.
     """
-    match = re.fullmatch(r"best:(\d{1,9})(?::(.+))?", spec)
-    if match:
+    kinds: tuple[str, ...] | None = CHECKPOINT_KINDS
+    if match := re.fullmatch(r"best:(\d{1,9})(?::(.+))?", spec):
         found = best(session=session, steps=int(match[1]), metric=match[2] or "trajectory_error")
         if found.is_tie:
             names = ", ".join(winner.content[:SHORT] for winner in found.winners)
             raise UserError(f"{spec}: a tie of {names}; name one of them")
-        artifact = find_artifact(key=found.winners[0].content, session=session)
-    else:
-        artifact = find_artifact(key=spec, session=session, workspace=workspace, kinds=CHECKPOINT_KINDS)
+        spec, kinds = found.winners[0].content, None
+    artifact = find_artifact(key=spec, session=session, workspace=workspace, kinds=kinds)
     return locate(artifact=artifact, session=session, workspace=workspace)
 
 
@@ -150,14 +164,13 @@ def find_checkpoint(spec: str, *, session: Session, workspace: Path = Path()) ->
 def show(*, session: Session, key: str) -> Shown:
     """One artifact in full."""
     artifact = find_artifact(key=key, session=session)
-    content = artifact.content
-    checkpoint = session.exec(select(t.Checkpoint).where(t.Checkpoint.content == content)).first()
-    return make_row(
+    content, checkpoint = artifact.content, session.get(t.Checkpoint, artifact.content)
+    return make_answer(
         Shown,
         artifact,
         is_known=artifact.manifest_hash is not None,
         checkpoint=checkpoint.model_dump() if checkpoint else None,
-        base=_base(checkpoint, session),
+        base=_base(checkpoint.base, session) if checkpoint and checkpoint.base else None,
         facts=artifact.facts or {},
         params=params_of(content, session),
         locations=[place.model_dump(exclude={"content"}) for place in locations_of(content, session)],
@@ -166,18 +179,14 @@ def show(*, session: Session, key: str) -> Shown:
         children=relatives(content, session, upwards=False),
         scores=scores(session=session, content=content),
         total_forwards=lineage(session=session, key=content).forwards,
-        events=_events(session, content, 200),
+        events=_events(session, content, EVENTS),
     )
 
 
-def _base(checkpoint: t.Checkpoint | None, session: Session) -> dict[str, Any] | None:
-    if checkpoint is None or checkpoint.base is None:
-        return None
-    of_base = select(t.Artifact.name, t.Checkpoint.repository, t.Checkpoint.revision).join(
-        t.Checkpoint, col(t.Checkpoint.content) == col(t.Artifact.content), isouter=True
-    )
-    name, repository, revision = session.exec(of_base.where(t.Artifact.content == checkpoint.base)).one()
-    return {"content": checkpoint.base, "name": name, "repository": repository, "revision": revision}
+def _base(content: str, session: Session) -> dict[str, Any]:
+    rows = session.get(t.Artifact, content), session.get(t.Checkpoint, content)
+    found = {key: value for row in rows if row for key, value in row.model_dump().items()}
+    return {key: found.get(key) for key in ("content", "name", "repository", "revision")}
 
 
 def params_of(content: str, session: Session) -> dict[str, str]:
@@ -187,32 +196,29 @@ def params_of(content: str, session: Session) -> dict[str, str]:
 
 
 def relatives(content: str, session: Session, *, upwards: bool) -> list[dict[str, Any]]:
-    """Parents (or children), at most 1,000: relation, content, name and kind of each."""
+    """Parents (or children): relation, content, name and kind of each."""
     here, there = (t.Lineage.child, t.Lineage.parent) if upwards else (t.Lineage.parent, t.Lineage.child)
     joined = select(t.Lineage, t.Artifact).join(t.Artifact, col(t.Artifact.content) == col(there))
-    rows = session.exec(joined.where(here == content).order_by(t.Lineage.relation, t.Artifact.content).limit(1000))
-    return [
-        {
-            "relation": edge.relation,
-            "content": other.content,
-            "name": other.name,
-            "kind": edge.parent_kind if upwards and other.kind == t.UNKNOWN else other.kind,
-        }
-        for edge, other in rows
-    ]
+    rows = session.exec(joined.where(here == content).order_by(t.Lineage.relation, t.Artifact.content).limit(MOST))
+    return [{"relation": edge.relation, **_relative(edge, other, upwards)} for edge, other in rows]
+
+
+def _relative(edge: t.Lineage, other: t.Artifact, upwards: bool) -> dict[str, Any]:
+    is_seen = other.kind != t.UNKNOWN or not upwards
+    return {**other.model_dump(include={"content", "name"}), "kind": other.kind if is_seen else edge.parent_kind}
 
 
 def scores(*, session: Session, content: str) -> list[Measured]:
     """Every current score of a checkpoint (by its full hash), by protocol, steps and metric."""
     of_it = current_scores().where(t.Evaluation.checkpoint == content)
     order = (t.Evaluation.protocol, col(t.Evaluation.steps), t.Evaluation.subject, t.Score.metric)
-    return [make_measured(*row) for row in session.exec(of_it.order_by(*order))]
+    return [make_measured(Measured, *row) for row in session.exec(of_it.order_by(*order))]
 
 
 # --- what happened?
 
 
-def history(*, session: Session, key: str | None = None, limit: int = 200) -> list[Event]:
+def history(*, session: Session, key: str | None = None, limit: int = EVENTS) -> list[Event]:
     """The last `limit` things that happened, oldest first: to one alias, to one artifact, or to everything."""
     if key is None:
         return _events(session, None, limit)
@@ -231,15 +237,15 @@ def _events(session: Session, content: str | None, limit: int) -> list[Event]:
         remarks = remarks.where(t.Remark.content == content)
         runs = runs.where(col(t.Run.id).in_(select(t.RunOutput.run).where(t.RunOutput.content == content)))
     events = [_promotion_event(row) for row in session.exec(promotions)]
-    events += [Event(row.made_at, "remark", row.made_by, row.content, row.text, {}) for row in session.exec(remarks)]
+    events += [Event(row.made_at, "remark", row.made_by, row.content, row.text) for row in session.exec(remarks)]
     events += [_run_event(row, content) for row in session.exec(runs)]
     return sorted(events, key=lambda event: event.at)[-limit:]
 
 
 def _promotion_event(promotion: t.Promotion) -> Event:
     what = f"-> {promotion.content[:SHORT]}" if promotion.content else "withdrawn"
-    details = {"alias": promotion.alias, "because": promotion.because}
     text = f"{promotion.alias} {what}: {promotion.because}"
+    details = promotion.model_dump(include={"alias", "because"})
     return Event(promotion.made_at, "promotion", promotion.made_by, promotion.content, text, details)
 
 
@@ -254,28 +260,29 @@ def _run_event(run: t.Run, content: str | None) -> Event:
 
 def compare(*, session: Session, a: str, b: str) -> Comparison:
     """Metrics, params, data and code of two artifacts (keys)."""
-    one, other = show(session=session, key=a), show(session=session, key=b)
+    both = show(session=session, key=a), show(session=session, key=b)
     return Comparison(
-        one.content,
-        other.content,
-        metrics=_metrics(one, other),
-        params=_beside(one.params, other.params),
-        data=_beside(*({parent["relation"]: parent["content"] for parent in shown.parents} for shown in (one, other))),
-        code=_beside(_code(one), _code(other)),
+        a=both[0].content,
+        b=both[1].content,
+        metrics=_metrics(both),
+        params=_beside(shown.params for shown in both),
+        data=_beside({parent["relation"]: parent["content"] for parent in shown.parents} for shown in both),
+        code=_beside(map(_code, both)),
     )
 
 
-def _beside(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _beside(both: Iterable[dict[str, Any]]) -> Beside:
+    one, other = both
     return {key: (one.get(key), other.get(key)) for key in one | other}
 
 
-def _metrics(one: Shown, other: Shown) -> dict[str, tuple[Any, Any]]:
+def _metrics(both: tuple[Shown, Shown]) -> Beside:
     """If both were sampled in one way under a protocol, side by side with the ways; else by the way too."""
-    rows: dict[str, tuple[Any, Any]] = {}
-    for protocol in dict.fromkeys(score.protocol for score in one.scores + other.scores):
-        both = [[score for score in shown.scores if score.protocol == protocol] for shown in (one, other)]
-        is_single = all(len({score.setting for score in found}) == 1 for found in both)
-        rows |= _beside(*(_metric_rows(protocol[:SHORT], found, is_single) for found in both))
+    rows: Beside = {}
+    for protocol in dict.fromkeys(score.protocol for shown in both for score in shown.scores):
+        found = [[score for score in shown.scores if score.protocol == protocol] for shown in both]
+        is_single = all(len({score.setting for score in some}) == 1 for some in found)
+        rows |= _beside(_metric_rows(protocol[:SHORT], some, is_single) for some in found)
     return rows
 
 

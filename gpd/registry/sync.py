@@ -1,14 +1,11 @@
 """Records the files of a workspace: idempotent, and safe beside other syncs."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import Engine
-
 from gpd.params import PARAMS_FILE, load_params
-from gpd.registry.documents import Document, read_workspace
+from gpd.registry.documents import read_workspace
 from gpd.registry.engine import make_engine, registry_url, shown, writing
 from gpd.registry.recording import record
 from gpd.registry.schema import create_or_check
@@ -37,26 +34,17 @@ def sync(*, workspace: Path = Path(), url: str | None = None) -> SyncResult:
     Raises:
         UserError: params.yaml cannot be read, or the database cannot be written.
     """
-    model_path = load_params(workspace / PARAMS_FILE).model.path
-    parsed = registry_url(url)
-    engine = make_engine(parsed)
-    with writing(engine) as connection:
-        create_or_check(connection, shown(parsed))
-    return _record_all(engine, read_workspace(workspace, model_path))
-
-
-def _record_all(engine: Engine, documents: Iterator[Document]) -> SyncResult:
+    documents = read_workspace(workspace, load_params(workspace / PARAMS_FILE).model.path)
+    engine = make_engine(registry_url(url))
     result = SyncResult(shown(engine.url))
-    while batch := list(islice(documents, DOCUMENTS_AT_ONCE)):
-        _record_batch(engine, batch, result)
-    return result
-
-
-def _record_batch(engine: Engine, batch: list[Document], result: SyncResult) -> None:
-    problems = [document.problem for document in batch if document.problem]
     with writing(engine) as connection:
-        news = [record(connection, document.rows) for document in batch if document.rows]
-    result.num_new += sum(news)
-    result.num_known += len(news) - sum(news)
-    result.num_problems += len(problems)
-    result.problems += problems[: PROBLEMS_KEPT - len(result.problems)]
+        create_or_check(connection)
+    while batch := list(islice(documents, DOCUMENTS_AT_ONCE)):
+        problems = [document.problem for document in batch if document.problem]
+        with writing(engine) as connection:
+            is_new = [record(connection, document.rows) for document in batch if document.rows]
+        result.num_new += sum(is_new)
+        result.num_known += len(is_new) - sum(is_new)
+        result.num_problems += len(problems)
+        result.problems += problems[: PROBLEMS_KEPT - len(result.problems)]
+    return result

@@ -19,7 +19,7 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKeyConstraint, 
 from sqlalchemy import String as Str
 from sqlmodel import Field
 
-from gpd.registry.columns import BigCount, Count, Hash, Int, Name, Path_, Record, Text, UtcDateTime
+from gpd.registry.columns import BigCount, Count, Hash, Int, Name, Path_, Record, Text, UtcDateTime, Words
 
 DIRECTIONS = ("lower", "higher", "one")
 UNKNOWN = "unknown"  # kind of an artifact that others refer to and that was never seen itself
@@ -218,7 +218,7 @@ class Promotion(Record, table=True):
     content: Hash | None = Field(default=None, foreign_key="artifact.content", index=True)
     made_at: AwareDatetime = Field(sa_type=UtcDateTime)
     made_by: Name
-    because: Text = Field(min_length=1)
+    because: Words
 
 
 class Remark(Record, table=True):
@@ -228,7 +228,7 @@ class Remark(Record, table=True):
     content: Hash = Field(foreign_key="artifact.content", index=True)
     made_at: AwareDatetime = Field(sa_type=UtcDateTime)
     made_by: Name
-    text: Text = Field(min_length=1)
+    text: Words
 
 
 MODELS = tuple(Record.__subclasses__())  # in the order of this page: a row refers only to rows of tables above its own

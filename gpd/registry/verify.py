@@ -9,7 +9,7 @@ from sqlmodel import Session, select
 
 from gpd import documents
 from gpd.artifacts import UserError, hash_files, list_files
-from gpd.registry.finding import content_at, find_artifact
+from gpd.registry.finding import SHORT, content_at, find_artifact
 from gpd.registry.tables import Location
 
 
@@ -38,7 +38,7 @@ def _verify(content: str, path: str, workspace: Path) -> Verified:
         return Verified(content, path, "absent")
     stated = content_at(folder)
     if stated is not None and stated != content:
-        return Verified(content, path, "replaced", [f"{path} holds {stated[:12]} now"])
+        return Verified(content, path, "replaced", [f"{path} holds {stated[:SHORT]} now"])
     if hash_files(list_files(folder)) == content:
         return Verified(content, path, "intact")
     return Verified(content, path, "damaged", _differences(folder, path))

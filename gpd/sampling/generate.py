@@ -6,13 +6,13 @@ from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.core.randomness import seeded_noise
 from gpd.data.clips import write_mp4
+from gpd.data.workers import pick_device
 from gpd.models.base import TextEncoder
 from gpd.models.families import open_model
 from gpd.params import Params, student_path
 from gpd.progress import progress_bar
 from gpd.sampling.subject import Subject
 from gpd.sampling.subjects import load_student, load_teacher
-from gpd.sampling.workers import pick_device
 
 
 def run(params: Params, *, prompt: str, out: Path, student: str | None, checkpoint: str | None, seed: int) -> None:

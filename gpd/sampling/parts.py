@@ -4,6 +4,7 @@ import torch
 
 from gpd import artifacts, documents
 from gpd.data.shards import open_latents
+from gpd.data.workers import is_orphan, one_thread, pick_device
 from gpd.documents import Manifest, SamplesFacts
 from gpd.models.families import open_model
 from gpd.params import Params
@@ -12,7 +13,6 @@ from gpd.sampling.plan import LATENTS, SAMPLES, Part, Plan
 from gpd.sampling.samples import LISTING, save_part
 from gpd.sampling.subject import sample_batch
 from gpd.sampling.subjects import load_subject
-from gpd.sampling.workers import is_orphan, one_thread, pick_device
 
 
 def unfinished(plan: Plan, share: slice = slice(None)) -> list[Part]:

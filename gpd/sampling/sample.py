@@ -10,11 +10,11 @@ from functools import partial
 
 from gpd import documents
 from gpd.data.jobs import parse_part
+from gpd.data.workers import companions, num_workers, pick_device
 from gpd.documents import RunRecord
 from gpd.params import Params
 from gpd.sampling.parts import assemble, make_share, unfinished
 from gpd.sampling.plan import SAMPLES, Plan, make_plan
-from gpd.sampling.workers import companions, num_workers, pick_device
 
 
 def run(params: Params, name: str, shard: str | None = None) -> None:

@@ -74,7 +74,7 @@ def encoded(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         write_source()
         prepare.run(params_of(small_wan))
-        encode.run(params_of(small_wan), "0/1")
+        encode.run(params_of(small_wan))
     finally:
         os.chdir(before)
     return folder
@@ -156,7 +156,7 @@ def test_rollouts_are_the_guided_teachers(work_tree: Path, small_wan: Path) -> N
 
 def test_a_rerun_gives_the_same_bytes(work_tree: Path, small_wan: Path) -> None:
     before = hashes()
-    encode.run(params_of(small_wan), "0/1")
+    encode.run(params_of(small_wan))
     assert hashes() == before
 
 
@@ -173,19 +173,38 @@ def test_processes_share_the_shards_with_the_same_bytes(
     assert hashes() == before
 
 
+def test_one_command_starts_as_many_processes_as_it_is_given(
+    work_tree: Path, small_wan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = hashes()
+    shutil.rmtree(LATENTS)
+    monkeypatch.setenv("GPD_PROCESSES", "2")
+    encode.run(params_of(small_wan))
+    assert hashes() == before
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "two", "1.5", "²"])
+def test_a_number_of_processes_that_is_none_is_refused(
+    work_tree: Path, small_wan: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setenv("GPD_PROCESSES", asked)
+    with pytest.raises(UserError, match=f"GPD_PROCESSES={asked}: expected a number of processes"):
+        encode.run(params_of(small_wan))
+
+
 def test_resumes_at_the_first_missing_shard(work_tree: Path, small_wan: Path) -> None:
     before = hashes()
     shutil.rmtree(LATENTS)
     params = params_of(small_wan)
     gone = Path("source/clips/2.mp4").rename("away.mp4")
     with pytest.raises(UserError, match=r"source/clips/2\.mp4: is gone since .*clips\.jsonl was written"):
-        encode.run(params, "0/1")
+        encode.run(params)
     assert not LATENTS.exists()
     finished = hashes(work_folder() / "shards")
     assert list(finished) == ["clips-00000.tar", *(f"text-0000{i}.tar" for i in range(4))]
     stamp = (work_folder() / "shards/text-00000.tar").stat().st_mtime_ns
     gone.rename("source/clips/2.mp4")
-    encode.run(params, "0/1")
+    encode.run(params)
     assert hashes() == before
     assert (LATENTS / "text-00000.tar").stat().st_mtime_ns == stamp
 
@@ -214,10 +233,10 @@ def test_too_many_broken_clips_fail_and_raising_the_share_goes_on(work_tree: Pat
     with pytest.raises(
         UserError, match=r"1 of 5 clips are broken, encode\.max_broken_share=0\.1 .*\n  clips/words\.mp4: "
     ):
-        encode.run(params_of(small_wan, max_broken_share=0.1), "0/1")
+        encode.run(params_of(small_wan, max_broken_share=0.1))
     assert hashes() == before
     shutil.rmtree("source")  # nothing is read again
-    encode.run(params_of(small_wan, max_broken_share=0.2), "0/1")
+    encode.run(params_of(small_wan, max_broken_share=0.2))
     assert hashes() == before
 
 
@@ -225,14 +244,14 @@ def test_a_changed_clip_is_named(work_tree: Path, small_wan: Path) -> None:
     before = hashes()
     write_mp4(Path("source/clips/0.mp4"), draw(split_scenes()[0][7], 7), 16)
     with pytest.raises(UserError, match=r"source/clips/0\.mp4: has changed since"):
-        encode.run(params_of(small_wan), "0/1")
+        encode.run(params_of(small_wan))
     assert hashes() == before
 
 
 def test_half_precision_halves_the_latents(work_tree: Path, small_wan: Path) -> None:
     exact = Latents(LATENTS)
     clip, text = np.array(exact.clip(0)[0]), exact.clip(0)[1]
-    encode.run(params_of(small_wan, latent_dtype="float16"), "0/1")
+    encode.run(params_of(small_wan, latent_dtype="float16"))
     half = Latents(LATENTS)
     assert half.clip(0)[0].dtype == half.texts()[text].dtype == half.rollout(0)[0].dtype == np.float16
     np.testing.assert_allclose(half.clip(0)[0], clip, rtol=1e-3, atol=1e-3)
@@ -241,11 +260,11 @@ def test_half_precision_halves_the_latents(work_tree: Path, small_wan: Path) -> 
 def test_a_sampled_posterior_is_reproducible(work_tree: Path, small_wan: Path) -> None:
     mode = hashes()
     params = params_of(small_wan, posterior="sample")
-    encode.run(params, "0/1")
+    encode.run(params)
     sampled = hashes()
     assert sampled["clips-00000.tar"] != mode["clips-00000.tar"]
     assert sampled["text-00000.tar"] == mode["text-00000.tar"]
-    encode.run(params, "0/1")
+    encode.run(params)
     assert hashes() == sampled
 
 
@@ -277,14 +296,14 @@ def test_latents_of_another_base_model_are_refused(work_tree: Path, small_wan: P
 
 def test_missing_weights_are_told_plainly(work_tree: Path) -> None:
     with pytest.raises(UserError, match=r"model\.path='nowhere': no weights there"):
-        encode.run(params_of(Path("nowhere")), "0/1")
+        encode.run(params_of(Path("nowhere")))
 
 
 def test_sizes_are_checked_against_the_model_before_anything_is_done(work_tree: Path, small_wan: Path) -> None:
     params = params_of(small_wan)
     odd = params.model_copy(update={"model": params.model.model_copy(update={"height": 60})})
     with pytest.raises(UserError, match=r"params\.yaml: model: height=60 is not a multiple of 16"):
-        encode.run(odd, "0/1")
+        encode.run(odd)
     assert list(Path(".work/encode").iterdir()) == []
 
 
@@ -295,14 +314,14 @@ def test_another_family_goes_through_the_same_code(work_tree: Path, monkeypatch:
     facts = documents.BaseFacts(name="toy", repository=None, revision=None)
     documents.write_manifest(Path("toy"), facts, inputs={}, params={})
     params = params_of(Path("toy"))
-    encode.run(params, "0/1")
+    encode.run(params)
     latents = open_latents(LATENTS, params)
     assert latents.clip(0)[0].shape == (3, 9, 16, 16)
     assert latents.rollout(0)[0].shape == (9, 3, 9, 16, 16)
     assert latents.negative().shape == (len("blurry"), 1)
     odd = params.model_copy(update={"model": params.model.model_copy(update={"num_frames": 18})})
     with pytest.raises(UserError, match=r"num_frames=18 is not 2k \+ 1; the nearest are 17 and 19"):
-        encode.run(odd, "0/1")
+        encode.run(odd)
 
 
 def test_the_run_record_counts_the_teachers_forwards(work_tree: Path) -> None:

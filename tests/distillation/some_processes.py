@@ -18,6 +18,7 @@ from tests.distillation.test_trainer import StoppedError, make_stage, weights
 from tests.toy import BlockNetwork, block_networks
 
 ITERATIONS, STOP = 20, 13
+SLOW_IMPORTS = ("torch._dynamo", "torch.distributed.fsdp", "peft")  # seconds each, in every process
 Ended = dict[str, Any]  # weights and ledger of a stage
 
 
@@ -62,8 +63,9 @@ def train(stage: Stage, accelerator: Accelerator, stop: int) -> Ended:
 
 
 def work(rank: int, number: int, port: int, folder: Path, names: list[str], stop: int, sharding: str) -> None:
-    """One of `number` processes."""
+    """One of `number` processes; four put no more than two of their three samples through a network at once."""
     os.environ[ENVIRONMENT] = sharding
+    os.environ["GPD_MICRO_BATCH"] = "2" if number == 4 else ""
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": number, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     if number > 1:
         os.environ.update({name: str(value) for name, value in place.items()})
@@ -80,7 +82,7 @@ def run(number: int, folder: Path, *names: str, stop: int = 0, sharding: str = "
     """What each of so many processes ended with, by stage; nothing if they stopped."""
     folder.mkdir(exist_ok=True)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, *SLOW_IMPORTS])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,6 +1,7 @@
 """Stages that train factors on one set of weights: through the stage's own command, and what it publishes."""
 
 import dataclasses
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,8 @@ def of_rank(params: Params, rank: int, **changes: Any) -> Params:
 @pytest.fixture(scope="module")
 def distilled(evaluated: tuple[Path, Params], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Params]:
     """A workspace in which both stages have run; do not write there."""
-    folder, params = tmp_path_factory.mktemp("factors"), of_rank(evaluated[1], 4)
-    for name in ("latents", "prompts"):
-        shutil.copytree(evaluated[0] / "data" / name, folder / "data" / name)
+    folder, params = tmp_path_factory.mktemp("factors") / "work", of_rank(evaluated[1], 4)
+    shutil.copytree(evaluated[0], folder, copy_function=os.link)
     with working_in(folder):
         distill.run(params, "k1")
         distill.run(params, "k2")
@@ -113,6 +113,9 @@ def test_plain_diffusers_samples_what_the_student_does(params: Params, name: str
     student = open_model(folder)
     assert isinstance(student, AdaptedModel)
     student.save_merged(tmp_path / "merged")
+    assert not isinstance(open_model(tmp_path / "merged"), AdaptedModel)
+    scheduler = "scheduler/scheduler_config.json"
+    assert (tmp_path / "merged" / scheduler).read_bytes() == (folder / scheduler).read_bytes()
     assert distance(ours, plain_latents(tmp_path / "merged", CAPTION, noise, steps=steps)) < 1e-4
     base = plain_latents(Path(params.model.path), CAPTION, noise, steps=steps)
     assert distance(ours, base) > 1e-2
@@ -223,8 +226,7 @@ def begun_from(params: Params, folder: Path) -> Params:
 def test_the_identity_is_that_of_the_factors_and_their_base_wherever_it_lies(params: Params, tmp_path: Path) -> None:
     shutil.copytree(params.model.path, tmp_path / "base")
     elsewhere = params.model_copy(update={"model": params.model.model_copy(update={"path": str(tmp_path / "base")})})
-    (tmp_path / "work").mkdir()
-    shutil.copytree("data/latents", tmp_path / "work/data/latents")
+    shutil.copytree(".", tmp_path / "work", copy_function=os.link)
     here = documents.identify(Path("data/students/k1"))
     with working_in(tmp_path / "work"):
         distill.run(elsewhere, "k1")

@@ -5,7 +5,7 @@ import pytest
 from accelerate import Accelerator
 
 from gpd.distillation.costs import target_forwards
-from gpd.distillation.speed import NUM_ITERATIONS, bare_seconds_of, evaluate_networks, noise_batch, save_stop_seconds_of
+from gpd.distillation.speed import NUM_STEPS, bare_seconds_of, evaluate_networks, noise_batch, save_stop_seconds_of
 from gpd.distillation.train_state import MARKER
 from tests.distillation.test_trainer import make_stage
 
@@ -31,7 +31,7 @@ def test_a_stage_is_timed_by_its_parts(tmp_path: Path, changes: dict[str, Any]) 
     stage = make_stage(tmp_path, 8, 8, 1, **changes)
     bare = bare_seconds_of(stage, Accelerator(cpu=True))
     assert min(bare) > 0
-    assert stage.teacher.num_forwards == 6 * NUM_ITERATIONS * (2 if changes else 16)
+    assert stage.teacher.num_forwards == 6 * NUM_STEPS * (2 if changes else 16)
 
 
 def test_a_save_is_timed_without_its_writing(tmp_path: Path) -> None:

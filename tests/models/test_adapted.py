@@ -32,7 +32,7 @@ def write_facts(folder: Path, base: Path) -> None:
         after=measured,
         base_path=str(base),
     )
-    documents.write_manifest(folder, facts, inputs={}, params={"model": {"shift": 3.0}})
+    documents.write_manifest(folder, facts, inputs={}, params={})
 
 
 @pytest.fixture(scope="module")
@@ -63,21 +63,6 @@ def test_an_adapter_opens_as_a_student_on_its_base(adapter: Path, small_wan: Pat
     with torch.no_grad():
         assert torch.equal(network(*STATE), student(*STATE))
         assert (model.load_merged()(*STATE) - student(*STATE)).abs().max() < 1e-5
-
-
-def test_a_merged_pipeline_needs_no_base_beside_it(adapter: Path, tmp_path: Path, student: Role) -> None:
-    model = open_model(adapter)
-    assert isinstance(model, AdaptedModel)
-    model.save_merged(tmp_path / "merged")
-    alone = open_model(tmp_path / "merged")
-    assert not isinstance(alone, AdaptedModel)
-    with torch.no_grad():
-        assert (alone.load_network(merge_padding=True)(*STATE) - student(*STATE)).abs().max() < 1e-5
-    schedulers = [
-        json.loads((folder / "scheduler/scheduler_config.json").read_text())
-        for folder in (adapter, tmp_path / "merged")
-    ]
-    assert schedulers[0] == schedulers[1]
 
 
 def test_factors_keep_what_weights_in_bfloat16_would_round_away(adapter: Path, small_wan: Path, student: Role) -> None:

@@ -140,7 +140,7 @@ def test_a_copy_has_factors_of_its_own_on_the_same_weights() -> None:
 
 def test_an_average_of_a_role_is_the_average_of_its_factors() -> None:
     roles = Roles(BlockNetwork(), 2)
-    student = move(roles.begin("student", seed=0))
+    student = move(roles.begin("student", seed=0)).requires_grad_()
     first = {name: weight.clone() for name, weight in student.state_dict().items()}
     average = make_average(student, 0.2)
     assert isinstance(average, AveragedModel)
@@ -256,6 +256,19 @@ def test_compiled_blocks_see_which_role_is_active(small_wan: Path) -> None:
                 assert torch.allclose(role(*STATE), velocity, atol=1e-5)
     assert not torch.allclose(expected[0], expected[1], atol=1e-3)
     assert not torch.allclose(expected[0], expected[2], atol=1e-3)
+
+
+def test_factors_keep_no_copy_of_the_features_that_they_read(small_wan: Path) -> None:
+    """Queries, keys and values of a block are of the same features: what is kept for the backward lies there once."""
+    student = wan_roles(small_wan, dtype="bfloat16").begin("student", seed=0).requires_grad_()
+    read: list[Tensor] = []
+    for name in ("to_q", "to_k", "to_v"):
+        layer = student.get_submodule(f"transformer.blocks.0.attn1.{name}.lora_A")
+        layer.register_forward_hook(lambda _, given, made: read.append(given[0]))
+    student(*STATE)
+    assert {features.dtype for features in read} == {torch.bfloat16}
+    assert len(read) == 3
+    assert len({features.data_ptr() for features in read}) == 1
 
 
 def test_a_role_of_another_rank_or_for_other_matrices_is_refused() -> None:

@@ -15,7 +15,9 @@ from sqlmodel import Session
 from gpd.artifacts import hash_json, write_json
 from gpd.documents import KINDS, Facts, Manifest, identify, write_manifest
 from gpd.models.use import profile_text
-from gpd.registry import create_or_check, make_engine, open_registry, registry_url, sync, writing
+from gpd.registry import open_registry, sync
+from gpd.registry.engine import make_engine, registry_url, writing
+from gpd.registry.schema import create_or_check
 from gpd.registry.tables import MODELS, table_of
 
 TABLES = [table_of(model).name for model in MODELS] + ["alembic_version"]
@@ -61,7 +63,7 @@ def made_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite registry without rows; tests copy it."""
     path = tmp_path_factory.mktemp("made") / "registry.db"
     with writing(make_engine(registry_url(str(path)))) as connection:
-        create_or_check(connection, "it")
+        create_or_check(connection)
     return path
 
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from gpd.artifacts import UserError
 from gpd.registry import best, open_registry, scores, sync
-from gpd.registry.best import Question, best_statement
+from gpd.registry.best import Question, candidates
+from gpd.registry.tables import Score
 from tests.registry.conftest import content_of, make_evaluation, make_student, score, subject_of
 
 
@@ -180,14 +181,13 @@ def test_directions_that_contradict_each_other(workspace: Path, synced: str) -> 
 def test_the_index_answers(synced_sqlite: Path) -> None:
     with open_registry(str(synced_sqlite)) as session:
         for direction in ("lower", "higher"):
-            plan = _plan(session, best_statement(Question(6, "psnr", "student", {"horizon": "8"}), "a" * 64, direction))
+            found = candidates(Question(6, "psnr", "student", {"horizon": "8"}), "a" * 64)
+            plan = _plan(session, found.where(col(Score.direction) == direction))
             assert any("ix_score_metric_protocol_steps_direction_value" in step for step in plan)
             assert not any(step.startswith("SCAN") or "TEMP B-TREE" in step for step in plan)
 
 
 def _plan(session: Session, statement: Any) -> list[str]:
-    from gpd.registry.tables import Score
-
     ordered = statement.order_by(Score.value).limit(1)
     compiled = ordered.compile(session.connection(), compile_kwargs={"literal_binds": True})
     return [row[-1] for row in session.connection().execute(text(f"EXPLAIN QUERY PLAN {compiled}"))]
@@ -210,7 +210,7 @@ def test_best_is_what_sorting_says(direction: str, made_sqlite: Path, tmp_path_f
 
 
 def _check_against_sorting(url: str, values: list[float], direction: str) -> None:
-    from gpd.registry import make_engine, registry_url, writing
+    from gpd.registry.engine import make_engine, registry_url, writing
     from gpd.registry.recording import record
     from tests.registry.rows import evaluation_rows
 

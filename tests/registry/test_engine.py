@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from gpd.artifacts import UserError
-from gpd.registry import make_engine, open_registry, reading, registry_url, shown, sync, writing
-from gpd.registry.engine import mask_passwords
+from gpd.registry import open_registry, sync
+from gpd.registry.engine import make_engine, mask_passwords, reading, registry_url, shown, writing
 from gpd.registry.schema import create_or_check
 from tests.registry.conftest import export
 
@@ -57,8 +57,8 @@ def test_mask_passwords_in_any_text() -> None:
         ("postgresql://me:secret@there:port/db", "not a database URL"),
         ("://there", "not a database URL"),
         ("nosuch://there/db", "unknown database 'nosuch'"),
-        ("mysql+pymysql://me:secret@there/db", "driver pymysql is not installed"),
-        ("oracle+oracledb://me:secret@there/db", "driver oracledb is not installed"),
+        ("mysql+pymysql://me:secret@there/db", "unknown database 'mysql'; SQLite or PostgreSQL"),
+        ("oracle+oracledb://me:secret@there/db", "unknown database 'oracle'"),
     ],
 )
 def test_urls_that_cannot_be_used(url: str, message: str) -> None:
@@ -128,7 +128,7 @@ def test_a_locked_database_is_waited_for_and_then_named(file: Path) -> None:
     assert export(str(file)) == before  # readers are not kept out
     holder.rollback()
     with writing(engine) as connection:
-        create_or_check(connection, "registry.db")
+        create_or_check(connection)
 
 
 def test_a_read_only_database_can_be_read_and_says_so_when_written(file: Path, workspace: Path) -> None:

@@ -1,32 +1,22 @@
 """Export and import: all comes back, twice is once, a bad line imports nothing."""
 
-import io
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from gpd.artifacts import UserError
-from gpd.registry import (
-    best,
-    create_or_check,
-    current_aliases,
-    import_lines,
-    make_engine,
-    open_registry,
-    promote,
-    registry_url,
-    remark,
-    sync,
-    writing,
-)
+from gpd.registry import best, current_aliases, import_file, open_registry, promote, remark, sync
 from tests.registry.conftest import content_of, export, make_evaluation, make_run, subject_of
 
 
 def load(url: str, lines: list[str]) -> tuple[int, int]:
-    with writing(make_engine(registry_url(url))) as connection:
-        create_or_check(connection, "it")
-        return import_lines(connection, io.StringIO("\n".join(lines)), "backup.jsonl")
+    with tempfile.NamedTemporaryFile("w", suffix="-backup.jsonl", encoding="utf-8") as file:
+        file.write("\n".join(lines))
+        file.flush()
+        done = import_file(Path(file.name), url)
+    return done.new, done.read
 
 
 @pytest.fixture
@@ -78,9 +68,9 @@ def test_an_artifact_known_by_name_only_is_filled_in(told: str, workspace: Path)
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "backup.jsonl:3: not JSON"),
-        ("[]", "backup.jsonl:3: not an object"),
-        ('{"table": "users", "row": {}}', "backup.jsonl:3: table 'users' is unknown"),
+        ("{", "backup.jsonl:3: .*Invalid JSON"),
+        ("[]", "backup.jsonl:3: .*should be an object"),
+        ('{"table": "users", "row": {}}', "backup.jsonl:3: table='users'"),
         ('{"table": "artifact", "row": {"content": "x", "kind": "base"}}', "backup.jsonl:3: content='x'"),
         (
             '{"table": "artifact", "row": {"content": "' + "a" * 64 + '", "kind": "base", "x": 1}}',
@@ -99,5 +89,5 @@ def test_a_bad_line_imports_nothing(synced: str, line: str, message: str) -> Non
 
 @pytest.mark.parametrize("header", ["", "{}", '{"format": 2, "revision": "0001"}', '{"format": 1, "revision": "9999"}'])
 def test_a_file_that_is_no_export(synced: str, header: str) -> None:
-    with pytest.raises(UserError, match=r"^backup.jsonl:1: "):
+    with pytest.raises(UserError, match=r"backup.jsonl:1: "):
         load(synced, [header])

@@ -30,8 +30,8 @@ def test_abbreviations_must_mean_one_thing(workspace: Path, synced: str) -> None
         content = "abcd" + "0" * 59 + digit
         manifest.write_text(manifest.read_text().replace(content_of(folder), content))
     sync(url=synced)
-    from gpd.registry import make_engine, registry_url, writing
     from gpd.registry import tables as t
+    from gpd.registry.engine import make_engine, registry_url, writing
     from gpd.registry.recording import insert_missing
 
     rows = [t.checked(t.Artifact, content="abcd" + "0" * 59 + digit, kind="student").model_dump() for digit in "01"]

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from gpd.artifacts import hash_json
-from gpd.registry import find_artifact, lineage, make_engine, open_registry, registry_url, sync, writing
+from gpd.registry import find_artifact, lineage, open_registry, sync
+from gpd.registry.engine import make_engine, registry_url, writing
 from gpd.registry.lineage import lineage_statement
 from gpd.registry.printing import lineage_tree, write
 from gpd.registry.recording import record
@@ -35,7 +36,7 @@ def test_from_the_last_student_to_teacher_and_data(session: Session, workspace: 
 
 def test_from_the_data_down_to_all_that_used_it(session: Session, workspace: Path) -> None:
     content = content_of(workspace / "data/prompts")
-    found = lineage(session=session, key=content, direction="down")
+    found = lineage(session=session, key=content, down=True)
     assert {node.name for node in found.nodes.values()} == {"prompts", "latents", "report", "k1", "k2", "k4", "k8"}
 
 
@@ -92,7 +93,7 @@ def test_a_chain_longer_than_the_stack(made_sqlite: Path, tmp_path: Path, capsys
         record_edges(connection, list(pairwise(chain)))
     with open_registry(str(path)) as session:
         assert len(lineage(session=session, key=chain[0]).nodes) == 1100
-        cut = lineage(session=session, key=chain[0], most_edges=100)
+        cut = lineage(session=session, key=chain[0], limit=100)
         assert (len(cut.edges), cut.is_cut) == (100, True)
         write(*lineage_tree(cut))
     assert "there is more: --limit" in capsys.readouterr().out
@@ -101,7 +102,7 @@ def test_a_chain_longer_than_the_stack(made_sqlite: Path, tmp_path: Path, capsys
 def test_an_index_serves_both_directions(synced_sqlite: Path) -> None:
     with open_registry(str(synced_sqlite)) as session:
         for direction, index in (("up", "sqlite_autoindex_lineage"), ("down", "ix_lineage_parent")):
-            statement = lineage_statement("a" * 64, direction, 10)  # type: ignore[arg-type]
+            statement = lineage_statement("a" * 64, direction, 10)
             compiled = statement.compile(session.connection(), compile_kwargs={"literal_binds": True})
             plan = [row[-1] for row in session.connection().execute(text(f"EXPLAIN QUERY PLAN {compiled}"))]
             steps = [step for step in plan if "lineage" in step]
@@ -125,7 +126,7 @@ def test_reachable_is_what_walking_says(made_sqlite: Path, tmp_path_factory: pyt
         with open_registry(str(path)) as session:
             up = lineage(session=session, key=names[0])
             assert set(up.nodes) == {names[number] for number in _walk(edges, 0)}
-            down = lineage(session=session, key=names[0], direction="down")
+            down = lineage(session=session, key=names[0], down=True)
             assert set(down.nodes) == {names[number] for number in _walk({(b, a) for a, b in edges}, 0)}
             reached = {(a, b) for a, b in edges if a in _walk(edges, 0)}
             assert up.has_cycle == any(a in _walk(reached, b) for a, b in reached)

@@ -68,7 +68,7 @@ def test_aliases_cannot_be_taken_for_something_else(
 @pytest.mark.parametrize("call", [promote, remark])
 def test_a_reason_is_needed(session: Session, workspace: Path, call: Any) -> None:
     text = {"alias": "champion", "because": " \n"} if call is promote else {"text": " \n"}
-    with pytest.raises(UserError, match=r"say why|cannot be empty"):
+    with pytest.raises(UserError, match="cannot be empty"):
         call(session=session, key=content_of(workspace / "data/students/k8"), **text)
     with pytest.raises(UserError, match="made_by='aaa"):
         remark(session=session, key=content_of(workspace / "data/students/k8"), text="x", by="a" * 300)

@@ -1,6 +1,7 @@
 """Migrations: the tables are what the code says, old rows survive, other versions are refused."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from sqlalchemy import Connection, MetaData, text
 
 from gpd import registry
 from gpd.artifacts import UserError
-from gpd.registry import make_engine, open_registry, reading, registry_url, sync, upgrade, writing
+from gpd.registry import best, current_aliases, open_registry, sync, upgrade
 from gpd.registry.columns import Record
-from gpd.registry.schema import HEAD, REVISIONS, get_revision, migrate
+from gpd.registry.engine import make_engine, reading, registry_url, writing
+from gpd.registry.schema import HEAD, REVISIONS, Upgraded
 
 EXPORTS = Path(__file__).with_name("revisions")
 
@@ -27,30 +29,31 @@ def test_the_list_of_revisions_is_that_of_the_scripts() -> None:
     assert tuple(script.revision for script in scripts)[::-1] == REVISIONS
 
 
-def test_a_new_database_is_what_the_tables_say(empty_url: str, workspace: Path) -> None:
-    sync(url=empty_url)
-    with reading(make_engine(registry_url(empty_url))) as connection:
-        assert get_revision(connection) == HEAD
-        options = {"compare_type": True}
-        assert compare_metadata(MigrationContext.configure(connection, opts=options), Record.metadata) == []
-
-
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_rows_of_every_revision_survive_the_upgrade(empty_url: str, revision: str) -> None:
-    engine = make_engine(registry_url(empty_url))
     rows = [json.loads(line) for line in (EXPORTS / f"{revision}.jsonl").read_text().splitlines()[1:]]
+    engine = make_engine(registry_url(empty_url))
     with writing(engine) as connection:
-        migrate(connection, revision)
+        _make(connection, revision)
         _insert(connection, rows)
         before = _counts(connection)
     assert all(before.values()), "the export has rows of every table"
-    with writing(engine) as connection:
-        assert upgrade(connection, "it") == (revision, HEAD)
+    assert upgrade(empty_url) == Upgraded(revision, HEAD)
+    with reading(engine) as connection:
         after = _counts(connection)
         assert {table: after[table] for table in before} == before
+        options = {"compare_type": True}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), Record.metadata) == []
     with open_registry(empty_url) as session:
-        assert registry.best(session=session, steps=6).winners[0].name == "k8"
-        assert registry.current_aliases(session=session)["champion"]
+        assert best(session=session, steps=6).winners[0].name == "k8"
+        assert current_aliases(session=session)["champion"]
+
+
+def _make(connection: Connection, revision: str) -> None:
+    """A database as the first version of gpd with this revision made it."""
+    import_module(f"tests.registry.revisions.r{revision}").METADATA.create_all(connection)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
 
 
 def _insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -75,7 +78,7 @@ def _counts(connection: Connection) -> dict[str, int]:
 
 def test_a_newer_database_is_refused(synced: str, workspace: Path) -> None:
     _set_revision(synced, "9999")
-    for refused in (lambda: sync(url=synced), lambda: open_registry(synced).__enter__(), lambda: _upgrade(synced)):
+    for refused in (lambda: sync(url=synced), lambda: open_registry(synced).__enter__(), lambda: upgrade(synced)):
         with pytest.raises(UserError, match=r"revision 9999 is newer than this gpd knows \(0001\); update gpd"):
             refused()
 
@@ -95,7 +98,7 @@ def test_a_database_of_others_is_left_alone(empty_url: str, workspace: Path) -> 
     with pytest.raises(UserError, match=r"not a registry \(it holds the table 'invoices'\)"):
         sync(url=empty_url)
     with pytest.raises(UserError, match="holds no registry"):
-        _upgrade(empty_url)
+        upgrade(empty_url)
     with reading(engine) as connection:
         assert _counts(connection) == {"invoices": 0}
 
@@ -105,6 +108,6 @@ def _set_revision(url: str, revision: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
 
 
-def _upgrade(url: str) -> None:
-    with writing(make_engine(registry_url(url))) as connection:
-        upgrade(connection, "it")
+def test_a_new_database_needs_no_upgrade(empty_url: str, workspace: Path) -> None:
+    sync(url=empty_url)
+    assert upgrade(empty_url) == Upgraded(HEAD, HEAD)

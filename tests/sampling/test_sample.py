@@ -10,11 +10,11 @@ import torch
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.core.randomness import seeded_noise
+from gpd.data.workers import companions
 from gpd.documents import SamplesFacts
 from gpd.params import Params
 from gpd.sampling import parts, sample
 from gpd.sampling.plan import make_plan, open_samples
-from gpd.sampling.workers import companions
 from tests.workspace import NUM_PROMPTS
 
 REFERENCE, K4 = Path("data/samples/reference"), Path("data/samples/k4")

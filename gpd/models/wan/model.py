@@ -8,6 +8,7 @@ from gpd.models.adapters import Factors, save_factors
 from gpd.models.base import BaseModel, Geometry
 from gpd.models.network import VideoNetwork, save_steps
 from gpd.models.wan.codec import ClipCodec, load_geometry
+from gpd.models.wan.exchange import WanExchange
 from gpd.models.wan.kinds import check_kind, check_published
 from gpd.models.wan.network import load_network
 from gpd.models.wan.solvers import SOLVERS, student_scheduler
@@ -21,6 +22,7 @@ class Wan(BaseModel):
     parts = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
     text_length = TEXT_LENGTH
     solvers = SOLVERS
+    exchange = WanExchange()
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

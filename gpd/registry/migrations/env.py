@@ -1,7 +1,7 @@
-"""Run by Alembic for `gpd.registry.schema.migrate`, on the connection and in the transaction that it was handed.
+"""Run by Alembic for `gpd.registry.schema`, on the connection and in the transaction that it was handed.
 
-A new revision: a file in versions/ after the pattern of the last one, its number in `schema.REVISIONS`, and an export
-of a registry of that revision in tests/registry/revisions/.
+A new revision: the tables changed, a script in versions/ that changes those of the one before, its number in
+`schema.REVISIONS`, and in tests/registry/revisions/ its schema and an export of a registry of it.
 """
 
 from alembic import context

@@ -11,10 +11,23 @@ import torch
 
 from gpd.artifacts import UserError
 
+PROCESSES = "GPD_PROCESSES"
 
-def num_workers() -> int:
-    """How many processes sample at once. A small network gains from a second process, not from a second thread."""
-    return torch.cuda.device_count() or len(os.sched_getaffinity(0))
+
+def num_workers(without_gpu: int | None = None) -> int:
+    """How many processes share out a stage's work: GPD_PROCESSES of them, else one a GPU.
+
+    Args:
+        without_gpu: the number if there is no GPU; None: one a core, since a small network gains from a second process
+            and not from a second thread.
+
+    Raises:
+        UserError: GPD_PROCESSES is not a number of processes.
+    """
+    asked = os.environ.get(PROCESSES, "")
+    if asked and not (asked.isascii() and asked.isdigit() and int(asked) > 0):
+        raise UserError(f"{PROCESSES}={asked}: expected a number of processes, 1 or more")
+    return int(asked or 0) or torch.cuda.device_count() or without_gpu or len(os.sched_getaffinity(0))
 
 
 def pick_device(worker: int = 0) -> str:

@@ -1,0 +1,1 @@
+"""A student as others load it: pipelines, LoRA files, single files, the card that goes with them."""
