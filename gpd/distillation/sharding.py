@@ -6,10 +6,11 @@ key of params.yaml: it follows from the sizes, and GPD_SHARDING=full or =none ov
 """
 
 import copy
+import itertools
 import math
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, distributed, nn
@@ -71,6 +72,19 @@ def shard(network: nn.Module, mesh: DeviceMesh) -> None:
     for module in [*blocks_of(network), network]:
         # True for the root as well, which by default stays whole after a forward: the average moves between forwards.
         fully_shard(module, mesh=mesh, reshard_after_forward=True)
+
+
+def shard_like(outline: nn.Module, network: nn.Module, mesh: DeviceMesh, device: torch.device) -> None:
+    """Cuts the outline of a network that is cut already and copies the values, so that no process has it whole."""
+    shard(outline, mesh)
+    outline.to_empty(device=device)
+    with torch.no_grad():
+        for own, other in zip(_tensors(outline), _tensors(network), strict=True):
+            own.copy_(other)
+
+
+def _tensors(network: nn.Module) -> Iterator[Tensor]:
+    return itertools.chain(network.parameters(), network.buffers())
 
 
 def blocks_of(network: nn.Module) -> list[nn.Module]:

@@ -163,6 +163,7 @@ class TrainState:
         names = [f"part-{rank}-of-{self.peers.number}.safetensors" for rank in range(self.peers.number)]
         path = folder / names[self.peers.rank]
         pieces.write_pieces(path, mine)
+        _reach_the_disk(path)
         digest = torch.frombuffer(bytearray.fromhex(hash_file(path)), dtype=torch.uint8)
         digests = [bytes(each.tolist()).hex() for each in self.peers.gather(digest)]
         if self.peers.rank == 0:
@@ -171,7 +172,14 @@ class TrainState:
     def _publish(self, state: Marker) -> None:
         partial = self.folder / f"{MARKER}.partial"
         partial.write_text(json.dumps(state.model_dump()), encoding="utf-8")
+        _reach_the_disk(partial)
         os.replace(partial, self.folder / MARKER)
         for old in self.folder.glob("at-*"):
             if old.name != state.tag:
                 shutil.rmtree(old)
+
+
+def _reach_the_disk(path: Path) -> None:
+    """Else a machine that loses its power may keep the new marker, but neither the new files nor the old ones."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -10,15 +10,14 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.optim.swa_utils import AveragedModel
 
 from gpd.core.randomness import Stream, seed_of
-from gpd.distillation.average import make_average
+from gpd.distillation.average import Average, make_average
 from gpd.distillation.batches import make_pool
 from gpd.distillation.ledger import Ledger
 from gpd.distillation.optimizers import make_optimizer, make_room, moments_of
 from gpd.distillation.pool import Pool
-from gpd.distillation.sharding import gather, outline_of, shard
+from gpd.distillation.sharding import gather, outline_of, shard, shard_like
 from gpd.distillation.share import Share, check_batch, micro_batch, pieces
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import States
@@ -41,7 +40,7 @@ class Training:
     share: Share
     student: nn.Module
     network: nn.Module
-    average: AveragedModel | None
+    average: Average | None
     outline: nn.Module | None  # of a student that is cut over processes
     optimizer: Any
     pool: Pool
@@ -108,22 +107,27 @@ def trained_weights(network: nn.Module) -> dict[str, Tensor]:
     return {name: weight.detach() for name, weight in network.named_parameters() if weight.requires_grad}
 
 
-def averaged_weights(average: AveragedModel, trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def averaged_weights(average: Average, trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The averages of the weights that learn, and of how many networks they are."""
     averages = {name: average.module.get_parameter(name).detach() for name in trained}
     return {**averages, "n_averaged": average.n_averaged}
 
 
-def cut(stage: Stage, mesh: DeviceMesh, average: AveragedModel | None) -> tuple[nn.Module, Turns]:
-    """Cuts what learns over the processes of `mesh`; returns the student's outline and whose turn it is."""
+def cut(stage: Stage, mesh: DeviceMesh) -> tuple[nn.Module, Average | None, Turns]:
+    """Cuts the student over the processes of `mesh`; its outline, its average, cut too, and whose turn it is."""
     outline = outline_of(stage.student)
+    average = make_average(outline, stage.distill.ema_decay)
+    shard(stage.student, mesh)
     turns = Turns((torch.zeros(1, *stage.latent_shape), torch.zeros(1), stage.negative[None]), stage.device)
-    learning = [stage.student] if average is None else [stage.student, average.module]
-    for network in learning:
-        shard(network, mesh)
-    for network in [*learning, stage.teacher, *([] if stage.previous is None else [stage.previous])]:
+    networks = [stage.student, stage.teacher]
+    if average is not None:
+        shard_like(average.module, stage.student, mesh, stage.device)
+        networks.append(average.module)
+    if stage.previous is not None:
+        networks.append(stage.previous)
+    for network in networks:
         turns.add(network)
-    return outline, turns
+    return outline, average, turns
 
 
 def begin(stage: Stage, accelerator: Accelerator) -> Training:
@@ -136,10 +140,10 @@ def begin(stage: Stage, accelerator: Accelerator) -> Training:
     share = Share(accelerator.process_index, accelerator.num_processes, stage.device)
     check_batch(stage.name, params.batch, share.number)
     stage.student.requires_grad_()
-    average = make_average(stage.student, distill.ema_decay)
-    outline = None
-    if stage.mesh:
-        outline, turns = cut(stage, stage.mesh, average)
+    if stage.mesh is None:
+        outline, average = None, make_average(stage.student, distill.ema_decay)
+    else:
+        outline, average, turns = cut(stage, stage.mesh)
         share = dataclasses.replace(share, meet=turns.meet)
     made = make_optimizer(stage.student, learning_rate=params.learning_rate, weight_decay=distill.weight_decay)
     # What FSDP has cut needs autocast but no DDP around it ("evaluation_mode"), which would keep whole gradients.

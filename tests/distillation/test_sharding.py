@@ -20,8 +20,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     return run(1, tmp_path_factory.mktemp("alone"), "previous")[0]["previous"]
 
 
-def test_cut_networks_learn_what_whole_ones_do(alone: Ended, tmp_path: Path) -> None:
-    ended = run(2, tmp_path, "previous", sharding="full")[0]["previous"]
+@pytest.mark.parametrize("number", [2, 4])
+def test_cut_networks_learn_what_whole_ones_do(alone: Ended, tmp_path: Path, number: int) -> None:
+    ended = run(number, tmp_path, "previous", sharding="full")[0]["previous"]
     assert distance(alone, ended) < 1e-6
 
 
