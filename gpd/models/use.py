@@ -8,8 +8,8 @@ from gpd.models.folders import INDEX
 from gpd.params import PARAMS_FILE, Hub, load_params
 
 FOLDER = resources.files("gpd.models") / "profiles"
-PROFILE_FILES = {file.name.removesuffix(".yaml"): file for file in FOLDER.iterdir() if file.name.endswith(".yaml")}
-PROFILES = sorted(PROFILE_FILES)
+PROFILES = sorted(file.name.removesuffix(".yaml") for file in FOLDER.iterdir() if file.name.endswith(".yaml"))
+PROFILE_FILES = {name: FOLDER / f"{name}.yaml" for name in PROFILES}
 
 NOTE = "README.md"  # in a folder that waits for weights
 NEEDS_WEIGHTS = """The weights of this model belong in this folder, in diffusers format:

@@ -151,8 +151,8 @@ def refusal(plan: Plan) -> str:
     need = {"distill": memory.peak, **memory.others}
     stage = max(need, key=lambda name: need[name])
     what = f"{stage} needs {need[stage]:.1f} GB of the {device.usable_gb:.1f} that {device.name} has"
-    ways = "; ".join(plan.remedies)
-    advice = f"It fits with: {ways}" if ways else "None of the keys helps, nor up to 32 devices"
+    in_vain = "No key helps, nor up to 32 devices"
+    advice = f"It fits with: {'; '.join(plan.remedies)}" if plan.remedies else in_vain
     return f"plan: {plan.profile} does not fit {device.name}:{device.number}: {what}. {advice}"
 
 
