@@ -46,13 +46,11 @@ def load_student(params: Params, folder: Path, negative: Tensor, device: str) ->
     """
     model = params.model
     manifest = documents.load_manifest(folder, StudentFacts)
-    facts, trained = manifest.facts, manifest.params.get("model", {})
-    for key in ("grid_steps", "shift"):
-        if trained.get(key, getattr(model, key)) != getattr(model, key):
-            raise UserError(
-                f"{folder}/{artifacts.MANIFEST}: trained with model.{key}={trained[key]}, "
-                f"params.yaml says {getattr(model, key)}"
-            )
+    facts = manifest.facts
+    for key, value in (("model.grid_steps", model.grid_steps), ("model.shift", model.shift)):
+        trained = manifest.params.get(key, value)
+        if trained != value:
+            raise UserError(f"{folder}/{artifacts.MANIFEST}: trained with {key}={trained}, params.yaml says {value}")
     student = open_model(folder)
     network = student.load_network(device, merge_padding=model.merge_padding, dtype=model.dtype)
     return Subject(
