@@ -15,6 +15,7 @@ from gpd.documents import SamplesFacts
 from gpd.params import Params
 from gpd.sampling import parts, sample
 from gpd.sampling.plan import make_plan, open_samples
+from gpd.sampling.subjects import load_student
 from tests.workspace import NUM_PROMPTS
 
 REFERENCE, K4 = Path("data/samples/reference"), Path("data/samples/k4")
@@ -118,6 +119,12 @@ def test_samples_of_other_params_are_refused(workspace: Params) -> None:
     message = r"made for sample.subjects.reference.guidance_scale=3.0, params.yaml says 2.0; run `gpd sample reference`"
     with pytest.raises(UserError, match=message):
         open_samples(changed(workspace, subjects=other), "reference")
+
+
+def test_a_student_of_another_shift_is_refused(workspace: Params) -> None:
+    other = workspace.model_copy(update={"model": workspace.model.model_copy(update={"shift": 7.0})})
+    with pytest.raises(UserError, match=r"data/students/k4/manifest\.json: trained with model\.shift=3\.0.* says 7\.0"):
+        load_student(other, Path("data/students/k4"), torch.zeros(1, 32), "cpu")
 
 
 def test_too_few_prompts_are_told(workspace: Params) -> None:
