@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -137,6 +138,29 @@ def test_leftovers_go_only_if_their_process_is_gone(tmp_path: Path) -> None:
     write_anew(tmp_path)
     write_anew(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == others | {"out"}
+
+
+def _publish_often(folder: Path, times: int) -> None:
+    for _ in range(times):
+        write_anew(folder)
+        move_own(folder)
+
+
+def move_own(folder: Path) -> None:
+    finished = folder / "work" / str(os.getpid())
+    fill(finished, "new")
+    artifacts.move_into_place(finished, folder / "out")
+
+
+def test_processes_that_publish_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    forking = multiprocessing.get_context("fork")
+    processes = [forking.Process(target=_publish_often, args=(tmp_path, 15)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert_new_alone(tmp_path)
 
 
 @pytest.fixture
