@@ -1,9 +1,22 @@
-"""Files and folders that can be trusted: content hashes, whole-or-nothing writes."""
+"""Files and folders that can be trusted: content hashes, whole-or-nothing writes.
+
+How a folder NAME is replaced, so that old or new is there whatever moment the machine dies in:
+
+    .NAME.HOST.PID.partial   the new one grows; then its bytes are flushed to the disk
+    NAME -> .NAME.old        the old one steps aside, whole
+    .. .partial -> NAME      the new one takes the name; then the old one goes
+
+A missing NAME beside a `.NAME.old` is put back by whoever publishes or reads there next; what processes that are gone
+have left is removed by whoever publishes there next.
+"""
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,12 +56,12 @@ def hash_files(files: dict[str, dict[str, Any]]) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file whole: a reader sees the old bytes or the new, never a part."""
+    """Writes a file whole: a reader sees the old bytes or the new, never a part, also after a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        replace_file(partial, path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, error.filename or str(path)) from None  # a full disk names no file
     finally:
@@ -60,6 +73,34 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def replace_file(finished: Path, path: Path) -> None:
+    """Renames a finished file of the same folder to `path`; its bytes and its name are on the disk afterwards."""
+    flush(finished)
+    os.replace(finished, path)
+    flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Has the bytes of a file, or the names in a folder, on the disk before it returns (fsync)."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if not path.is_dir() or error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems flush no folders
+            raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        os.close(descriptor)
+
+
+def flush_tree(folder: Path) -> None:
+    """Has all that a folder holds on the disk."""
+    for above, _, names in os.walk(folder):
+        for name in names:
+            if (path := Path(above) / name).is_file():
+                flush(path)
+        flush(Path(above))
+
+
 @contextlib.contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """A new folder to fill; it takes the place of `folder` when the block ends well, else it is removed.
@@ -68,22 +109,146 @@ def replacing(folder: Path) -> Iterator[Path]:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    with _one_at_a_time(folder.parent):
+        _repair(folder)
+    partial = _partial(folder)
+    _remove(partial)
     partial.mkdir()
     try:
         yield partial
         move_into_place(partial, folder)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
 
 
 def move_into_place(finished: Path, folder: Path) -> None:
-    """Renames a finished folder to `folder`, replacing what is there. Both lie on one file system."""
-    if folder.exists():
-        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-        os.replace(folder, old)
-        os.replace(finished, folder)
-        shutil.rmtree(old)
+    """Renames a finished folder to `folder`, replacing what is there.
+
+    From another file system it is copied beside `folder` first, and the old folder stays where it is meanwhile.
+
+    Raises:
+        OSError: `folder` is the old one or the new one, and the old one as long as `finished` is there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    flush_tree(finished)
+    with _one_at_a_time(folder.parent):
+        _repair(folder)
+        try:
+            finished.rename(folder)  # moves nothing if `folder` holds something
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                _copy_into_place(finished, folder)
+            elif error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                _swap(finished, folder)
+            else:
+                raise
+        flush(folder.parent)
+
+
+def restore(folder: Path) -> None:
+    """Puts the old folder back if a process died after it had stepped aside and before the new one came."""
+    if not os.path.lexists(folder) and _aside(folder).exists():
+        with _one_at_a_time(folder.parent):
+            _put_back(folder)
+
+
+def _copy_into_place(finished: Path, folder: Path) -> None:
+    partial = _partial(folder)
+    _remove(partial)
+    try:
+        shutil.copytree(finished, partial, symlinks=True)
+        flush_tree(partial)
+        _swap(partial, folder)
+    finally:
+        _remove(partial)
+    _discard(finished, _partial(finished))
+    _clear(finished)
+
+
+def _swap(finished: Path, folder: Path) -> None:
+    """The two renames, on one file system."""
+    if os.path.lexists(folder):
+        folder.rename(_aside(folder))
+    try:
+        finished.rename(folder)
+    except BaseException:
+        _put_back(folder)
+        raise
+    flush(folder.parent)
+    _remove_aside(folder)
+
+
+def _repair(folder: Path) -> None:
+    """Makes good what processes that are gone have left beside `folder`."""
+    _put_back(folder)
+    _remove_aside(folder)
+    _clear(folder)
+
+
+def _put_back(folder: Path) -> None:
+    if _aside(folder).exists() and not os.path.lexists(folder):
+        _aside(folder).rename(folder)
+
+
+def _remove_aside(folder: Path) -> None:
+    _discard(_aside(folder), folder.with_name(f".{folder.name}.{os.uname().nodename}.{os.getpid()}.old"))
+
+
+def _discard(folder: Path, doomed: Path) -> None:
+    """Removes a folder under another name, so that it is whole whenever it is there under its own."""
+    _remove(doomed)
+    if os.path.lexists(folder):
+        with contextlib.suppress(OSError):  # the next one who publishes there tries again
+            folder.rename(doomed)
+        _remove(doomed)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.{os.uname().nodename}.{os.getpid()}.partial")
+
+
+def _clear(folder: Path) -> None:
+    """Removes what dead processes of this host have left; of another host's nobody here can say that they are dead.
+
+    An earlier version named the old folder `.NAME.PID.old`: as long as there is no other it stays.
+    """
+    form = re.compile(rf"\.{re.escape(folder.name)}\.(?:{re.escape(os.uname().nodename)}\.)?(\d+)\.(?:partial|old)")
+    for path in folder.parent.iterdir():
+        match = form.fullmatch(path.name)
+        if match and not _is_running(int(match[1])) and (path.suffix == ".partial" or os.path.lexists(folder)):
+            _remove(path)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _remove(path: Path) -> None:
+    """Removes what it can: a leftover does no harm, and the next one who publishes there tries again."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        os.replace(finished, folder)
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+@contextlib.contextmanager
+def _one_at_a_time(parent: Path) -> Iterator[None]:
+    """Publishes in a folder one after the other; the lock is on the folder itself and goes with its process."""
+    descriptor = os.open(parent, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from gpd.artifacts import UserError
+from gpd.documents.reading import parse_yaml, show_key, show_value
 
 PARAMS_FILE = Path("params.yaml")
 OBJECTIVES = Path(__file__).parent / "distillation" / "objectives"  # a file each; what it excludes is its own affair
@@ -335,11 +335,11 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         UserError: with the file, the key, the value and what is wrong, one line for each mistake.
     """
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+        raw = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `gpd use tiny-wan` writes one") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(raw, dict):
         raise UserError(f"{path}: expected sections, found {type(raw).__name__}")
     try:
@@ -361,8 +361,8 @@ def override(raw: dict[str, Any], changes: Mapping[str, Any], source: str) -> di
         section: Any = raw
         *above, last = key.split(".")
         for part in above:
-            section = section[_known(part, section, f"{source}: {key}={_short(value)}")]
-        section[_known(last, section, f"{source}: {key}={_short(value)}")] = value
+            section = section[_known(part, section, f"{source}: {key}={show_value(value)}")]
+        section[_known(last, section, f"{source}: {key}={show_value(value)}")] = value
     return raw
 
 
@@ -379,33 +379,12 @@ def explain(path: Path, error: ValidationError, prefix: str = "") -> str:
 
 
 def _line(path: Path, mistake: Any) -> str:
-    key = ".".join(str(part) for part in mistake["loc"])
+    key = show_key(mistake["loc"])
     if mistake["type"] == "extra_forbidden":
-        return f"{path}: {key}: unknown key (value {_short(mistake['input'])})"
+        return f"{path}: {key}: unknown key (value {show_value(mistake['input'])})"
     if mistake["type"] == "missing":
         return f"{path}: {key}: missing"
     message = mistake["msg"].removeprefix("Value error, ")
     if mistake["type"] == "value_error":  # made by us above: names key and value itself
         return f"{path}: {key + ': ' if key else ''}{message}"
-    return f"{path}: {key}={_short(mistake['input'])}: {message}"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML silently keeps the last of two equal keys; here that is an error."""
-
-
-def _construct_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for index, key in enumerate(keys):
-        if key in keys[:index]:
-            raise yaml.YAMLError(f"key {key!r} stands twice (line {node.value[index][0].start_mark.line + 1})")
-    loader.flatten_mapping(node)
-    return {loader.construct_object(k): loader.construct_object(v, deep=True) for k, v in node.value}
-
-
-_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+    return f"{path}: {key}={show_value(mistake['input'])}: {message}"

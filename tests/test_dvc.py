@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -66,3 +71,17 @@ def test_code_of_a_stage_is_only_what_it_needs() -> None:
     assert "gpd/distillation" not in code_of("evaluate")
     assert "gpd/models" not in code_of("prepare")
     assert not any("gpd/registry" in code_of(name) for name in SECTIONS)
+
+
+def test_leftovers_of_killed_processes_make_no_stage_stale() -> None:
+    """The report depends on data/students and data/evaluations as they stand."""
+    leftovers = [f"data/students/.k1.{os.uname().nodename}.5.partial", "data/evaluations/.k1.old"]
+    outputs = ["data/students/k1", "data/evaluations/k1"]
+    told = subprocess.run(
+        [Path(sys.executable).with_name("dvc"), "check-ignore", *leftovers, *outputs],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.splitlines() == leftovers

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from gpd.artifacts import replace_file
+
 CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "matroska"}  # suffix -> format, as FFmpeg calls it
 BT709, LIMITED_RANGE, FULL_RANGE = 1, 1, 2  # FFmpeg's numbers
 BT601, BT601_TAG = 5, 6  # of the scaler's table of matrices, and of a stream's tag (SMPTE 170M); BT.709 is 1 in both
@@ -154,7 +156,7 @@ def write_mp4(
             for frame in frames:
                 container.mux(stream.encode(_to_video_frame(frame, BT601 if is_bt601 else BT709)))
             container.mux(stream.encode())
-        os.replace(partial, path)
+        replace_file(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -165,7 +167,8 @@ def _decode(path: Path) -> Iterator[tuple[Any, float]]:
 
     try:
         # the format is named: FFmpeg's guessing would take a text file for a playlist and open what it points to
-        with av.open(path, format=CONTAINERS[path.suffix.lower()]) as container:
+        # a title need not be UTF-8 for the frames to be good
+        with av.open(path, format=CONTAINERS[path.suffix.lower()], metadata_errors="replace") as container:
             if not container.streams.video:
                 raise BrokenClipError("holds no video")
             stream = container.streams.video[0]

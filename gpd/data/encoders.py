@@ -20,6 +20,7 @@ from gpd.core.sampler import sample
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import stack_text
 from gpd.data.clips import BrokenClipError, load_clip
+from gpd.data.numbers import MAX_LATENT, check_numbers, reason_against
 from gpd.data.plan import Rollout
 from gpd.data.rows import CLIP_ROWS, PROMPTS, Clip, Prompt
 from gpd.data.shards import Entry
@@ -60,8 +61,15 @@ class Encoder(ABC, Generic[R]):
             yield rows[start : start + size]
 
     def stored(self, tensor: Tensor) -> np.ndarray:
-        """The array that is written."""
-        return tensor.float().numpy().astype(self.params.encode.latent_dtype)
+        """The array that is written; what is too large for its type is infinity there."""
+        with np.errstate(over="ignore"):
+            return tensor.float().numpy().astype(self.params.encode.latent_dtype)
+
+    def checked(self, tensor: Tensor, name: str, largest: float = MAX_LATENT) -> np.ndarray:
+        """The same; a UserError if its numbers cannot be right."""
+        array = self.stored(tensor)
+        check_numbers(array, f"{self.params.model.path}: {name}", largest)
+        return array
 
 
 class EncodeTexts(Encoder[Prompt]):
@@ -74,7 +82,7 @@ class EncodeTexts(Encoder[Prompt]):
     def encode(self, rows: Sequence[Prompt]) -> Iterator[Entry]:
         """Every text gives a sample."""
         for row in rows:
-            embedding = self.stored(self.texts.encode([row.text])[0])
+            embedding = self.checked(self.texts.encode([row.text])[0], f"the embedding of {row.id}", math.inf)
             yield row.id, {"embedding.npy": embedding, "text.json": {"text": row.text, "split": row.split}}
 
 
@@ -98,11 +106,15 @@ class EncodeClips(Encoder[Clip]):
             if good:
                 yield from self._encode_batch(good, np.stack(frames))
 
-    def _encode_batch(self, rows: list[Clip], frames: np.ndarray) -> Iterator[Entry]:
+    def _encode_batch(self, rows: list[Clip], frames: np.ndarray) -> Iterator[Entry | BrokenClip]:
         generators = [seeded_generator(self.params.encode.seed, row.id) for row in rows]
         latents = self.codec.encode(frames, self.params.encode.posterior, generators)
         for row, latent in zip(rows, latents, strict=True):
-            yield row.id, {"latents.npy": self.stored(latent), "text.json": {"id": row.text}}
+            array = self.stored(latent)
+            if reason := reason_against(array):
+                yield BrokenClip(file=row.file, reason=f"its latent {reason}")
+            else:
+                yield row.id, {"latents.npy": array, "text.json": {"id": row.text}}
 
 
 class EncodeRollouts(Encoder[Rollout]):
@@ -123,7 +135,8 @@ class EncodeRollouts(Encoder[Rollout]):
         """Every row gives a sample."""
         for batch in self.batches(rows):
             for row, trajectory in zip(batch, self._roll_out(batch), strict=True):
-                yield row.id, {"trajectory.npy": self.stored(trajectory), "text.json": {"id": row.prompt.id}}
+                array = self.checked(trajectory, f"the roll-out {row.id}")
+                yield row.id, {"trajectory.npy": array, "text.json": {"id": row.prompt.id}}
 
     def _roll_out(self, rows: Sequence[Rollout]) -> Tensor:
         """[B, N + 1, C, F, H, W]."""

@@ -46,8 +46,11 @@ class Work:
         path, file = self.results / f"{job.name}.json", self.shards / job.name
         if not (path.exists() and file.exists()):
             return None
-        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return result if result["size"] == file.stat().st_size else None
+        try:
+            result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return result if result["size"] == file.stat().st_size else None
+        except (ValueError, TypeError, KeyError):  # a note cut short: the job is done again
+            return None
 
     def missing(self, jobs: Iterable[J]) -> list[J]:
         """Those that are not done."""
@@ -79,7 +82,6 @@ class Work:
         """
         self.remove_leftovers({job.name for job in jobs})
         described = describe(self.shards)
-        output.parent.mkdir(parents=True, exist_ok=True)
         artifacts.move_into_place(self.shards, output)
         self.remove()
         return described

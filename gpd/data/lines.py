@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gpd.artifacts import UserError
+from gpd.documents.reading import parse_json
 
 MAX_SHOWN = 10  # mistakes shown at once
 
@@ -43,9 +44,11 @@ def read_rows(
 
 def _parse_row(line: str, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, str]:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON ({error.msg} at character {error.pos + 1})") from None
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from None
     if not isinstance(row, dict):
         raise ValueError(f"expected an object, found {shorten(line)}")
     for key in required:

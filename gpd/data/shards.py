@@ -7,7 +7,6 @@ The only room that uses webdataset.
 
 import io
 import json
-import os
 import tarfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -53,7 +52,7 @@ def write_shard(path: Path, samples: Iterable[Entry]) -> int:
                 assert "." not in key, key
                 writer.write({"__key__": key, **{name: _to_bytes(name, value) for name, value in files.items()}})
                 num_samples += 1
-        os.replace(partial, path)
+        artifacts.replace_file(partial, path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, error.filename or str(path)) from None
     finally:

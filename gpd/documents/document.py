@@ -1,6 +1,5 @@
 """What all documents are: JSON objects of known keys, whose mistakes are named by file, key and value."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gpd.artifacts import UserError
+from gpd.documents.reading import parse_json, show_key, show_value
 
 FORMAT = 1  # raised when a reader of the old form would misread the new one
 
@@ -54,10 +54,10 @@ def load_json(path: Path, advice: str) -> dict[str, Any]:
         UserError: it is none.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {advice}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: not readable as JSON ({error}); {advice}") from None
     if not isinstance(raw, dict) or not isinstance(raw.get("format"), int):
         raise UserError(f"{path}: not a document of gpd (key 'format' is missing)")
@@ -81,4 +81,4 @@ def parse(kind: type[D], raw: dict[str, Any], path: Path) -> D:
 def first_mistake(error: ValidationError) -> str:
     """Key, value and reason, in one line."""
     mistake = error.errors()[0]
-    return f"{'.'.join(map(str, mistake['loc']))}={mistake['input']!r:.80}: {mistake['msg']}"
+    return f"{show_key(mistake['loc'])}={show_value(mistake['input'], 80)}: {mistake['msg']}"

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from pydantic import SerializeAsAny, field_validator
 
-from gpd.artifacts import MANIFEST, UserError, hash_files, list_files, write_json
+from gpd.artifacts import MANIFEST, UserError, hash_files, list_files, restore, write_json
 from gpd.documents.document import FORMAT, Document, flatten, load_json, parse
 from gpd.documents.facts import Facts
 
@@ -88,6 +88,7 @@ def load_manifest(folder: Path, expected: type[Facts] | None = None) -> Manifest
         UserError: there is none, it is not JSON, of another kind, of a newer format or of another form.
     """
     path = Path(folder) / MANIFEST
+    restore(path.parent)
     raw = load_json(path, f"the DVC stage that writes {folder} has not finished")
     if expected is not None and raw.get("kind") != expected.kind:
         raise UserError(f"{path}: kind is {raw.get('kind')!r}, expected {expected.kind!r}")

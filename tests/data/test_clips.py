@@ -147,6 +147,24 @@ def test_a_failed_write_leaves_the_old_clip(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
+def test_metadata_that_is_not_utf8_does_no_harm(tmp_path: Path) -> None:
+    """As cameras and old editors write titles."""
+    path, levels = tmp_path / "a.mp4", [0, 100, 200]
+    with av.open(path, "w", metadata_encoding="latin-1") as container:
+        container.metadata["title"] = "TITLE"
+        stream = container.add_stream("libx264", 16, {"crf": "12"})
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        for frame in grey_clip(levels):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    assert path.read_bytes().count(b"TITLE") == 1
+    path.write_bytes(path.read_bytes().replace(b"TITLE", b"T\xefT\xff\xfe"))
+    with pytest.raises(UnicodeDecodeError), av.open(path):
+        pass
+    frames = load_clip(path, frames_per_second=16, num_frames=3, height=32, width=48)
+    assert levels_of(frames) == pytest.approx(levels, abs=4)
+
+
 def test_a_wide_clip_is_cropped_around_its_centre(tmp_path: Path) -> None:
     frames = grey_clip([40] * 5, height=32, width=96)
     frames[:, :, 32:64] = 200

@@ -23,7 +23,7 @@ from gpd.models import families
 from gpd.models.families import open_model
 from gpd.params import Params, load_params
 from gpd.tiny.clips import draw, split_scenes
-from tests.toy_family import ToyFamily
+from tests.toy_family import ToyCodec, ToyFamily, ToyTexts
 from tests.workspace import add_pipeline
 
 LATENTS = Path("data/latents")
@@ -307,13 +307,67 @@ def test_sizes_are_checked_against_the_model_before_anything_is_done(work_tree: 
     assert list(Path(".work/encode").iterdir()) == []
 
 
-def test_another_family_goes_through_the_same_code(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not Wan needs nothing but its class and a row in the table."""
-    monkeypatch.setitem(families.FAMILIES, "ToyPipeline", ToyFamily)
+def write_toy(family: type[ToyFamily], monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setitem(families.FAMILIES, "ToyPipeline", family)
     artifacts.write_text(Path("toy/model_index.json"), '{"_class_name": "ToyPipeline"}')
     facts = documents.BaseFacts(name="toy", repository=None, revision=None)
     documents.write_manifest(Path("toy"), facts, inputs={}, params={})
-    params = params_of(Path("toy"))
+    return Path("toy")
+
+
+class ExplodingCodec(ToyCodec):
+    """The last clip of each call becomes nonsense."""
+
+    def encode(self, frames: np.ndarray, posterior: str = "mode", generator: Any = None) -> torch.Tensor:
+        latents = super().encode(frames, posterior, generator)
+        latents[-1] *= 1e20 if len(latents) > 1 else np.nan
+        return latents
+
+
+class ExplodingFamily(ToyFamily):
+    def load_codec(self, device: torch.device | str = "cpu") -> ToyCodec:
+        return ExplodingCodec()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_latents_that_cannot_be_right_count_as_broken(
+    work_tree: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    base = write_toy(ExplodingFamily, monkeypatch)
+    with pytest.raises(UserError, match=r"4 of 5 clips are broken"):
+        encode.run(params_of(base, latent_dtype=dtype))
+    params = params_of(base, latent_dtype=dtype, max_broken_share=0.9)
+    encode.run(params)
+    broken = documents.load_manifest(LATENTS, documents.LatentsFacts).facts.broken_clips
+    reasons = {clip.file: clip.reason for clip in broken if "words" not in clip.file}
+    assert reasons.keys() == {"clips/1.mp4", "clips/2.mp4", "evaluation_clips/0.mp4"}
+    assert reasons["clips/2.mp4"] == "its latent holds NaN"
+    latents = open_latents(LATENTS, params)
+    assert latents.num_clips == 1
+    assert np.isfinite(latents.clip(0)[0]).all()
+
+
+class NanTexts(ToyTexts):
+    def encode(self, prompts: list[str]) -> list[torch.Tensor]:
+        return [embedding * np.nan for embedding in super().encode(prompts)]
+
+
+class NanTextFamily(ToyFamily):
+    def load_text_encoder(self, device: torch.device | str = "cpu", dtype: str | None = None) -> ToyTexts:
+        return NanTexts()
+
+
+def test_embeddings_that_are_not_finite_stop_encode(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the base model that is damaged, not a text."""
+    before = hashes()
+    with pytest.raises(UserError, match=r"^toy: the embedding of negative holds NaN"):
+        encode.run(params_of(write_toy(NanTextFamily, monkeypatch)))
+    assert hashes() == before
+
+
+def test_another_family_goes_through_the_same_code(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not Wan needs nothing but its class and a row in the table."""
+    params = params_of(write_toy(ToyFamily, monkeypatch))
     encode.run(params)
     latents = open_latents(LATENTS, params)
     assert latents.clip(0)[0].shape == (3, 9, 16, 16)

@@ -45,6 +45,14 @@ def test_a_file_without_a_note_is_not_done(tmp_path: Path) -> None:
     assert work.result(JOBS[0]) is None
 
 
+@pytest.mark.parametrize("note", ["", '{"size": 4', "[]", "4", "{}", "\0\0\0"])
+def test_a_note_that_is_cut_short_is_no_note(tmp_path: Path, note: str) -> None:
+    work = Work(tmp_path / "work")
+    do(work, JOBS[0], b"1234")
+    (work.results / "a.bin.json").write_text(note)
+    assert work.missing(JOBS) == JOBS
+
+
 def test_files_move_into_place_together_and_nothing_else_does(tmp_path: Path) -> None:
     work, output = Work(tmp_path / "stage" / "k1-0.5"), tmp_path / "data" / "out"
     for job in JOBS:
