@@ -93,6 +93,19 @@ def test_curves_meet_the_score_at_the_end(workspace: Params) -> None:
     assert float(rows[-1]["trajectory_error"]) == pytest.approx(error, abs=1e-5)
 
 
+@pytest.mark.parametrize("name", ["/tmp/x", "../../x", "-x", "a/b", "", "a\nb"])
+def test_a_subject_whose_name_is_a_path_writes_nothing(workspace: Params, name: str) -> None:
+    path = Path("data/samples/k4/manifest.json")
+    manifest = json.loads(path.read_text())
+    manifest["facts"]["subject"] = name
+    artifacts.write_json(path, manifest)
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(UserError, match=r"samples/k4/manifest.json: facts.subject=") as caught:
+        evaluate.run(workspace, "k4")
+    assert "\n" not in str(caught.value)
+    assert [path for path in sorted(Path().rglob("*")) if path not in before] == []
+
+
 def test_shown_clips_are_listed_with_their_prompts(workspace: Params) -> None:
     assert documents.verify(Path("data/evaluations/reference/clips")) == []
     shown = clips("reference").clips

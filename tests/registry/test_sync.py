@@ -205,7 +205,7 @@ def test_failed_runs_and_flow_runs_are_kept(workspace: Path, synced: str) -> Non
 
 def test_text_of_any_kind_is_kept_as_it_is(workspace: Path, synced: str) -> None:
     odd = "quote ' \" -- ; DROP TABLE artifact; \n\t \\ {} %s :x 良い العربية 🎬"
-    make_folder(workspace / "data/students/odd", kind="student", facts={"stage": odd}, params={odd: odd})
+    make_folder(workspace / "data/students/odd", kind="base", facts={"name": odd}, params={odd: odd})
     sync(url=synced)
     with open_registry(synced) as session:
         shown = show(session=session, key=find_artifact(key=odd, session=session).content)
@@ -246,6 +246,8 @@ METRIC = "subjects/k4/metrics/trajectory_error"
         (MANIFEST, _break({"content": "0" * 64}), "content 000000000000 is not the hash of the files listed"),
         (MANIFEST, _break({"inputs/teacher/content": "short"}), "='short'"),
         (MANIFEST, _break({"facts/horizon": -1}), "horizon=-1"),
+        (MANIFEST, _break({"facts/stage": "../x"}), "facts.stage='../x'"),
+        (MANIFEST, _break({"facts/stage": "k4\nk8"}), r"facts.stage='k4\nk8'"),
         (MANIFEST, _break({"facts/horizon": 10**30}), "horizon=1000000000"),
         (MANIFEST, _break({"facts/forwards": {"teacher": "many"}}), "facts.forwards.teacher='many'"),
         (MANIFEST, _break({"inputs": []}), "inputs=[]"),
