@@ -152,7 +152,7 @@ def comparable(value: Any) -> str:
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, str) and math.isfinite(float(value))):
         raise ValueError("not a number")
     return math.nan if value is None else value
 

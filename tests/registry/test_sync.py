@@ -260,6 +260,7 @@ METRIC = "subjects/k4/metrics/trajectory_error"
         (EVALUATION, _break({"protocol/shift": 3.0}), "is not the hash of the protocol beside it"),
         (EVALUATION, _break({f"{METRIC}/direction": "up"}), "direction='up'"),
         (EVALUATION, _break({f"{METRIC}/value": "good"}), "value='good'"),
+        (EVALUATION, _break({f"{METRIC}/value": "-1.5"}), "value='-1.5'"),
         (EVALUATION, _break({f"{METRIC}/value": True}), "value=True"),
         (EVALUATION, _break({f"{METRIC}/num_samples": -1}), "num_samples=-1"),
         (EVALUATION, _break({"subjects/k4/checkpoint": None}), "checkpoint=None"),
