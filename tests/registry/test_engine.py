@@ -118,7 +118,7 @@ def test_every_sqlite_connection_is_set_up(tmp_path: Path) -> None:
     assert dict(zip(PRAGMAS, found, strict=True)) == PRAGMAS
 
 
-PRAGMAS = {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 12000}
+PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 12000}
 
 
 def test_what_fails_in_a_transaction_leaves_nothing(synced: str) -> None:
