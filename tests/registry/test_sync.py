@@ -11,7 +11,7 @@ import pytest
 
 from gpd.artifacts import UserError, write_json
 from gpd.documents import KINDS
-from gpd.registry import best, find_artifact, history, lineage, open_registry, scores, show, sync
+from gpd.registry import best, find_artifact, history, lineage, open_registry, print_answer, scores, show, sync
 from tests.registry.conftest import (
     content_of,
     export,
@@ -201,6 +201,17 @@ def test_failed_runs_and_flow_runs_are_kept(workspace: Path, synced: str) -> Non
         mine = history(session=session, key=content_of(workspace / "data/students/k8"))
         assert {event.details["flow_run_id"] for event in mine} == {None, "f-1"}
     assert "secret" not in "".join(export(synced))
+
+
+def test_a_real_server_is_named_without_the_password_of_its_query(
+    workspace: Path, empty_postgresql: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = sync(url=f"{empty_postgresql}&password=pa55w0rd&sslpassword=pa55w0rd")
+    assert result.num_problems == 0
+    assert "password=***" in result.url
+    assert "pa55w0rd" not in result.url
+    print_answer(result, False, f"registry: {result.url}")
+    assert "pa55w0rd" not in capsys.readouterr().out
 
 
 def test_text_of_any_kind_is_kept_as_it_is(workspace: Path, synced: str) -> None:
