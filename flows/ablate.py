@@ -56,7 +56,7 @@ def planned(tree: Tree, names: list[str]) -> dict[str, Overrides]:
     Raises:
         StageFailedError: the grid has no such variant or is not valid; the lines show what is wrong.
     """
-    words = ["gpd", "ablate", "--plan", "--only", ",".join(names)]
+    words = ["gpd", "ablate", "--plan", f"--only={','.join(names)}"]
     return dict(json.loads(read_command(words, cwd=tree.folder, env=tree.code_environment())))
 
 

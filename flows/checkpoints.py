@@ -31,7 +31,7 @@ def look_up(root: Path, key: str) -> Checkpoint | None:
     """The registry's entry for an alias, a hash or a name; None if there is none."""
     env = environment(GPD_REGISTRY_URL=registry_url(root))
     try:
-        shown = json.loads(read_command(["gpd", "registry", "show", key, "--json"], cwd=root, env=env))
+        shown = json.loads(read_command(["gpd", "registry", "show", "--json", "--", key], cwd=root, env=env))
     except StageFailedError as error:
         if error.exit_status == 2:  # a mistake or a gap, in words: no registry, no such alias
             return None

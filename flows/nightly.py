@@ -126,7 +126,7 @@ def _measure(
 def promote(tree: Tree, content: str, alias: str, because: str) -> None:
     """Gives the alias to a checkpoint; the registry's history keeps the reason and this run."""
     reason = f"{because} (nightly, flow run {runtime.flow_run.id})"
-    words = ["gpd", "registry", "promote", content, "--alias", alias, "--because", reason, "--by", "nightly"]
+    words = ["gpd", "registry", "promote", f"--alias={alias}", f"--because={reason}", "--by=nightly", "--", content]
     read_command(words, cwd=tree.folder, env=tree.environment())
 
 

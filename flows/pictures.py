@@ -12,6 +12,7 @@ from flows.outputs import written
 from gpd.artifacts import MANIFEST
 from gpd.data.clips import load_clip
 from gpd.documents import ClipsFacts, ShownClip, load_manifest
+from gpd.pages.inside import path_inside
 
 FRAMES_SHOWN = 5
 FRAME_HEIGHT_PX = 96
@@ -67,7 +68,7 @@ def shown_clips(folder: Path) -> dict[str, tuple[Path, str]]:
     kept: dict[str, dict[tuple[str, int], Path]] = {}
     for place in (path.parent for path in written(folder, MANIFEST)):
         for clip in _clips_in(place):
-            kept.setdefault(clip.subject, {})[clip.prompt, clip.seed] = place / clip.file
+            kept.setdefault(clip.subject, {})[clip.prompt, clip.seed] = path_inside(place, clip.file)
     common = set.intersection(*map(set, kept.values())) if kept else set()
     return {subject: (clips[min(common)], min(common)[0]) for subject, clips in kept.items()} if common else {}
 

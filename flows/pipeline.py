@@ -131,7 +131,7 @@ def _describe(verb: str, parameters: dict[str, Any], with_students: bool) -> str
         full = find_commit(root, commit)
         params = params_of(root, full, overrides)
     except Exception:  # noqa: BLE001  # the run itself reports what is wrong
-        return f"{verb} {commit}"
+        return f"{verb} {commit!r}"[:MOST_CHARACTERS]
     names = list(params["distill"]["stages"])
     span = [names[0] if len(names) == 1 else f"{names[0]}..{names[-1]}"] if with_students else []
     values = [f"{key.rpartition('.')[2]}={json.dumps(value)}" for key, value in overrides.items()]

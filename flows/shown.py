@@ -14,6 +14,7 @@ from flows.pictures import curves_picture, frames_picture
 from flows.results import measured, result_rows
 from flows.tree import Tree
 from gpd.documents import load_manifest
+from gpd.registry.engine import registry_url, shown
 
 SHORT = 12
 REPORT = "report.html"
@@ -50,9 +51,8 @@ def lineage_text(tree: Tree) -> str:
 
 
 def shown_url(url: str) -> str:
-    """A registry's address without what may be secret in it."""
-    scheme, sign, rest = url.partition("://")
-    return f"{scheme}{sign}{rest.rpartition('@')[2].partition('?')[0]}" if sign else url  # a query may have password=
+    """A registry's address without what is secret in it."""
+    return shown(registry_url(url))
 
 
 def _lineage_row(tree: Path, folder: Path) -> str:

@@ -20,6 +20,7 @@ import yaml
 from pydantic import ValidationError
 
 from flows import locks, outputs
+from flows.parameters import check_commit, check_overrides
 from flows.process import StageFailedError, environment, read_command
 from gpd.artifacts import UserError
 from gpd.params import Params, explain, override, student_path
@@ -80,10 +81,11 @@ def find_commit(root: Path, commit: str) -> str:
     """The full hash of a commit, branch or tag.
 
     Raises:
-        UserError: this clone has no such commit.
+        UserError: this clone has no such commit, or it is the name of none.
     """
+    check_commit(commit)
     try:
-        return _git(root, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
+        return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
     except StageFailedError:
         raise UserError(f"commit {commit!r}: not in the clone {root}; `git fetch` there") from None
 
@@ -106,6 +108,7 @@ def work_tree(
         UserError: no such commit, or overrides of keys that are not in params.yaml.
     """
     overrides = overrides or {}
+    check_overrides(overrides)
     full = find_commit(root, commit)
     params_of(root, full, overrides)  # a mistake is reported before anything is made
     students = students or {}
@@ -138,7 +141,7 @@ def _check_out(tree: Tree) -> bool:
     if (tree.folder / ".git").exists():
         return False
     _git(tree.root, "worktree", "prune")
-    _git(tree.root, "worktree", "add", "--force", "--detach", str(tree.folder), tree.commit)
+    _git(tree.root, "worktree", "add", "--force", "--detach", "--end-of-options", str(tree.folder), tree.commit)
     return True
 
 
@@ -205,7 +208,10 @@ def params_of(root: Path, commit: str, overrides: Overrides) -> dict[str, Any]:
     Raises:
         UserError: the overrides do not fit it.
     """
-    raw = override(yaml.safe_load(_git(root, "show", f"{commit}:params.yaml")), overrides, "overrides")
+    check_commit(commit)
+    check_overrides(overrides)
+    text = _git(root, "show", "--end-of-options", f"{commit}:params.yaml")
+    raw = override(yaml.safe_load(text), overrides, "overrides")
     try:
         Params.model_validate(raw)
     except ValidationError as error:

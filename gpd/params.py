@@ -187,7 +187,7 @@ class Sampling(Section):
     batch: Positive
     diversity_prompts: NotNegative
     diversity_seeds: Annotated[int, Field(ge=2)]
-    subjects: dict[Annotated[str, Field(pattern=r"^\w[\w+-]*$")], Subject]
+    subjects: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")], Subject]
 
     @property
     def reference(self) -> Subject:

@@ -86,6 +86,9 @@ def test_every_value_of_a_profile_has_its_line(profile: str) -> None:
         ({"sample.subjects.k8.steps": 12}, "sample.subjects.k8.steps=12 must be 6"),
         ({"sample.subjects.k8.guidance_scale": 3.0}, "sample.subjects.k8.guidance_scale=3.0 must be 1.0"),
         ({"sample.subjects.a/b": student_subject(3)}, "sample.subjects.a/b"),
+        ({"sample.subjects./tmp/x": student_subject(3)}, "sample.subjects./tmp/x"),
+        ({"sample.subjects.-x": student_subject(3)}, "sample.subjects.-x"),
+        ({"sample.subjects.x\n": student_subject(3)}, "sample.subjects.x\n"),
         ({"sample.num_prompts": 65}, "sample.num_prompts=65 is above prepare.num_evaluation_prompts=64"),
     ],
 )

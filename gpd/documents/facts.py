@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import ConfigDict, Field
 
 from gpd.documents.document import Document
+from gpd.documents.names import Name
 
 
 class Facts(Document):
@@ -70,7 +71,7 @@ class StudentFacts(Facts):
     """
 
     kind: ClassVar[str] = "student"
-    stage: str
+    stage: Name
     horizon: int
     horizons: list[int]
     grid_steps: int
@@ -93,7 +94,7 @@ class SamplesFacts(Facts):
     """
 
     kind: ClassVar[str] = "samples"
-    subject: str
+    subject: Name
     solver: str
     steps: int
     guidance_scale: float
@@ -106,7 +107,7 @@ class ShownClip(Document):
     """An mp4 that a person may look at."""
 
     file: str
-    subject: str
+    subject: Name
     prompt: str
     seed: int
 
@@ -126,7 +127,7 @@ class ReportFacts(Facts):
 
     kind: ClassVar[str] = "report"
     protocol: str
-    subjects: list[str]
+    subjects: list[Name]
     rivals: list[str]
 
 
@@ -152,6 +153,6 @@ class ReleaseFacts(Facts):
     """A student as others load it."""
 
     kind: ClassVar[str] = "release"
-    stage: str
+    stage: Name
     sampling_steps: int
     exports: list[Exported]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from gpd import documents
+from gpd.artifacts import UserError
 from gpd.core.schedule import make_grid
 from gpd.data.shards import Latents
 from gpd.data.workers import pick_device
@@ -120,6 +121,7 @@ class Bench:
         done, total = 0, len(subject.samples)
         with progress_bar(f"evaluate {subject.facts.subject}", total) as advance:
             for samples, latents in subject.batches(self.params.evaluate.batch):
+                check_finite(subject, samples, latents)
                 yield Decoded(samples, latents, decode(latents[:, -1]))
                 done += len(samples)
                 advance(done, "samples")
@@ -138,6 +140,9 @@ class Bench:
         return np.stack(errors, 1)
 
     def _diversity(self, subject: SampleSet) -> dict[str, Score]:
+        further, first = subject.listing.further, len(subject.samples)
+        if further:
+            check_finite(subject, further, subject.latents(range(first, first + len(further))))
         own, others = subject.diversity(), self.reference.diversity()
         if own is None or others is None:
             return {}
@@ -165,6 +170,20 @@ class Bench:
             for sample, clip in zip(batch.samples, batch.frames, strict=True)
             if sample.seed == self.params.sample.seeds[0] and sample.index in wanted
         ]
+
+
+def check_finite(subject: SampleSet, samples: list[Sample], latents: np.ndarray) -> None:
+    """Refuses trajectories [B, ...] of `samples` with NaN or infinity in them: pictures of noise can score well.
+
+    Raises:
+        UserError: naming the folder and the first such sample.
+    """
+    for sample, trajectory in zip(samples, latents, strict=True):
+        if not np.isfinite(trajectory).all():
+            raise UserError(
+                f"{subject.folder}: sample {sample.id} of seed {sample.seed} is not finite (NaN or infinity in its "
+                f"latents): {subject.facts.subject} cannot be measured"
+            )
 
 
 def measure_real_clips(latents: Latents, decoder: KeptDecoder, batch: int, most: int) -> Rows | None:

@@ -24,6 +24,7 @@ from gpd.evaluation.difference import FULL_LEVELS
 from gpd.evaluation.measuring import Result
 from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.profiles import Profile
+from gpd.pages.inside import path_inside
 
 CURVE_COLUMNS = ("subject", "sigma", "forwards", "trajectory_error")
 
@@ -94,7 +95,7 @@ def write_clips(folder: Path, frames_per_second: float, result: Result) -> Clips
     def write(sample: Sample, frames: np.ndarray, suffix: str = "") -> ShownClip:
         name = result.facts.subject
         file = f"{name}-{sample.index:03d}-seed{sample.seed}{suffix}.mp4"
-        write_mp4(folder / file, frames, frames_per_second)
+        write_mp4(path_inside(folder, file), frames, frames_per_second)
         return ShownClip(file=file, subject=name, prompt=sample.text, seed=sample.seed)
 
     clips = [write(*shown) for shown in result.shown]

@@ -1,5 +1,6 @@
 """The best checkpoint by a metric: under one protocol, among finished measurements, ties named, never a silent none."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -16,6 +17,7 @@ from gpd.registry.tables import Artifact, Checkpoint, Evaluation, Param, Protoco
 
 Role = Literal["student", "base", "any"]
 TIES_NAMED = 20
+LARGEST = sys.float_info.max
 COLUMNS: dict[str, Any] = {  # of `where`, besides the keys of params
     "stage": Checkpoint.stage,
     "horizon": Checkpoint.horizon,
@@ -131,10 +133,16 @@ def best(
     return Best(metric, direction, steps, chosen.hash, chosen.fields, len(winners) > 1, *excluded, winners)
 
 
+def is_usable_number() -> ColumnElement[bool]:
+    """Whether a score can be the best: finite, and for an error or a ratio not below 0. Texts compare as too large."""
+    value = col(Score.value)
+    return and_(value.between(-LARGEST, LARGEST), or_(col(Score.direction) == "higher", value >= 0))
+
+
 def candidates(question: Question, protocol: str) -> Any:
     """Those that may win, unordered. The index of Score begins with what is compared here, then direction and value."""
-    is_usable = and_(col(Score.value).is_not(None), col(Evaluation.is_complete) == true())
-    return current_scores().where(question.scores(protocol), is_usable, *_restrictions(question))
+    is_complete = col(Evaluation.is_complete) == true()
+    return current_scores().where(question.scores(protocol), is_usable_number(), is_complete, *_restrictions(question))
 
 
 def _winners(question: Question, protocol: str, direction: str, session: Session) -> list[Measured]:
@@ -249,12 +257,13 @@ def _direction(question: Question, protocol: str, session: Session) -> str:
 
 
 def _excluded(question: Question, protocol: str, session: Session) -> tuple[int, int]:
-    """How many current evaluations could not win: incomplete ones, and values that are not finite numbers."""
+    """How many current evaluations could not win: incomplete ones, and values that cannot be the best."""
     current = current_scores(func.count()).where(question.scores(protocol))
     is_incomplete = col(Evaluation.is_complete) == false()
     same = and_(col(Evaluation.protocol) == protocol, col(Evaluation.steps) == question.steps)  # its index serves
     incomplete = session.exec(current.where(same, is_incomplete)).one()
-    not_finite = session.exec(current.where(~is_incomplete, col(Score.value).is_(None))).one()
+    unusable = or_(col(Score.value).is_(None), ~is_usable_number())
+    not_finite = session.exec(current.where(~is_incomplete, unusable)).one()
     return incomplete, not_finite
 
 
@@ -274,5 +283,5 @@ def _why_nothing(question: Question, protocol: str | None, session: Session) -> 
     asked = ", ".join([f"role {question.role}", *(f"{key}={value}" for key, value in question.where.items())])
     return (
         f"no {question.steps}-step checkpoint can win by {question.metric}{under}: {incomplete} incomplete, "
-        f"{not_finite} not a finite number, the others do not match {asked}"
+        f"{not_finite} not a finite number or below 0, the others do not match {asked}"
     )

@@ -15,8 +15,8 @@ from gpd.artifacts import MANIFEST, WORK, UserError, hash_files, hash_json
 from gpd.documents import BaseFacts, Manifest, RunRecord, StudentFacts, first_mistake, load_json, parse, parse_manifest
 from gpd.registry import tables as t
 from gpd.registry.columns import Record, clean_text
-from gpd.registry.engine import mask_passwords
 from gpd.registry.recording import Rows
+from gpd.registry.secrets import mask_passwords
 
 OUTPUTS = tuple(f"data/{'*/' * depth}{MANIFEST}" for depth in (1, 2, 3))  # whatever stage wrote them
 DvcLock = dict[str, dict[str, Any]]  # its outputs: path -> {md5, size, nfiles}
@@ -152,7 +152,7 @@ def comparable(value: Any) -> str:
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, str) and math.isfinite(float(value))):
         raise ValueError("not a number")
     return math.nan if value is None else value
 

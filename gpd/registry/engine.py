@@ -2,10 +2,10 @@
 
 import contextlib
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from gpd.artifacts import UserError
+from gpd.registry.secrets import HIDDEN, is_broken_url, is_secret, mask_passwords, only_scheme
 
 DEFAULT = "registry.db"
 BUSY_TIMEOUT_SECONDS = 30.0
@@ -28,30 +29,37 @@ BEGIN = {  # how a transaction that reads begins, and one that writes: one at a 
 DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
 
-def mask_passwords(text: str) -> str:
-    """The text with the password of every URL in it replaced by ***."""
-    return re.sub(r"(\w://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
-
-
 def registry_url(url: str | None = None) -> URL:
     """The database to use: `url`, else GPD_REGISTRY_URL, else registry.db in the workspace. A bare path is SQLite.
 
     Raises:
-        UserError: it is not a URL.
+        UserError: it is not a URL; what it says is not repeated.
     """
     text = url or os.environ.get("GPD_REGISTRY_URL") or DEFAULT
-    if "://" not in text:
+    if "://" not in text and not is_broken_url(text):
         return URL.create("sqlite", database=text)
     try:
         parsed = make_url(text)
     except (ArgumentError, ValueError):
-        raise UserError(f"registry URL {mask_passwords(text)!r}: not a database URL") from None
+        raise UserError(f"registry URL {only_scheme(text)!r}: not a database URL") from None
     return parsed.set(drivername=DRIVERS.get(parsed.get_backend_name(), parsed.drivername))
 
 
 def shown(url: URL) -> str:
-    """The URL as it may be printed: a path for SQLite, no password for others."""
-    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+    """The URL as it may be printed, by whoever prints one: a path for SQLite, nothing secret for others."""
+    is_path = url.get_backend_name() == "sqlite"
+    return mask_passwords(str(url.database) if is_path else url.render_as_string(hide_password=True))
+
+
+def _secrets(url: URL) -> list[str]:
+    """The values that are not to be seen, as they are and as they stand in a URL; longest first."""
+    values = [
+        str(url.password or ""),
+        *(part for key, found in url.normalized_query.items() if is_secret(key) for part in found),
+    ]
+    return sorted(
+        {form for value in values for form in (value, quote(value, safe=""), quote_plus(value)) if form}, key=len
+    )[::-1]
 
 
 def make_engine(url: URL, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> Engine:
@@ -77,7 +85,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, busy_timeout_seconds: float) 
     connection.isolation_level = None  # transactions are begun below, not by the driver
     connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_seconds * 1000)}")
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA synchronous = FULL")  # aliases and remarks stand nowhere else; 1 ms a transaction
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         with contextlib.suppress(sqlite3.OperationalError):  # a read-only or busy file works without
             connection.execute("PRAGMA journal_mode = WAL")
@@ -118,7 +126,9 @@ def _in_words(url: URL) -> Iterator[None]:
         yield
     except (SQLAlchemyError, sqlite3.Error, sqlite3.Warning) as error:  # several statements at once are a warning
         text = " ".join(str(getattr(error, "orig", None) or error).split())
-        text = mask_passwords(text.replace(str(url.password), "***") if url.password else text)
+        for secret in _secrets(url):
+            text = text.replace(secret, HIDDEN)
+        text = mask_passwords(text)
         meaning = next((meaning for sign, meaning in _MEANINGS.items() if sign in text), None)
         raise UserError(f"{shown(url)}: {f'{meaning} ({text})' if meaning else text}") from None
 

@@ -11,7 +11,8 @@ from jinja2 import Environment, StrictUndefined
 from sqlmodel import Session, col, select
 
 from gpd.artifacts import MANIFEST, UserError
-from gpd.documents import ClipsFacts, load_manifest
+from gpd.documents import ClipsFacts, ShownClip, load_manifest
+from gpd.pages.inside import path_inside
 from gpd.registry import tables as t
 from gpd.registry.best import Measured
 from gpd.registry.finding import SHORT
@@ -97,8 +98,14 @@ def _clips_of(evaluation: Path, subject: str) -> list[tuple[Path, str]]:
     """The mp4s of a subject with their captions, from the folders beside an evaluation whose manifest is of clips."""
     found = []
     for manifest in sorted(evaluation.glob(f"*/{MANIFEST}")):
-        with contextlib.suppress(UserError):  # of another kind, or unusable
-            clips = load_manifest(manifest.parent, ClipsFacts).facts.clips
-            inside = [clip for clip in clips if clip.subject == subject and Path(clip.file).name == clip.file]
-            found += [(manifest.with_name(clip.file), f"{subject}: {clip.prompt}") for clip in inside]
+        for clip in _listed_in(manifest.parent):
+            if clip.subject == subject:
+                with contextlib.suppress(UserError):  # a name that leads elsewhere
+                    found.append((path_inside(manifest.parent, clip.file), f"{subject}: {clip.prompt}"))
     return [(path, caption) for path, caption in found if path.is_file()]
+
+
+def _listed_in(folder: Path) -> list[ShownClip]:
+    with contextlib.suppress(UserError):  # of another kind, or unusable
+        return load_manifest(folder, ClipsFacts).facts.clips
+    return []

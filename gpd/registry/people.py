@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from gpd.artifacts import UserError, hash_json
-from gpd.documents import first_mistake
+from gpd.documents import StudentFacts, first_mistake
+from gpd.registry.best import current_scores
 from gpd.registry.columns import clean_text
-from gpd.registry.finding import CHECKPOINT_KINDS, current_aliases, find_artifact, near
-from gpd.registry.tables import Artifact, Promotion, Remark, checked
+from gpd.registry.finding import CHECKPOINT_KINDS, SHORT, current_aliases, find_artifact, near
+from gpd.registry.tables import Artifact, Evaluation, Promotion, Remark, Score, checked
 
 M = TypeVar("M", Promotion, Remark)
 
@@ -21,10 +22,14 @@ def promote(*, session: Session, key: str, alias: str, because: str, by: str | N
     """Gives an alias to a checkpoint and takes it from the one that had it.
 
     Raises:
-        UserError: the alias could be taken for a hash or a name, or no reason is given.
+        UserError: the alias could be taken for a hash or a name, no reason is given, or it is a student without a
+            finite score, or with one that is not finite.
     """
     _check_alias(alias, session)
-    content = find_artifact(key=key, session=session, kinds=CHECKPOINT_KINDS).content
+    found = find_artifact(key=key, session=session, kinds=CHECKPOINT_KINDS)
+    if found.kind == StudentFacts.kind:
+        _check_scores(found, session)
+    content = found.content
     return _add(Promotion, session, by, alias=alias, content=content, because=because)
 
 
@@ -47,6 +52,17 @@ def remark(*, session: Session, key: str, text: str, by: str | None = None) -> R
         UserError: the remark is empty.
     """
     return _add(Remark, session, by, content=find_artifact(key=key, session=session).content, text=text)
+
+
+def _check_scores(student: Artifact, session: Session) -> None:
+    """What diverged in training, or was never measured, is not recommended to anyone."""
+    of_it = current_scores(Score).where(col(Evaluation.checkpoint) == student.content)
+    label, advice = f"{student.name} ({student.content[:SHORT]})", "evaluate it and `gpd registry sync`"
+    worst = session.exec(of_it.where(col(Score.value).is_(None)).order_by(Score.metric).limit(1)).first()
+    if worst is not None:
+        raise UserError(f"{label}: {worst.metric} is {worst.not_finite}, not a finite number; {advice}")
+    if session.exec(of_it.limit(1)).first() is None:
+        raise UserError(f"{label}: no finite score in the registry; {advice}")
 
 
 def _check_alias(alias: str, session: Session) -> None:

@@ -29,7 +29,8 @@ VIEWS = {
         SELECT rank() OVER (PARTITION BY protocol, steps, metric ORDER BY CASE direction
                 WHEN 'lower' THEN value WHEN 'higher' THEN -value ELSE abs(value - 1) END) AS place,
             name, kind, subject, metric, value, spread, steps, solver, guidance_scale, forwards, protocol, content
-        FROM scores WHERE is_complete AND value IS NOT NULL""",
+        FROM scores WHERE is_complete AND value BETWEEN -1.7e308 AND 1.7e308
+            AND (direction = 'higher' OR value >= 0)""",
     "runs": """
         SELECT r.started, r.ended, r.stage, r.exit_code, r.error, r.host, r.device, r.device_seconds, r.git_commit,
             r.git_is_dirty, r.flow_run_id, o.path, o.content, r.id

@@ -25,6 +25,7 @@ from gpd.documents import (
 )
 from gpd.evaluation.evaluate import EVALUATIONS
 from gpd.evaluation.metrics import METRICS
+from gpd.pages.inside import path_inside
 from gpd.params import Params, student_path
 from gpd.report.rivals import load_rivals
 
@@ -188,7 +189,8 @@ def _joined(parts: Iterable[dict[str, T]]) -> dict[str, T]:
 
 
 def _clips(name: str, shown: list[ShownClip]) -> list[Clip]:
-    return [Clip(EVALUATIONS / name / CLIPS / clip.file, clip.subject, clip.prompt, clip.seed) for clip in shown]
+    folder = EVALUATIONS / name / CLIPS
+    return [Clip(path_inside(folder, clip.file), clip.subject, clip.prompt, clip.seed) for clip in shown]
 
 
 def _shared_protocol(protocols: dict[str, Protocol]) -> Protocol:

@@ -1,10 +1,13 @@
 import csv
+import itertools
 import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from diffusers import WanPipeline
+from safetensors.numpy import load_file
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
@@ -13,6 +16,7 @@ from gpd.evaluation import evaluate
 from gpd.evaluation.metrics import METRICS
 from gpd.params import Params
 from gpd.sampling import sample
+from gpd.sampling.samples import SampleSet, part_name, save_part
 from gpd.stages import settings_of
 from tests.workspace import NUM_PROMPTS
 
@@ -91,6 +95,39 @@ def test_curves_meet_the_score_at_the_end(workspace: Params) -> None:
     assert float(rows[-1]["sigma"]) == 0
     error = scores("k4").metrics["trajectory_error"].value
     assert float(rows[-1]["trajectory_error"]) == pytest.approx(error, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["/tmp/x", "../../x", "-x", "a/b", "", "a\nb"])
+def test_a_subject_whose_name_is_a_path_writes_nothing(workspace: Params, name: str) -> None:
+    path = Path("data/samples/k4/manifest.json")
+    manifest = json.loads(path.read_text())
+    manifest["facts"]["subject"] = name
+    artifacts.write_json(path, manifest)
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(UserError, match=r"samples/k4/manifest.json: facts.subject=") as caught:
+        evaluate.run(workspace, "k4")
+    assert "\n" not in str(caught.value)
+    assert [path for path in sorted(Path().rglob("*")) if path not in before] == []
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("rows", ["all", "one", "further"])
+def test_samples_that_are_not_finite_are_named_and_not_measured(workspace: Params, rows: str, value: float) -> None:
+    folder, before = Path("data/samples/k4"), Path("data/evaluations/k4/evaluation.json").read_bytes()
+    found = SampleSet(folder)
+    number = len(found.samples)
+    chosen = {"all": range(number), "one": [number - 1], "further": [number]}[rows]
+    for part, places in itertools.groupby(chosen, lambda row: row // found.listing.batch):
+        latents = load_file(folder / part_name(part))["latents"]
+        latents[[row % found.listing.batch for row in places], 0, 0, 0, 0, 0] = value
+        (folder / part_name(part)).unlink()  # the file is a link to everybody's
+        save_part(folder / part_name(part), latents)
+    named = [*found.samples, *found.listing.further][chosen[0]]
+    words = f"data/samples/k4: sample {named.id} of seed {named.seed} is not finite"
+    with pytest.raises(UserError, match=words) as caught:
+        evaluate.run(workspace, "k4")
+    assert "\n" not in str(caught.value)
+    assert Path("data/evaluations/k4/evaluation.json").read_bytes() == before
 
 
 def test_shown_clips_are_listed_with_their_prompts(workspace: Params) -> None:

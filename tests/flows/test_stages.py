@@ -124,8 +124,8 @@ def test_a_metric_that_was_not_measured_has_no_number() -> None:
 
 
 def test_no_password_is_shown() -> None:
-    assert shown_url("postgresql://gpd:secret@host/gpd") == "postgresql://host/gpd"
-    assert shown_url("postgresql://host/gpd?user=gpd&password=secret") == "postgresql://host/gpd"
+    assert shown_url("postgresql://gpd:secret@host/gpd") == "postgresql+psycopg://gpd:***@host/gpd"
+    assert shown_url("postgresql://host/gpd?password=secret") == "postgresql+psycopg://host/gpd?password=***"
     assert shown_url("/a/registry.db") == "/a/registry.db"
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from flows import tree
 from flows.ablate import planned
+from flows.pipeline import describe_run
 from flows.process import StageFailedError
 from gpd.artifacts import UserError
 from tests.clone import make_copy
@@ -75,6 +76,48 @@ def test_overrides_that_do_not_fit_are_named_and_leave_no_tree(
 def test_a_commit_that_is_not_here_is_named(root: Path) -> None:
     with pytest.raises(UserError, match="'v99': not in the clone"), tree.work_tree(root, "v99"):
         pass
+
+
+@pytest.mark.parametrize("commit", ["--output={}", "-o{}", "HEAD\n--output={}", "HEAD\0", "\x1b[2J", "--output={}\n"])
+def test_a_commit_reaches_git_as_a_name_only(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commit: str
+) -> None:
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__NAME", "prudent-lemur")
+    asked, before = commit.format(tmp_path / "written"), set(root.glob("*"))
+    assert describe_run("distill", {"commit": asked}) == f"distill {asked!r}"
+    for reach in (lambda: tree.find_commit(root, asked), lambda: tree.params_of(root, asked, {})):
+        with pytest.raises(UserError, match=r"commit=.*must not begin with a dash") as caught:
+            reach()
+        assert "\n" not in str(caught.value)
+    assert (list(tmp_path.iterdir()), set(root.glob("*"))) == ([], before)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"--output=x": 1},
+        {"model.path\nseed": "x"},
+        {"model.path": "-x"},
+        {"model.path": "data\n- x"},
+        {"model.path": "a\u2028b"},
+        {"distill.frequency.stages": ["k1", "-k2"]},
+        {"sample.subjects": {"a": {"checkpoint": "\x1b[2J"}}},
+        {"sample.subjects": {"-a": 1}},
+    ],
+)
+def test_overrides_hold_no_options_and_no_lines(root: Path, overrides: tree.Overrides) -> None:
+    before = set((root / tree.FLOWS).glob("*"))
+    words = "must not begin with a dash or hold control characters"
+    with pytest.raises(UserError, match=words) as caught, tree.work_tree(root, overrides=overrides):
+        pass
+    assert "\n" not in str(caught.value)
+    assert set((root / tree.FLOWS).glob("*")) == before
+
+
+def test_numbers_below_zero_are_no_options(root: Path) -> None:
+    with pytest.raises(UserError, match="learning_rate=-1: Input should be greater than 0"):
+        tree.params_of(root, "HEAD", {RATE: -1})
 
 
 def test_settings_of_this_machine_come_with_places_made_absolute(root: Path) -> None:

@@ -184,9 +184,9 @@ def make_facts(kind: str, **told: Any) -> Facts:
 
 
 def empty_of(annotation: Any) -> Any:
-    """A value of a type of JSON: "-", 0, [], {}, null, or an object of such."""
+    """A value of a type of JSON: "x", 0, [], {}, null, or an object of such."""
     if annotation is str:
-        return "-"
+        return "x"
     if get_origin(annotation) is UnionType:
         return None
     if get_origin(annotation) is Literal:

@@ -1,6 +1,8 @@
 """The rules of `best`: one protocol, complete measurements, finite numbers, ties named, a reason for none."""
 
 import math
+import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sqlmodel import Session, col
 from gpd.artifacts import UserError
 from gpd.registry import best, open_registry, scores, sync
 from gpd.registry.best import Question, candidates
+from gpd.registry.sql import ask
 from gpd.registry.tables import Score
 from tests.registry.conftest import content_of, make_evaluation, make_student, score, subject_of
 
@@ -43,7 +46,7 @@ def test_the_base_model_competes_only_when_asked(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("direction", "winner"), [("lower", -3.0), ("higher", 9.0), ("one", 1.25)], ids=["lower", "higher", "one"]
+    ("direction", "winner"), [("lower", 0.5), ("higher", 9.0), ("one", 1.25)], ids=["lower", "higher", "one"]
 )
 def test_direction(workspace: Path, synced: str, direction: str, winner: float) -> None:
     for number, value in enumerate((-3.0, 0.5, 1.25, 9.0)):
@@ -90,6 +93,43 @@ def test_what_is_not_finite_is_kept_and_never_best(workspace: Path, synced: str,
         assert (found.winners[0].name, found.num_not_finite) == ("k8", 1)
         kept = scores(session=session, content=content_of(workspace / "data/students/broken"))
         assert kept[0].value in ("nan", "inf", "-inf")
+
+
+@pytest.mark.parametrize("metric", ["trajectory_error", "motion_ratio"])
+def test_an_error_or_a_ratio_below_zero_is_never_best(workspace: Path, synced: str, metric: str) -> None:
+    subject = subject_of(make_student(workspace, "broken", 8, workspace / "data/students/k4"), error=0.5, steps=6)
+    for name in subject["metrics"]:
+        subject["metrics"][name]["value"] = -0.001
+    make_evaluation(workspace, "broken", {"broken": subject})
+    sync(url=synced)
+    with open_registry(synced) as session:
+        found = best(session=session, steps=6, metric=metric)
+        assert (found.winners[0].name, found.num_not_finite) == ("k8", 1)
+        board = ask(session=session, query=f"SELECT name FROM leaderboard WHERE metric = '{metric}' AND steps = 6")
+        assert "broken" not in [name for (name,) in board.rows]
+
+
+def test_below_zero_can_be_best_if_higher_is_better(workspace: Path, synced: str) -> None:
+    subject = subject_of(workspace / "data/students/k8", error=0.5, steps=6)
+    subject["metrics"] = {"correlation": score(-0.5, "higher")}
+    make_evaluation(workspace, "k8", {"k8": subject})
+    sync(url=synced)
+    with open_registry(synced) as session:
+        assert best(session=session, steps=6, metric="correlation").winners[0].value == -0.5
+
+
+@pytest.mark.parametrize("written", ["'great'", "9e999", "-9e999", "x'00'"])
+@pytest.mark.parametrize("metric", ["trajectory_error", "psnr", "motion_ratio"])
+def test_what_somebody_wrote_into_the_file_past_us_is_never_best(
+    workspace: Path, synced_sqlite: Path, tmp_path: Path, metric: str, written: str
+) -> None:
+    file = shutil.copy(synced_sqlite, tmp_path / "registry.db")
+    with sqlite3.connect(file) as database:
+        k8 = "evaluation IN (SELECT id FROM evaluation WHERE subject = 'k8')"
+        changed = database.execute(f"UPDATE score SET value = {written} WHERE metric = '{metric}' AND {k8}")
+        assert changed.rowcount == 1
+    with open_registry(str(file)) as session, pytest.raises(UserError, match="1 not a finite number or below 0"):
+        best(session=session, steps=6, metric=metric)
 
 
 def test_incomplete_evaluations_do_not_count(workspace: Path, synced: str) -> None:
@@ -217,7 +257,7 @@ def _check_against_sorting(url: str, values: list[float], direction: str) -> Non
     with writing(make_engine(registry_url(url))) as connection:
         for number, value in enumerate(values):
             record(connection, evaluation_rows(number, value, direction))
-    finite = [value for value in values if math.isfinite(value)]
+    finite = [value for value in values if math.isfinite(value) and (direction == "higher" or value >= 0)]
     with open_registry(url) as session:
         if not finite:
             with pytest.raises(UserError, match=f"{len(values)} not a finite number"):

@@ -23,9 +23,7 @@ def page(workspace: Path) -> Path:
     rival = make_student(workspace, "k8b", 8, workspace / "data/students/k4", text="rival")
     make_evaluation(workspace, "k8b", {EVIL: subject_of(rival, error=0.02, steps=6)})
     make_evaluation(workspace, "teacher", {"nan": subject_of(workspace / "data/tiny-wan", error="nan", steps=6)})
-    make_folder(
-        workspace / "data/students/evil", kind="student", facts={"stage": EVIL}, params={EVIL: EVIL}, text="evil"
-    )
+    make_folder(workspace / "data/students/evil", kind="base", facts={"name": EVIL}, params={EVIL: EVIL}, text="evil")
     make_clip(workspace)
     sync()
     with open_registry(writes=True) as session:
@@ -39,9 +37,12 @@ def make_clip(workspace: Path) -> None:
     folder = workspace / "data/evaluations/k8/some"
     write_mp4(folder / "k8-000-seed0.mp4", np.zeros((5, 16, 16, 3), np.uint8), 8.0)
     (folder / "large.mp4").write_bytes(b"0" * 500_000)
+    secret = workspace / "secret.mp4"
+    secret.write_text("what nobody may see")
+    (folder / "link.mp4").symlink_to(secret)
     clips = [
         {"file": name, "subject": "k8", "prompt": EVIL, "seed": 0}
-        for name in ("k8-000-seed0.mp4", "large.mp4", "../../../x.mp4")
+        for name in ("k8-000-seed0.mp4", "large.mp4", "../../../../secret.mp4", str(secret), "link.mp4")
     ]
     inputs = {"checkpoint": identify(workspace / "data/students/k8")}
     write_manifest(folder, make_facts(ClipsFacts.kind, clips=clips), inputs=inputs, params={})

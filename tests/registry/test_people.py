@@ -8,9 +8,9 @@ import pytest
 from sqlmodel import Session
 
 from gpd.artifacts import UserError
-from gpd.registry import current_aliases, history, open_registry, promote, remark, withdraw
+from gpd.registry import current_aliases, history, open_registry, promote, remark, sync, withdraw
 from gpd.registry.columns import UtcDateTime
-from tests.registry.conftest import content_of
+from tests.registry.conftest import content_of, make_evaluation, make_folder, make_student, subject_of
 
 
 def test_an_alias_passes_on_and_its_history_stays(session: Session, workspace: Path) -> None:
@@ -30,6 +30,32 @@ def test_an_alias_passes_on_and_its_history_stays(session: Session, workspace: P
     assert all(datetime.now(UTC) - event.at < timedelta(minutes=5) for event in events)
     withdraw(session=session, alias="staging", because="done")
     assert current_aliases(session=session) == {"champion": k4}
+
+
+@pytest.mark.parametrize("metric", ["trajectory_error", "psnr"])
+@pytest.mark.parametrize("value", ["nan", "inf", None])
+def test_a_student_with_a_score_that_is_not_finite_is_not_promoted(
+    workspace: Path, synced: str, value: Any, metric: str
+) -> None:
+    subject = subject_of(workspace / "data/students/k8", error=0.5, steps=6)
+    subject["metrics"][metric]["value"] = value
+    make_evaluation(workspace, "k8", {"k8": subject})
+    sync(url=synced)
+    with open_registry(synced, writes=True) as session:
+        with pytest.raises(UserError, match=rf"k8 \(.*\): {metric} is (nan|inf), not a finite number") as caught:
+            promote(session=session, key="k8", alias="champion", because="it is new")
+        assert "\n" not in str(caught.value)
+        assert current_aliases(session=session) == {}
+
+
+def test_a_student_that_was_never_measured_is_not_promoted_but_a_base_model_is(workspace: Path, synced: str) -> None:
+    make_student(workspace, "k16", 16, workspace / "data/students/k8")
+    make_folder(workspace / "data/other", kind="base", facts={"name": "other"})
+    sync(url=synced)
+    with open_registry(synced, writes=True) as session:
+        with pytest.raises(UserError, match=r"k16 \(.*\): no finite score in the registry; evaluate it"):
+            promote(session=session, key="k16", alias="champion", because="it is new")
+        promote(session=session, key="other", alias="teacher", because="to distil")
 
 
 def test_what_people_said_is_kept_between_sessions(synced: str, workspace: Path) -> None:

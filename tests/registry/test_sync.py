@@ -11,7 +11,7 @@ import pytest
 
 from gpd.artifacts import UserError, write_json
 from gpd.documents import KINDS
-from gpd.registry import best, find_artifact, history, lineage, open_registry, scores, show, sync
+from gpd.registry import best, find_artifact, history, lineage, open_registry, print_answer, scores, show, sync
 from tests.registry.conftest import (
     content_of,
     export,
@@ -203,9 +203,20 @@ def test_failed_runs_and_flow_runs_are_kept(workspace: Path, synced: str) -> Non
     assert "secret" not in "".join(export(synced))
 
 
+def test_a_real_server_is_named_without_the_password_of_its_query(
+    workspace: Path, empty_postgresql: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = sync(url=f"{empty_postgresql}&password=pa55w0rd&sslpassword=pa55w0rd")
+    assert result.num_problems == 0
+    assert "password=***" in result.url
+    assert "pa55w0rd" not in result.url
+    print_answer(result, False, f"registry: {result.url}")
+    assert "pa55w0rd" not in capsys.readouterr().out
+
+
 def test_text_of_any_kind_is_kept_as_it_is(workspace: Path, synced: str) -> None:
     odd = "quote ' \" -- ; DROP TABLE artifact; \n\t \\ {} %s :x 良い العربية 🎬"
-    make_folder(workspace / "data/students/odd", kind="student", facts={"stage": odd}, params={odd: odd})
+    make_folder(workspace / "data/students/odd", kind="base", facts={"name": odd}, params={odd: odd})
     sync(url=synced)
     with open_registry(synced) as session:
         shown = show(session=session, key=find_artifact(key=odd, session=session).content)
@@ -246,6 +257,8 @@ METRIC = "subjects/k4/metrics/trajectory_error"
         (MANIFEST, _break({"content": "0" * 64}), "content 000000000000 is not the hash of the files listed"),
         (MANIFEST, _break({"inputs/teacher/content": "short"}), "='short'"),
         (MANIFEST, _break({"facts/horizon": -1}), "horizon=-1"),
+        (MANIFEST, _break({"facts/stage": "../x"}), "facts.stage='../x'"),
+        (MANIFEST, _break({"facts/stage": "k4\nk8"}), r"facts.stage='k4\nk8'"),
         (MANIFEST, _break({"facts/horizon": 10**30}), "horizon=1000000000"),
         (MANIFEST, _break({"facts/forwards": {"teacher": "many"}}), "facts.forwards.teacher='many'"),
         (MANIFEST, _break({"inputs": []}), "inputs=[]"),
@@ -258,6 +271,7 @@ METRIC = "subjects/k4/metrics/trajectory_error"
         (EVALUATION, _break({"protocol/shift": 3.0}), "is not the hash of the protocol beside it"),
         (EVALUATION, _break({f"{METRIC}/direction": "up"}), "direction='up'"),
         (EVALUATION, _break({f"{METRIC}/value": "good"}), "value='good'"),
+        (EVALUATION, _break({f"{METRIC}/value": "-1.5"}), "value='-1.5'"),
         (EVALUATION, _break({f"{METRIC}/value": True}), "value=True"),
         (EVALUATION, _break({f"{METRIC}/num_samples": -1}), "num_samples=-1"),
         (EVALUATION, _break({"subjects/k4/checkpoint": None}), "checkpoint=None"),

@@ -189,6 +189,21 @@ def test_profiles_of_another_protocol_are_refused(workspace: Params) -> None:
         report.run(workspace)
 
 
+@pytest.mark.parametrize("file", ["../../../../secret.txt", "link.mp4"])
+@pytest.mark.parametrize("key", ["clips", "differences"])
+def test_files_of_other_folders_are_never_on_the_page(workspace: Params, key: str, file: str) -> None:
+    Path("secret.txt").write_text("secret")
+    path = Path("data/evaluations/k4/clips/manifest.json")
+    (path.parent / "link.mp4").symlink_to("../../../../secret.txt")
+    manifest = json.loads(path.read_text())
+    manifest["facts"][key][0]["file"] = file
+    artifacts.write_json(path, manifest)
+    before = PAGE.read_bytes() if PAGE.exists() else None
+    with pytest.raises(UserError, match=f"k4/clips: file='{re.escape(file)}' is not a file of this folder"):
+        report.run(workspace)
+    assert (PAGE.read_bytes() if PAGE.exists() else None) == before
+
+
 def test_published_figures_say_that_ours_do_not_compare(workspace: Params) -> None:
     report.run(workspace)
     page = Reader(PAGE.read_text())
