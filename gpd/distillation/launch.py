@@ -12,13 +12,14 @@ import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from gpd.artifacts import UserError
 from gpd.data.workers import num_workers
 
 MISTAKES = "GPD_MISTAKES"  # the folder where processes that were started here leave why they failed
 SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_TO_SAVE = 60  # for processes that were told to end: an iteration and a train state; then they are killed
 
 
 class Mistake(NamedTuple):
@@ -68,6 +69,10 @@ def on_all_processes(words: Sequence[str], work: Callable[[], None]) -> None:
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     try:
         work()
+    except SystemExit as stopped:
+        if not is_joined():
+            raise
+        _end(stopped.code if isinstance(stopped.code, int) else 1)
     except Exception as error:
         if MISTAKES not in os.environ:
             raise
@@ -97,6 +102,7 @@ def start(words: Sequence[str], number: int) -> None:
             rdzv_endpoint="localhost:0",
             max_restarts=0,
             logs_specs=DefaultLogsSpecs(log_dir=folder),
+            shutdown_timeout=SECONDS_TO_SAVE,
         )
         try:
             elastic_launch(config, sys.executable)(*words)
@@ -133,9 +139,14 @@ def _leave(error: Exception, folder: Path) -> None:
         line = f"{error.filename}: {error.strerror}"
     mistake = Mistake(time.time(), line, traceback.format_exc())
     (folder / f"{os.getpid()}.json").write_text(json.dumps(mistake))
+    _end(1 if line is None else 2)
+
+
+def _end(status: int) -> NoReturn:
+    """Ends this process without waiting for what the others have of it."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(1 if line is None else 2)
+    os._exit(status)
 
 
 def _end_with_parent(parent: int) -> None:
