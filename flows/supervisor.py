@@ -4,7 +4,8 @@
 
 Standard input is a pipe that the caller keeps open. When it closes (the caller stopped, crashed or was killed), the
 command and everything it started get SIGTERM, and SIGKILL after GPD_GRACE_SECONDS (60): a training that is told to end
-finishes its iteration and saves. It imports nothing of ours and so starts at once. The exit status is the command's, 128 + n after signal n.
+finishes its iteration and saves. It imports nothing of ours and so starts at once. The exit status is the command's,
+128 + n after signal n.
 """
 
 import contextlib

@@ -14,7 +14,6 @@ from gpd.distillation.stopping import Stop
 from gpd.distillation.trainer import make_accelerator, train_stage
 from tests.distillation.some_processes import some_stage
 
-
 PAUSE = 0.3  # seconds an iteration: a signal comes while it trains
 
 
