@@ -18,6 +18,7 @@ from gpd.artifacts import UserError
 from gpd.data.workers import num_workers
 
 MISTAKES = "GPD_MISTAKES"  # the folder where processes that were started here leave why they failed
+DVC = "DVC_STAGE"  # set in commands that `dvc repro` starts
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_TO_SAVE = 60  # for processes that were told to end: an iteration and a train state; then they are killed
 
@@ -62,6 +63,8 @@ def on_all_processes(words: Sequence[str], work: Callable[[], None]) -> None:
         UserError: a process' that failed, or what `num_processes` raises.
         SystemExit: with the status of a process that failed otherwise.
     """
+    if DVC in os.environ and not is_joined():
+        threading.Thread(target=_stop_with_parent, args=(os.getppid(),), daemon=True).start()
     if not is_joined() and (number := num_processes()) > 1:
         start(words, number)
         return
@@ -154,3 +157,13 @@ def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(SECONDS_BETWEEN_LOOKS)
     os._exit(128 + signal.SIGHUP)
+
+
+def _stop_with_parent(parent: int) -> None:
+    """Tells this process to end when `dvc repro` is gone, which leaves its commands running when it is killed.
+
+    The shell between them runs the command in its own place.
+    """
+    while os.getppid() == parent:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -10,8 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from gpd.distillation import launch
 from gpd.distillation.stopping import Stop, StoppedError
 from gpd.distillation.train_state import MARKER
 from tests.distillation.some_processes import ITERATIONS, SLOW_IMPORTS, Ended, run
@@ -33,11 +35,16 @@ def wait_until_trained(folder: Path, number: int) -> None:
     time.sleep(random.uniform(0, 3 * PAUSE))
 
 
+def is_running(pid: int) -> bool:
+    """Whether it has not ended; here nobody may wait for orphans."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
 def check_what_is_left(folder: Path, number: int, told: signal.Signals) -> None:
     """A whole train state of what all have done, run records and no process."""
     pids = [int(path.read_text()) for path in folder.glob("pid-*")]
     assert len(pids) == number
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert not any(map(is_running, pids))
     saved = json.loads((folder / "full" / MARKER).read_text())
     assert 1 <= saved["iteration"] < ITERATIONS
     assert len(saved["files"]) == number
@@ -78,6 +85,20 @@ def test_all_processes_save_when_one_is_told(whole: dict[int, Ended], tmp_path: 
     assert time.monotonic() - asked < 10
     check_what_is_left(tmp_path, 2, signal.SIGTERM)
     assert run(2, tmp_path, "full")[0]["full"] == whole[2]
+
+
+def test_a_stage_does_not_outlive_dvc(tmp_path: Path) -> None:
+    """`kill -9` of `dvc repro`, whose place a process takes here that starts the stage and waits."""
+    environment = {**os.environ, "GPD_PROCESSES": "1", "PYTHONPATH": str(ROOT), launch.DVC: "distill@toy"}
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'tests.distillation.stoppable', sys.argv[1]])"
+    dvc = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment, cwd=ROOT)
+    wait_until_trained(tmp_path, 1)
+    dvc.kill()
+    dvc.wait()
+    pid = int((tmp_path / "pid-0").read_text())
+    while is_running(pid):
+        time.sleep(0.1)
+    check_what_is_left(tmp_path, 1, signal.SIGTERM)
 
 
 def test_only_iterations_put_a_signal_off() -> None:
