@@ -48,7 +48,7 @@ class Stop:
             return
         self.number = number
         if not self.is_put_off:
-            self.check("between iterations")
+            self.check("before its iterations or after them")
 
     def check(self, where: str) -> None:
         """Raises StoppedError if this process was told to end."""
