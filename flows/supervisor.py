@@ -3,8 +3,9 @@
     python supervisor.py COMMAND ...
 
 Standard input is a pipe that the caller keeps open. When it closes (the caller stopped, crashed or was killed), the
-command and everything it started get SIGTERM, and SIGKILL after GRACE_SECONDS. It imports nothing of ours and so
-starts at once. The exit status is the command's, 128 + n after signal n.
+command and everything it started get SIGTERM, and SIGKILL after GPD_GRACE_SECONDS (60): a training that is told to end
+finishes its iteration and saves. It imports nothing of ours and so starts at once. The exit status is the command's,
+128 + n after signal n.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ import time
 
 import psutil
 
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = float(os.environ.get("GPD_GRACE_SECONDS") or 60.0)
 POLL_SECONDS = 0.1
 PR_SET_CHILD_SUBREAPER = 36
 

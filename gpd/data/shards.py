@@ -25,6 +25,7 @@ from gpd.stages import settings_of
 Entry = tuple[str, Mapping[str, Any]]  # key, {"embedding.npy": array, "text.json": JSON value}
 
 KINDS = ("text", "clips", "evaluation", "rollouts")
+LARGEST = 1e4  # of a magnitude: latents have variance 1, and embeddings leave a normalisation
 NEGATIVE = "negative"  # key of the negative prompt's embedding
 
 
@@ -98,6 +99,19 @@ class Shard:
             return json.loads(self.bytes[offset : offset + size].tobytes())
         return _view_array(self.bytes[offset : offset + size])
 
+    def sound(self, key: str, name: str) -> np.ndarray:
+        """An array of latents or embeddings, none of which is absurd; it is one pass over what is about to be used.
+
+        Raises:
+            UserError: a number is not finite, or larger than any encoder makes.
+        """
+        array: np.ndarray = self[key, name]
+        low, high = (end.item() for end in torch.aminmax(torch.from_numpy(array)))  # NaN if one of them is
+        if low >= -LARGEST and high <= LARGEST:
+            return array
+        what = f"{name.partition('.')[0]} from {low:g} to {high:g}"
+        raise UserError(f"{self.path}: sample {key} has {what}; run `gpd encode` again")
+
 
 def _find_files(path: Path) -> dict[str, tuple[int, int]]:
     """Offset and size in bytes of each file in a tar."""
@@ -131,8 +145,7 @@ class Embeddings(Mapping[str, np.ndarray]):
         self.shards = shards
 
     def __getitem__(self, text_id: str) -> np.ndarray:
-        array: np.ndarray = self.shards[text_id][text_id, "embedding.npy"]
-        return array
+        return self.shards[text_id].sound(text_id, "embedding.npy")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.shards)
@@ -171,8 +184,7 @@ class Latents:
     def negative(self) -> np.ndarray:
         """The negative prompt's embedding [L, D]."""
         shard, key = next(place for place in self._places["text"] if place[1] == NEGATIVE)
-        array: np.ndarray = shard[key, "embedding.npy"]
-        return array
+        return shard.sound(key, "embedding.npy")
 
     @property
     def num_clips(self) -> int:
@@ -203,7 +215,7 @@ class Latents:
 
     def _read(self, kind: str, index: int, name: str) -> tuple[np.ndarray, str]:
         shard, key = self._places[kind][index]
-        return shard[key, name], shard[key, "text.json"]["id"]
+        return shard.sound(key, name), shard[key, "text.json"]["id"]
 
 
 def open_latents(folder: Path, params: Params) -> Latents:

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from gpd.artifacts import UserError
 from gpd.distillation import launch
 from gpd.distillation.objectives import check_objective
 from gpd.distillation.share import check_batch
+from gpd.distillation.stopping import Stop, StoppedError
 from gpd.documents import Identity, RunRecord
 from gpd.params import Params, student_path
 from gpd.stages import settings_of, work_folder
@@ -35,8 +37,20 @@ def run(params: Params, name: str) -> None:
     `gpd.distillation.launch` started.
 
     Raises:
+        StoppedError: by a signal.
         UserError: what `check` refuses, or what the stage needs is missing or of other params.
     """
+    with Stop().listening() as stop:
+        try:
+            run_stage(params, name, stop)
+        except StoppedError as stopped:
+            if launch.is_main():
+                print(f"gpd: distill {name}: {stopped}", file=sys.stderr, flush=True)
+            raise
+
+
+def run_stage(params: Params, name: str, stop: Stop) -> None:
+    """`run` while `stop` listens."""
     check(params, name, launch.num_processes() if launch.is_joined() else 1)
     stage = f"distill@{name}"
     settings = settings_of(stage, params.model_dump())
@@ -46,13 +60,13 @@ def run(params: Params, name: str) -> None:
         folders = {"teacher": params.model.path, "previous": previous, "latents": "data/latents"}
         inputs = {role: documents.identify(Path(folder)) for role, folder in folders.items()}
         work = work_folder(stage, settings, inputs)
-        train_and_publish(params, name, inputs, work, record)
+        train_and_publish(params, name, inputs, work, record, stop)
         if launch.is_main():
             shutil.rmtree(work, ignore_errors=True)
 
 
 def train_and_publish(
-    params: Params, name: str, inputs: dict[str, Identity], work: Path, record: RunRecord | None
+    params: Params, name: str, inputs: dict[str, Identity], work: Path, record: RunRecord | None, stop: Stop
 ) -> None:
     """Inputs -> stage -> training -> folder, on all processes; the main one writes and has the record."""
     from gpd.distillation import loading, publication
@@ -63,7 +77,7 @@ def train_and_publish(
     stage = loading.make_stage(params, name, work, accelerator.device)
     started = time.monotonic()
     with progress_bar(f"distill {name}", stage.params.iterations, accelerator.is_main_process) as advance:
-        student, ledger = train_stage(stage, accelerator, lambda done, loss: advance(done, f"loss {loss:.4f}"))
+        student, ledger = train_stage(stage, accelerator, lambda done, loss: advance(done, f"loss {loss:.4f}"), stop)
     seconds = time.monotonic() - started
     if record is not None:
         record.wrote(student_path(name), publication.publish(params, name, inputs, student, ledger))

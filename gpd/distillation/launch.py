@@ -12,13 +12,15 @@ import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from gpd.artifacts import UserError
 from gpd.data.workers import num_workers
 
 MISTAKES = "GPD_MISTAKES"  # the folder where processes that were started here leave why they failed
+DVC = "DVC_STAGE"  # set in commands that `dvc repro` starts
 SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_TO_SAVE = 60  # for processes that were told to end: an iteration and a train state; then they are killed
 
 
 class Mistake(NamedTuple):
@@ -61,6 +63,8 @@ def on_all_processes(words: Sequence[str], work: Callable[[], None]) -> None:
         UserError: a process' that failed, or what `num_processes` raises.
         SystemExit: with the status of a process that failed otherwise.
     """
+    if DVC in os.environ and not is_joined():
+        threading.Thread(target=_stop_with_parent, args=(os.getppid(),), daemon=True).start()
     if not is_joined() and (number := num_processes()) > 1:
         start(words, number)
         return
@@ -68,6 +72,10 @@ def on_all_processes(words: Sequence[str], work: Callable[[], None]) -> None:
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     try:
         work()
+    except SystemExit as stopped:
+        if not is_joined():
+            raise
+        _end(stopped.code if isinstance(stopped.code, int) else 1)
     except Exception as error:
         if MISTAKES not in os.environ:
             raise
@@ -97,6 +105,7 @@ def start(words: Sequence[str], number: int) -> None:
             rdzv_endpoint="localhost:0",
             max_restarts=0,
             logs_specs=DefaultLogsSpecs(log_dir=folder),
+            shutdown_timeout=SECONDS_TO_SAVE,
         )
         try:
             elastic_launch(config, sys.executable)(*words)
@@ -133,9 +142,14 @@ def _leave(error: Exception, folder: Path) -> None:
         line = f"{error.filename}: {error.strerror}"
     mistake = Mistake(time.time(), line, traceback.format_exc())
     (folder / f"{os.getpid()}.json").write_text(json.dumps(mistake))
+    _end(1 if line is None else 2)
+
+
+def _end(status: int) -> NoReturn:
+    """Ends this process without waiting for what the others have of it."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(1 if line is None else 2)
+    os._exit(status)
 
 
 def _end_with_parent(parent: int) -> None:
@@ -143,3 +157,13 @@ def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(SECONDS_BETWEEN_LOOKS)
     os._exit(128 + signal.SIGHUP)
+
+
+def _stop_with_parent(parent: int) -> None:
+    """Tells this process to end when `dvc repro` is gone, which leaves its commands running when it is killed.
+
+    The shell between them runs the command in its own place.
+    """
+    while os.getppid() == parent:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gpd.core.randomness import Stream, seed_of
 from gpd.distillation.batches import make_batch, make_pool
 from gpd.distillation.costs import probe_forwards
+from gpd.distillation.divergence import DivergedError
 from gpd.distillation.losses import square_residual
 from gpd.distillation.objectives import Objective
 from gpd.distillation.share import Share, pieces
@@ -37,7 +38,7 @@ def probe(
     Each process measures its share of the states, `at_once` at a time.
 
     Raises:
-        FloatingPointError: one of them is not finite.
+        DivergedError: one of them is not finite.
     """
     number, states = stage.distill.probe.num_states, probe_states(stage, share, at_once)
     measured = [torch.zeros(0, 2, device=stage.device)]
@@ -52,7 +53,7 @@ def probe(
     residual, distance = share.together(torch.cat(measured), number).T.contiguous()
     means = {"residual": residual.mean().item(), "rollout_distance": distance.mean().item()}
     if not all(map(math.isfinite, means.values())):
-        raise FloatingPointError(f"distill {stage.name}: probed {means}")
+        raise DivergedError(f"distill {stage.name}: probed {means}")
     return Measured(Probed.model_validate(means), _forwards(stage))
 
 

@@ -99,6 +99,11 @@ def outline_of(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, weights)
 
 
+def plain(tensor: Tensor) -> Tensor:
+    """The whole of a tensor that is cut over processes, on each; every process calls it. Others are returned as is."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
 def gather(network: nn.Module, outline: nn.Module, is_main: bool) -> nn.Module:
     """A whole network on the CPU of the main process with the weights of one that is cut; every process calls it.
 
@@ -107,8 +112,7 @@ def gather(network: nn.Module, outline: nn.Module, is_main: bool) -> nn.Module:
     """
     weights: dict[str, Tensor] = {}
     for name, weight in network.named_parameters():
-        own = weight.data
-        whole = own.full_tensor() if isinstance(own, DTensor) else own
+        whole = plain(weight.data)
         if is_main:
             weights[name] = whole.cpu()
     if is_main:

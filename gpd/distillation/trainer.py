@@ -1,6 +1,5 @@
 """One distillation stage: the training loop, read from top to bottom."""
 
-import math
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,12 +11,15 @@ from torch import nn
 from gpd.core.precision import fast_dtype
 from gpd.distillation.batches import draw_states, make_batch, targets_to_make
 from gpd.distillation.costs import batch_forwards
+from gpd.distillation.divergence import check_iteration, check_outcome
 from gpd.distillation.ledger import Ledger
 from gpd.distillation.losses import make_loss
 from gpd.distillation.objectives import Objective, get_objective
 from gpd.distillation.probe import probe
 from gpd.distillation.schedules import has_stalled, learning_rate, set_learning_rate
+from gpd.distillation.sharding import plain
 from gpd.distillation.stage import Stage
+from gpd.distillation.stopping import Stop
 from gpd.distillation.train_state import TrainState
 from gpd.distillation.training import Training, begin
 from gpd.distillation.walks import walk_forwards
@@ -44,7 +46,10 @@ def make_accelerator(dtype: str) -> Accelerator:
 
 
 def train_stage(
-    stage: Stage, accelerator: Accelerator, on_report: Callable[[int, float], None] = lambda *_: None
+    stage: Stage,
+    accelerator: Accelerator,
+    on_report: Callable[[int, float], None] = lambda *_: None,
+    stop: Stop | None = None,
 ) -> tuple[nn.Module, Ledger]:
     """Trains the stage's student and returns the network to publish (the average, if one is kept) and the ledger.
 
@@ -54,24 +59,26 @@ def train_stage(
 
     Args:
         on_report: called with the number of iterations done and the last one's loss.
+        stop: asked after every iteration.
 
     Raises:
-        FloatingPointError: the loss is not finite.
+        DivergedError: the loss or a gradient is not finite, or the student is worse than none.
+        StoppedError: the run was told to end; what was trained is saved.
         UserError: the processes do not divide the batch.
     """
     with TrainState(stage.work, save_every_seconds=stage.distill.save_every_seconds) as state:
-        return train(stage, accelerator, state, on_report)
+        return train(stage, accelerator, state, on_report, stop or Stop())
 
 
 def train(
-    stage: Stage, accelerator: Accelerator, state: TrainState, on_report: Callable[[int, float], None]
+    stage: Stage, accelerator: Accelerator, state: TrainState, on_report: Callable[[int, float], None], stop: Stop
 ) -> tuple[nn.Module, Ledger]:
     """`train_stage` with its train state at hand."""
     params, distill, objective = stage.params, stage.distill, get_objective(stage.distill.objective)
     loss_of, training = make_loss(stage), begin(stage, accelerator)
     resume_or_measure(stage, objective, training, state)
 
-    for iteration in range(training.iteration, params.iterations):
+    for iteration in stop.put_off(range(training.iteration, params.iterations)):
         set_learning_rate(training.optimizer, learning_rate(iteration, params, distill))
         own_states = draw_states(stage, objective, training.pool, training.share, iteration)
         ends, figures = [], []
@@ -88,7 +95,7 @@ def train(
             accelerator.backward(loss.total)
             ends.append(target.end)
             figures.append(torch.stack([*loss, share * batch.guidance_scale.mean()]).detach())
-        accelerator.clip_grad_norm_(training.student.parameters(), distill.max_gradient_norm)
+        norm = accelerator.clip_grad_norm_(training.student.parameters(), distill.max_gradient_norm)
         training.optimizer.step()
         training.optimizer.zero_grad(set_to_none=True)
         if training.average is not None:
@@ -102,16 +109,23 @@ def train(
         ledger.spend(batch_forwards(stage, targets_to_make(stage, iteration)))
         ledger.spend(walk_forwards(began, stage.previous is not None))
         ledger.samples_seen += params.batch
-        training.unread.append(torch.stack(figures).sum(0))
-        if not is_report_due(stage, training.iteration):
+        training.unread.append(torch.cat([torch.stack(figures).sum(0), plain(norm)[None]]))
+        is_stopping = stop.is_agreed()
+        if not (is_stopping or is_report_due(stage, training.iteration)):
             continue
         is_save_due = report(stage, training, state.is_due)
         on_report(training.iteration, ledger.losses[-1])
         if has_stalled(ledger.losses, distill.stall_window):
             break
-        if is_save_due and training.iteration < params.iterations:
+        if is_stopping or (is_save_due and training.iteration < params.iterations):
             training.save(state)
+        if is_stopping:
+            state.wait()
+            stop.end(
+                f"after iteration {training.iteration} of {params.iterations}; the same command goes on from there"
+            )
 
+    stop.check("at the end of training; the same command goes on from the last train state")
     return finish(stage, objective, training)
 
 
@@ -139,15 +153,13 @@ def report(stage: Stage, training: Training, is_save_due: bool) -> bool:
     """Enters the iterations since the last report into the ledger, and returns whether all save now.
 
     Raises:
-        FloatingPointError: a loss is not finite.
+        DivergedError: a loss or a gradient is not finite.
     """
     first = training.iteration - len(training.unread)
     rows, is_save_due = training.read_figures(is_save_due)
-    for iteration, (loss, residual, frequency, scale) in enumerate(rows, first):
+    for iteration, (loss, residual, frequency, scale, norm) in enumerate(rows, first):
         rate = learning_rate(iteration, stage.params, stage.distill)
-        if not math.isfinite(loss):
-            where = f"iteration {iteration} (learning rate {rate:g})"
-            raise FloatingPointError(f"distill {stage.name}: the loss is {loss} at {where}")
+        check_iteration(stage, iteration, loss, norm)
         training.ledger.losses.append(loss)
         figures = {"loss": loss, "residual": residual, "frequency_loss": frequency}
         training.ledger.note(
@@ -157,8 +169,13 @@ def report(stage: Stage, training: Training, is_save_due: bool) -> bool:
 
 
 def finish(stage: Stage, objective: Objective, training: Training) -> tuple[nn.Module, Ledger]:
-    """The network to publish, measured on the states of the starting point, and the ledger."""
+    """The network to publish, measured on the states of the starting point, and the ledger.
+
+    Raises:
+        DivergedError: the network is worse than none.
+    """
     published, ledger = training.published, training.ledger
     ledger.after, spent = probe(stage, objective, published, training.average, training.share, training.at_once)
     ledger.spend(spent)
+    check_outcome(stage, ledger)
     return training.whole(), ledger

@@ -80,6 +80,13 @@ def git_state() -> Git:
     return Git()
 
 
+def exit_code_of(error: BaseException) -> int:
+    """The status that a command ends with for it."""
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return error.code
+    return 2 if isinstance(error, UserError) else 130 if isinstance(error, KeyboardInterrupt) else 1
+
+
 @contextlib.contextmanager
 def recording_run(stage: str, params: dict[str, Any]) -> Iterator[RunRecord]:
     """Keeps one execution in .work/runs/, also when it fails; the block fills in what it learns."""
@@ -97,7 +104,7 @@ def recording_run(stage: str, params: dict[str, Any]) -> Iterator[RunRecord]:
     try:
         yield record
     except BaseException as error:
-        record.exit_code = 2 if isinstance(error, UserError) else 130 if isinstance(error, KeyboardInterrupt) else 1
+        record.exit_code = exit_code_of(error)
         record.error = f"{type(error).__name__}: {error}".split("\n")[0]
         raise
     finally:

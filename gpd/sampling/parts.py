@@ -1,8 +1,12 @@
 """Makes the parts of a plan and puts the finished ones together."""
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 from gpd import artifacts, documents
+from gpd.artifacts import UserError
 from gpd.data.shards import open_latents
 from gpd.data.workers import is_orphan, one_thread, pick_device
 from gpd.documents import Manifest, SamplesFacts
@@ -37,10 +41,27 @@ def make_share(params: Params, plan: Plan, num_workers: int, worker: int) -> Non
             if is_orphan():
                 return
             trajectory = sample_batch(subject, part.rows, texts, shape)
+            check_finite(plan.subject, part, trajectory)
             kept = torch.stack([trajectory[step] for step in steps], 1)
             save_part(work.shards / part.name, kept.numpy())
             work.finish(part)
             advance(len(plan.parts) - len(unfinished(plan)), "parts")
+
+
+def check_finite(name: str, part: Part, trajectory: Sequence[Tensor]) -> None:
+    """Refuses a trajectory whose numbers went wrong; parts that were finished before are kept.
+
+    Args:
+        trajectory: at each point latents [B, C, F, H, W] of the part's rows.
+
+    Raises:
+        UserError: it names the first step at which a latent is not finite, and whose.
+    """
+    for step, latents in enumerate(trajectory):
+        for row, sample in zip(part.rows, latents, strict=True):
+            if not sample.isfinite().all():
+                which = f"prompt {row.index}, seed {row.seed}"
+                raise UserError(f"sample {name}: the latents of {which} are not finite at step {step}")
 
 
 def assemble(plan: Plan) -> Manifest[SamplesFacts] | None:

@@ -46,6 +46,19 @@ def test_arrays_keep_type_and_shape(tmp_path: Path, dtype: str) -> None:
     np.testing.assert_array_equal(read, array[:, :, ::2])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), -10_016.0])
+def test_numbers_that_no_encoder_makes_are_refused_with_shard_and_key(tmp_path: Path, dtype: str, value: float) -> None:
+    array = np.zeros((2, 3), dtype=dtype)
+    array[1, 2] = value
+    largest = np.full((2, 3), -1e4, dtype=dtype)
+    write_shard(tmp_path / "a.tar", [("x", {"latents.npy": array}), ("y", {"latents.npy": largest})])
+    shard = opened(tmp_path / "a.tar", 2)
+    with pytest.raises(UserError, match=r"^\S+/a\.tar: sample x has latents from \S+ to \S+; run `gpd encode` again$"):
+        shard.sound("x", "latents.npy")
+    np.testing.assert_array_equal(shard.sound("y", "latents.npy"), largest)
+
+
 def test_equal_samples_give_equal_bytes(tmp_path: Path) -> None:
     write_shard(tmp_path / "a.tar", some_samples())
     write_shard(tmp_path / "b.tar", iter(some_samples()))

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from gpd.core.velocity import stack_text
 from gpd.data import encode, prepare
 from gpd.data.clips import write_mp4
 from gpd.distillation import distill, loading
+from gpd.distillation.train_state import MARKER
 from gpd.models import wan
 from gpd.models.use import profile_text
 from gpd.params import Params
@@ -76,6 +78,7 @@ def weights(folder: Path) -> torch.Tensor:
 
 
 def test_the_command_trains_the_same_student_on_two_processes(student: Path, small_wan: Path, tmp_path: Path) -> None:
+    add_pipeline(tmp_path)
     for folder in ("data/prompts", "data/latents"):
         shutil.copytree(student.parents[2] / folder, tmp_path / folder)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params_of(small_wan).model_dump(mode="json")))
@@ -90,6 +93,31 @@ def test_the_command_trains_the_same_student_on_two_processes(student: Path, sma
     assert json.loads(record.read_text())["forwards"] == ours.forwards == theirs.forwards
     one, two = weights(student), weights(tmp_path / "data/students/k4")
     assert (one - two).norm() < 1e-5 * one.norm()  # its first loss is 3e-5, to 4 digits
+
+
+def test_the_command_saves_on_sigterm_and_says_so(student: Path, small_wan: Path, tmp_path: Path) -> None:
+    add_pipeline(tmp_path)
+    for folder in ("data/prompts", "data/latents"):
+        shutil.copytree(student.parents[2] / folder, tmp_path / folder)
+    raw = params_of(small_wan).model_dump(mode="json")
+    raw["distill"]["save_every_seconds"] = 1
+    raw["distill"]["stages"]["k4"]["iterations"] = 10_000
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+    environment = {**os.environ, "GPD_PROCESSES": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    words = [sys.executable, "-m", "gpd", "distill", "k4"]
+    command = subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    while not (markers := list(tmp_path.glob(f".work/**/{MARKER}"))):
+        assert command.poll() is None, command.communicate()
+        time.sleep(0.05)
+    command.terminate()
+    asked, errors = time.monotonic(), command.communicate()[1]
+    assert time.monotonic() - asked < 10
+    assert command.returncode == 143
+    done = json.loads(markers[0].read_text())["iteration"]
+    assert f"gpd: distill k4: stopped by SIGTERM after iteration {done} of 10000" in errors
+    (record,) = (tmp_path / ".work/runs").glob("*.json")
+    assert json.loads(record.read_text())["exit_code"] == 143
+    assert not (tmp_path / "data/students/k4").exists()
 
 
 def test_the_manifest_names_the_shorter_horizons_and_their_file(student: Path) -> None:

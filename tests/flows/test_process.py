@@ -19,7 +19,8 @@ STUBBORN = "trap '' TERM; echo $$ >> pids; echo started; while true; do sleep 1;
 
 
 @pytest.fixture(autouse=True)
-def _start_again() -> Iterator[None]:
+def _start_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("GPD_GRACE_SECONDS", "5")  # one of these commands does not heed SIGTERM
     process.start_again()
     yield
     process.start_again()

@@ -2,6 +2,7 @@
 
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,3 +155,33 @@ def test_a_companions_mistake_ends_the_work(capfd: pytest.CaptureFixture[str]) -
         pass
     assert "gpd: a mistake" in capfd.readouterr().err
     assert not multiprocessing.active_children()
+
+
+def test_a_trajectory_that_is_not_finite_is_refused_with_its_prompt_and_step(workspace: Params) -> None:
+    part = make_plan(workspace, "reference").parts[0]
+    trajectory = [torch.zeros(len(part.rows), 1, 2, 2, 2) for _ in range(4)]
+    parts.check_finite("reference", part, trajectory)
+    trajectory[2][1, 0, 1, 0, 1] = float("inf")
+    trajectory[3][:] = float("nan")
+    row = part.rows[1]
+    with pytest.raises(UserError, match=f"^sample reference: .* prompt {row.index}, seed {row.seed} .* at step 2$"):
+        parts.check_finite("reference", part, trajectory)
+
+
+def test_a_subject_whose_numbers_go_wrong_publishes_nothing_and_keeps_its_finished_parts(
+    workspace: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a network's would from its second batch on."""
+    params = changed(workspace, batch=2)
+    plan, really = make_plan(params, "k4"), parts.sample_batch
+    done: list[int] = []
+
+    def worsening(*inputs: Any) -> list[torch.Tensor]:
+        done.append(0)
+        return [latents * (1 if len(done) == 1 else float("nan")) for latents in really(*inputs)]
+
+    monkeypatch.setattr(parts, "sample_batch", worsening)
+    with pytest.raises(UserError, match="are not finite at step 0"):
+        sample.run(params, "k4", "0/1")
+    assert [part.name for part in plan.parts if part not in parts.unfinished(plan)] == [plan.parts[0].name]
+    monkeypatch.undo()

@@ -1,0 +1,119 @@
+"""Signals to real processes: all save, all end in time, and the same command ends with the same bits."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gpd.distillation import launch
+from gpd.distillation.stopping import Stop, StoppedError
+from gpd.distillation.train_state import MARKER
+from tests.distillation.some_processes import ITERATIONS, SLOW_IMPORTS, Ended, run
+from tests.distillation.stoppable import PAUSE, work
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Ended]:
+    """What one and what two processes end with, without a stop."""
+    return {number: run(number, tmp_path_factory.mktemp("whole"), "full")[0]["full"] for number in (1, 2)}
+
+
+def wait_until_trained(folder: Path, number: int) -> None:
+    """Returns at some moment after all processes have done an iteration."""
+    while len(list(folder.glob("done-*"))) < number:
+        time.sleep(0.05)
+    time.sleep(random.uniform(0, 3 * PAUSE))
+
+
+def is_running(pid: int) -> bool:
+    """Whether it has not ended; here nobody may wait for orphans."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def check_what_is_left(folder: Path, number: int, told: signal.Signals) -> None:
+    """A whole train state of what all have done, run records and no process."""
+    pids = [int(path.read_text()) for path in folder.glob("pid-*")]
+    assert len(pids) == number
+    assert not any(map(is_running, pids))
+    saved = json.loads((folder / "full" / MARKER).read_text())
+    assert 1 <= saved["iteration"] < ITERATIONS
+    assert len(saved["files"]) == number
+    assert {path.read_text() for path in folder.glob("done-*")} == {str(saved["iteration"])}
+    kept = [json.loads(path.read_text()) for path in folder.glob(".work/runs/*.json")]
+    assert {record["exit_code"] for record in kept} == {128 + told}
+    assert all(told.name in record["error"] for record in kept)
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_first_and_the_rerun_ends_with_the_same_bits(
+    whole: dict[int, Ended], tmp_path: Path, told: signal.Signals
+) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.distillation.some_processes", *SLOW_IMPORTS])
+    process = context.Process(target=work, args=(tmp_path,))
+    process.start()
+    wait_until_trained(tmp_path, 1)
+    assert process.pid
+    os.kill(process.pid, told)
+    asked = time.monotonic()
+    process.join()
+    assert process.exitcode == 128 + told
+    assert time.monotonic() - asked < 10
+    check_what_is_left(tmp_path, 1, told)
+    assert run(1, tmp_path, "full")[0]["full"] == whole[1]
+
+
+@pytest.mark.parametrize("whom", ["the command", "one process"])
+def test_all_processes_save_when_one_is_told(whole: dict[int, Ended], tmp_path: Path, whom: str) -> None:
+    environment = {**os.environ, "GPD_PROCESSES": "2", "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "tests.distillation.stoppable", str(tmp_path)]
+    command = subprocess.Popen(words, env=environment, cwd=ROOT)
+    wait_until_trained(tmp_path, 2)
+    os.kill(command.pid if whom == "the command" else int((tmp_path / "pid-1").read_text()), signal.SIGTERM)
+    asked = time.monotonic()
+    assert command.wait() == 128 + signal.SIGTERM
+    assert time.monotonic() - asked < 10
+    check_what_is_left(tmp_path, 2, signal.SIGTERM)
+    assert run(2, tmp_path, "full")[0]["full"] == whole[2]
+
+
+def test_a_stage_does_not_outlive_dvc(tmp_path: Path) -> None:
+    """`kill -9` of `dvc repro`, whose place a process takes here that starts the stage and waits."""
+    environment = {**os.environ, "GPD_PROCESSES": "1", "PYTHONPATH": str(ROOT), launch.DVC: "distill@toy"}
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'tests.distillation.stoppable', sys.argv[1]])"
+    dvc = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment, cwd=ROOT)
+    wait_until_trained(tmp_path, 1)
+    dvc.kill()
+    dvc.wait()
+    pid = int((tmp_path / "pid-0").read_text())
+    while is_running(pid):
+        time.sleep(0.1)
+    check_what_is_left(tmp_path, 1, signal.SIGTERM)
+
+
+def test_only_iterations_put_a_signal_off() -> None:
+    stop, done = Stop(), []
+    for iteration in stop.put_off(range(9)):
+        if iteration == 3:
+            stop.hear(signal.SIGTERM)
+            stop.hear(signal.SIGINT)  # a second one changes nothing
+        done.append(iteration)
+        if stop.is_agreed():
+            break
+    assert done == [0, 1, 2, 3]
+    with pytest.raises(StoppedError, match="stopped by SIGTERM there") as stopped:
+        stop.end("there")
+    assert stopped.value.code == 143
+    with pytest.raises(StoppedError) as at_once:
+        Stop().hear(signal.SIGINT)
+    assert at_once.value.code == 130
