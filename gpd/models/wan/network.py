@@ -102,7 +102,10 @@ class Exact(nn.Module):
 
     def forward(self, features: Tensor, *others: Any) -> Any:
         """Of the module itself."""
-        with torch.autocast(features.device.type, enabled=False):
+        device = features.device.type
+        if not torch.amp.is_autocast_available(device):  # tensors without data
+            return super().forward(features, *others)
+        with torch.autocast(device, enabled=False):
             return super().forward(features, *others)
 
 
