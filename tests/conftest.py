@@ -22,9 +22,12 @@ settings.load_profile("gpd")
 TESTS = Path(__file__).parent
 
 
+LONGEST = (TESTS / "test_pipeline.py", TESTS / "flows")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The flows begin first: they take longest, and with several processes (`-n`) the others then fill the gaps."""
-    items.sort(key=lambda item: not item.path.is_relative_to(TESTS / "flows"))
+    """What takes longest begins first: with several processes (`-n`) the other files then fill the gaps."""
+    items.sort(key=lambda item: next((n for n, path in enumerate(LONGEST) if item.path.is_relative_to(path)), 2))
 
 
 @pytest.fixture(scope="session")
