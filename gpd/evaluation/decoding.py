@@ -2,14 +2,21 @@
 
 import contextlib
 import hashlib
+import itertools
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from gpd import documents
 from gpd.artifacts import WORK
+from gpd.data.workers import companions, is_orphan, num_workers, pick_device
 from gpd.models.base import Codec
+from gpd.models.families import open_model
+from gpd.params import Params
+from gpd.sampling.samples import SampleSet
 
 FOLDER = WORK / "decoded"
 
@@ -50,3 +57,33 @@ class KeptDecoder:
         """Removes kept clips that this decoder was not called for: of an earlier reference, model or batch size."""
         for path in set(FOLDER.glob("[!.]*.npy")) - self.used:
             path.unlink(missing_ok=True)
+
+
+def open_decoder(params: Params, device: str) -> KeptDecoder:
+    """The base model's codec on a device, with what was kept."""
+    base = Path(params.model.path)
+    return KeptDecoder(open_model(base).load_codec(device), documents.identify(base).content)
+
+
+def decode_beforehand(params: Params, *subjects: SampleSet) -> bool:
+    """Decodes the samples of subjects on all GPUs, or in GPD_PROCESSES processes, into what is kept.
+
+    Returns:
+        Whether there were several processes; one alone had better decode each batch when it is measured.
+    """
+    number = num_workers(without_gpu=1)
+    if number > 1:
+        share = partial(_decode_share, params, sorted({subject.folder for subject in subjects}), number)
+        with companions(share, number):
+            share(0)
+    return number > 1
+
+
+def _decode_share(params: Params, samples: list[Path], number: int, worker: int) -> None:
+    """Every `number`-th batch of some folders of samples, from the `worker`-th on."""
+    decoder = open_decoder(params, pick_device(worker))
+    batches = itertools.chain.from_iterable(SampleSet(folder).batches(params.evaluate.batch) for folder in samples)
+    for _, latents in itertools.islice(batches, worker, None, number):
+        if is_orphan():
+            return
+        decoder.decode(latents[:, -1])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from gpd import artifacts, documents
 from gpd.data.shards import open_latents
+from gpd.evaluation.decoding import decode_beforehand
 from gpd.evaluation.measuring import Bench, Result
 from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.outputs import write_clips, write_scores
@@ -26,7 +27,8 @@ def run(params: Params, name: str) -> None:
     settings = settings_of(f"evaluate@{name}", params.model_dump())
     inputs = {"samples": subject.manifest.identity, "reference": reference.manifest.identity}
     with documents.recording_run(f"evaluate@{name}", settings) as record:
-        bench = Bench(params, reference, open_latents(LATENTS, params))
+        has_decoded = decode_beforehand(params, subject, reference)
+        bench = Bench(params, reference, open_latents(LATENTS, params), has_decoded=has_decoded)
         record.device = bench.device
         result = bench.describe_reference() if name == REFERENCE else bench.measure(subject)
         with artifacts.replacing(EVALUATIONS / name) as folder:

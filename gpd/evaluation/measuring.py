@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from gpd import documents
 from gpd.artifacts import UserError
 from gpd.core.schedule import make_grid
 from gpd.data.shards import Latents
 from gpd.data.workers import pick_device
 from gpd.documents import Sample, SamplesFacts
-from gpd.evaluation.decoding import KeptDecoder
+from gpd.evaluation.decoding import KeptDecoder, open_decoder
 from gpd.evaluation.difference import difference_map
 from gpd.evaluation.measurers import Measurers
 from gpd.evaluation.measures import (
@@ -28,7 +26,6 @@ from gpd.evaluation.metric import Batch, Rows
 from gpd.evaluation.metrics.fidelity import trajectory_error
 from gpd.evaluation.profiles import Profile, mean_profile
 from gpd.evaluation.score import Score
-from gpd.models.families import open_model
 from gpd.params import Params
 from gpd.progress import progress_bar
 from gpd.sampling.samples import SampleSet
@@ -76,14 +73,18 @@ class Decoded:
 
 
 class Bench:
-    """The reference, the real clips and the VAE that subjects are measured with."""
+    """The reference, the real clips and the VAE that subjects are measured with.
 
-    def __init__(self, params: Params, reference: SampleSet, latents: Latents) -> None:
+    Args:
+        has_decoded: whether the subjects' clips, too, lie among those that are kept.
+    """
+
+    def __init__(self, params: Params, reference: SampleSet, latents: Latents, *, has_decoded: bool = False) -> None:
         self.params, self.reference = params, reference
         self.device = pick_device()
-        codec = open_model(params.model.path).load_codec(self.device)
-        kept = KeptDecoder(codec, documents.identify(Path(params.model.path)).content)
-        self.decode = lambda ends: codec.decode(torch.from_numpy(ends))
+        kept = open_decoder(params, self.device)
+        own = KeptDecoder(kept.codec, kept.identity)  # apart, so that `prune_kept` removes a subject's clips
+        self.decode = own.decode if has_decoded else lambda ends: kept.codec.decode(torch.from_numpy(ends))
         self.decode_kept, self.prune_kept = kept.decode, kept.prune
         self.measures = measures_for([sample.text for sample in reference.samples])
         self.clips = measure_real_clips(latents, kept, params.evaluate.batch, most=len(reference.samples))

@@ -13,6 +13,7 @@ from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.documents import ClipsFacts, Evaluation, Profiles, ShownClip, SubjectScores
 from gpd.evaluation import evaluate
+from gpd.evaluation.decoding import FOLDER
 from gpd.evaluation.metrics import METRICS
 from gpd.params import Params
 from gpd.sampling import sample
@@ -240,3 +241,14 @@ def test_samples_of_another_student_are_refused_and_nothing_lost(workspace: Para
 
 def test_exported_student_loads_in_plain_diffusers(workspace: Params) -> None:
     assert WanPipeline.from_pretrained("data/students/k4").transformer is not None
+
+
+def test_several_processes_decode_and_the_figures_stay(workspace: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = artifacts.hash_file(Path("data/evaluations/k4/evaluation.json"))
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    evaluate.run(workspace, "reference")
+    kept = set(FOLDER.iterdir())
+    monkeypatch.setenv("GPD_PROCESSES", "2")
+    evaluate.run(workspace, "k4")
+    assert artifacts.hash_file(Path("data/evaluations/k4/evaluation.json")) == before
+    assert set(FOLDER.iterdir()) == kept  # the subject's own clips are gone
