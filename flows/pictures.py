@@ -12,7 +12,7 @@ from flows.outputs import written
 from gpd.artifacts import MANIFEST
 from gpd.data.clips import load_clip
 from gpd.documents import ClipsFacts, ShownClip, load_manifest
-from gpd.pages.inside import path_inside
+from gpd.documents.inside import path_inside
 
 FRAMES_SHOWN = 5
 FRAME_HEIGHT_PX = 96

@@ -57,3 +57,19 @@ def check_broken_share(broken: list[BrokenClip], num_clips: int, params: Params)
         f"{params.prepare.source}: {len(broken)} of {num_clips} clips are broken, encode.max_broken_share={limit:g} "
         "allows fewer:\n  " + "\n  ".join(lines)
     )
+
+
+def summary(manifest: Manifest[LatentsFacts]) -> str:
+    """What is in the finished folder, for a person."""
+    facts = manifest.facts
+    clips = f"{facts.num_clips} clips, {facts.num_evaluation_clips} held out"
+    rest = f"{facts.num_rollouts} roll-outs, {len(facts.broken_clips)} broken clips"
+    return f"{facts.num_texts} texts, {clips}, {rest} -> {OUTPUT}/"
+
+
+def to_come(work: Work, jobs: list[Job]) -> str:
+    """What other processes still have to do, for a person."""
+    if not work.folder.exists():
+        return f"done; another process has put {OUTPUT}/ together"
+    missing = work.missing(jobs)
+    return f"this process is done; {len(missing)} of {len(jobs)} shards are still to come ({missing[0].name}, ..)"

@@ -8,13 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from gpd import documents
-from gpd.data.assembly import OUTPUT, assemble
+from gpd.data.assembly import OUTPUT, assemble, summary, to_come
 from gpd.data.encoding import encode_share, forwards_of
 from gpd.data.jobs import Work, parse_part
-from gpd.data.plan import Job, plan
+from gpd.data.plan import plan
 from gpd.data.rows import PROMPTS
 from gpd.data.workers import companions, num_workers, pick_device
-from gpd.documents import LatentsFacts, Manifest
 from gpd.models.families import open_model
 from gpd.params import Params
 from gpd.stages import settings_of, work_folder
@@ -50,19 +49,3 @@ def run(params: Params, shard: str | None = None) -> None:
         if manifest is not None:
             record.wrote(OUTPUT, manifest)
     print(f"encode: {summary(manifest) if manifest is not None else to_come(work, jobs)}")
-
-
-def summary(manifest: Manifest[LatentsFacts]) -> str:
-    """What is in the finished folder, for a person."""
-    facts = manifest.facts
-    clips = f"{facts.num_clips} clips, {facts.num_evaluation_clips} held out"
-    rest = f"{facts.num_rollouts} roll-outs, {len(facts.broken_clips)} broken clips"
-    return f"{facts.num_texts} texts, {clips}, {rest} -> {OUTPUT}/"
-
-
-def to_come(work: Work, jobs: list[Job]) -> str:
-    """What other processes still have to do, for a person."""
-    if not work.folder.exists():
-        return f"done; another process has put {OUTPUT}/ together"
-    missing = work.missing(jobs)
-    return f"this process is done; {len(missing)} of {len(jobs)} shards are still to come ({missing[0].name}, ..)"

@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import sys
-import time
 from pathlib import Path
 
 from gpd import documents
@@ -12,16 +11,12 @@ from gpd.distillation import launch
 from gpd.distillation.objectives import check_objective
 from gpd.distillation.share import check_batch
 from gpd.distillation.stopping import Stop, StoppedError
-from gpd.documents import Identity, RunRecord
-from gpd.params import Params, student_path
+from gpd.params import Params
 from gpd.stages import settings_of, work_folder
 
 
 def check(params: Params, name: str, number: int) -> None:
-    """What can be refused before anything is read.
-
-    Args:
-        number: of processes.
+    """What can be refused before anything is read, for so many processes.
 
     Raises:
         UserError: there is no such stage, its settings exclude each other, or the processes do not divide its batch.
@@ -33,8 +28,7 @@ def check(params: Params, name: str, number: int) -> None:
 
 
 def run(params: Params, name: str) -> None:
-    """Trains the student of stage `name` into data/students/NAME, alone or as one of the processes that torchrun or
-    `gpd.distillation.launch` started.
+    """Trains the student of stage `name` into data/students/NAME, alone or as one of several processes (`launch`).
 
     Raises:
         StoppedError: by a signal.
@@ -51,11 +45,12 @@ def run(params: Params, name: str) -> None:
 
 def run_stage(params: Params, name: str, stop: Stop) -> None:
     """`run` while `stop` listens."""
+    from gpd.distillation.execution import train_and_publish
+
     check(params, name, launch.num_processes() if launch.is_joined() else 1)
     stage = f"distill@{name}"
     settings = settings_of(stage, params.model_dump())
-    recording = documents.recording_run(stage, settings)
-    with recording if launch.is_main() else contextlib.nullcontext() as record:
+    with documents.recording_run(stage, settings) if launch.is_main() else contextlib.nullcontext() as record:
         previous = params.distill.stages[name].previous
         folders = {"teacher": params.model.path, "previous": previous, "latents": "data/latents"}
         inputs = {role: documents.identify(Path(folder)) for role, folder in folders.items()}
@@ -63,26 +58,3 @@ def run_stage(params: Params, name: str, stop: Stop) -> None:
         train_and_publish(params, name, inputs, work, record, stop)
         if launch.is_main():
             shutil.rmtree(work, ignore_errors=True)
-
-
-def train_and_publish(
-    params: Params, name: str, inputs: dict[str, Identity], work: Path, record: RunRecord | None, stop: Stop
-) -> None:
-    """Inputs -> stage -> training -> folder, on all processes; the main one writes and has the record."""
-    from gpd.distillation import loading, publication
-    from gpd.distillation.trainer import make_accelerator, train_stage
-    from gpd.progress import progress_bar
-
-    accelerator = make_accelerator(params.model.dtype)
-    stage = loading.make_stage(params, name, work, accelerator.device)
-    started = time.monotonic()
-    with progress_bar(f"distill {name}", stage.params.iterations, accelerator.is_main_process) as advance:
-        student, ledger = train_stage(stage, accelerator, lambda done, loss: advance(done, f"loss {loss:.4f}"), stop)
-    seconds = time.monotonic() - started
-    if record is not None:
-        record.wrote(student_path(name), publication.publish(params, name, inputs, student, ledger))
-        record.forwards, record.device = ledger.forwards, str(accelerator.device)
-        record.device_seconds = seconds * accelerator.num_processes
-        print(publication.summary(name, ledger, seconds), flush=True)
-    accelerator.wait_for_everyone()
-    accelerator.end_training()

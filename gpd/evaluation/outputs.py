@@ -20,11 +20,11 @@ from gpd.documents import (
     SubjectProfile,
     SubjectScores,
 )
+from gpd.documents.inside import path_inside
 from gpd.evaluation.difference import FULL_LEVELS
 from gpd.evaluation.measuring import Result
 from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.profiles import Profile
-from gpd.pages.inside import path_inside
 
 CURVE_COLUMNS = ("subject", "sigma", "forwards", "trajectory_error")
 

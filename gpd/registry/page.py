@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from gpd.artifacts import MANIFEST, UserError
 from gpd.documents import ClipsFacts, ShownClip, load_manifest
-from gpd.pages.inside import path_inside
+from gpd.documents.inside import path_inside
 from gpd.registry import tables as t
 from gpd.registry.best import Measured
 from gpd.registry.finding import SHORT

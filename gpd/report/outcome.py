@@ -23,9 +23,9 @@ from gpd.documents import (
     SubjectProfile,
     SubjectScores,
 )
+from gpd.documents.inside import path_inside
 from gpd.evaluation.evaluate import EVALUATIONS
 from gpd.evaluation.metrics import METRICS
-from gpd.pages.inside import path_inside
 from gpd.params import Params, student_path
 from gpd.report.rivals import load_rivals
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpd.artifacts import UserError
-from gpd.pages.inside import path_inside
+from gpd.documents.inside import path_inside
 
 
 @pytest.fixture
