@@ -88,7 +88,7 @@ def test_every_value_of_a_profile_has_its_line(profile: str) -> None:
         ({"sample.subjects.a/b": student_subject(3)}, "sample.subjects.a/b"),
         ({"sample.subjects./tmp/x": student_subject(3)}, "sample.subjects./tmp/x"),
         ({"sample.subjects.-x": student_subject(3)}, "sample.subjects.-x"),
-        ({"sample.subjects.x\n": student_subject(3)}, "sample.subjects.x\n"),
+        ({"sample.subjects.x\n": student_subject(3)}, r"sample.subjects.x\\n"),
         ({"sample.num_prompts": 65}, "sample.num_prompts=65 is above prepare.num_evaluation_prompts=64"),
     ],
 )
