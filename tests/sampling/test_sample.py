@@ -89,11 +89,11 @@ def test_processes_of_any_number_write_the_same_bytes(workspace: Params) -> None
     assert not list(Path(".work/sample").iterdir())
 
 
-def test_without_a_shard_as_many_processes_as_cores_write_the_same_bytes(
+def test_without_a_shard_as_many_processes_as_it_is_given_write_the_same_bytes(
     workspace: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = artifacts.list_files(K4)
-    monkeypatch.setattr(sample, "num_workers", lambda: 2)
+    monkeypatch.setenv("GPD_PROCESSES", "2")
     sample.run(workspace, "k4")
     assert artifacts.list_files(K4) == before
 
