@@ -74,7 +74,7 @@ def bench_run(folder: Path, environment: dict[str, str], params: Path | None) ->
     bare_seconds = time.monotonic() - began
     with serve.worker("cpu", environment, folder / "worker.log", cwd=flow):
         began = time.monotonic()
-        run_deployment(environment["PREFECT_API_URL"], "distill/cpu")
+        run_deployment(environment["PREFECT_API_URL"], "distill/distill-cpu")
         flow_seconds = time.monotonic() - began
     added = flow_seconds - bare_seconds
     print(f"dvc repro     {bare_seconds:8.1f} s   ({stages} stages)")

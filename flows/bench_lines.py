@@ -7,7 +7,7 @@ from prefect import flow, get_run_logger
 from flows import process
 from flows.bench import CHILD
 from flows.settings import ROOT
-from flows.stages import Listener
+from flows.listener import Listener
 
 
 @flow(name="bench-lines", persist_result=False)

@@ -109,12 +109,13 @@ def deploy(gpu_pools: list[str]) -> None:
 
 
 def deployments(gpu_pools: list[str]) -> dict[str, Any]:
-    """flows/prefect.yaml, its deployments for the pool gpu once more for each further pool, by its name."""
+    """flows/prefect.yaml, its deployments for the pool gpu once more for each further pool, named after it."""
     whole: dict[str, Any] = yaml.safe_load((ROOT / "flows" / "prefect.yaml").read_text())
-    models = [one for one in whole["deployments"] if one["name"] == "gpu"]
+    models = [one for one in whole["deployments"] if one["work_pool"]["name"] == "gpu"]
     for pool in gpu_pools:
         whole["deployments"] += [
-            {**one, "name": pool, "work_pool": one["work_pool"] | {"name": pool}} for one in models
+            {**one, "name": one["name"].replace("gpu", pool), "work_pool": one["work_pool"] | {"name": pool}}
+            for one in models
         ]
     return whole
 

@@ -20,6 +20,9 @@ from flows.tree import Overrides, Tree, changed_files, find_commit, find_root, p
 MOST_STAGES = 256  # each waits in a thread of its own until its turn
 OPTIONS: dict[str, Any] = {"task_runner": ThreadPoolTaskRunner(max_workers=MOST_STAGES), "persist_result": False}
 MOST_CHARACTERS = 120  # of a run's name
+FILES_NAMED = 5  # of the changes that a run does not see
+DECIDING = {"params.yaml", "dvc.yaml"}
+WRITTEN = ("data/", "dvc.lock")
 PROBLEMS_FOUND = 1  # exit status of `gpd registry sync` that recorded the rest
 
 _MADE_UP = re.compile(r"[a-z]+-[a-z]+")  # `prudent-lemur`: what Prefect calls a run without a name
@@ -43,10 +46,17 @@ def prepared(
     """A work tree of a run, with a line in its log that states what it is."""
     logger = get_run_logger()
     if changed := changed_files(root):
-        logger.warning(f"the run uses commit {commit}; not in it are your changes of {', '.join(changed[:5])}")
+        logger.warning(f"the run uses commit {commit}; not in it are your changes of {some_of(changed)}")
     with work_tree(root, commit, overrides, students=students) as tree:
         logger.info(f"commit {tree.commit}, params {tree.params_hash[:12]}, tree {tree.folder}")
         yield tree
+
+
+def some_of(files: list[str]) -> str:
+    """Changed files in a few words: what decides a result first, then what a run has written."""
+    first = sorted(files, key=lambda file: (file not in DECIDING, file.startswith(WRITTEN), file))
+    more = len(files) - FILES_NAMED
+    return ", ".join(first[:FILES_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def run_stages(tree: Tree, *, wanted: set[str] | None, retries: int, at_once: int) -> None:

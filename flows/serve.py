@@ -9,14 +9,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import psutil
 
-from flows import settings
+from flows import reports, settings
 from flows.bootstrap import POOLS
+from flows.tree import FLOWS
 
+SECONDS_BEFORE_A_NEW_WORKER = 5
 STARTUP_SECONDS = 600  # 10 on an idle machine; one that is busy with a training may take minutes
 PATIENCE_SECONDS = 10
 
@@ -34,21 +37,26 @@ def main() -> None:
 
 
 def serve(stack: ExitStack, options: argparse.Namespace, environment: dict[str, str]) -> None:
-    """Starts the server, sets it up, starts the workers; then waits for one of them to end."""
+    """Starts the server, sets it up, keeps the workers running; then waits for the server to end."""
     require_free(options.port)
+    require_free(options.port + 1)
     server = stack.enter_context(
         running("prefect", "server", "start", environment=environment, log=options.home / "server.log")
     )
     wait_for_server(server, environment["PREFECT_API_URL"], options.home / "server.log")
     subprocess.run([sys.executable, "-m", "flows.bootstrap"], cwd=settings.ROOT, env=environment, check=True)
-    children = {"server": server}
-    for pool in options.pools:
-        children[f"worker {pool}"] = stack.enter_context(worker(pool, environment, options.home / f"worker-{pool}.log"))
+    url = stack.enter_context(reports.served(settings.ROOT / FLOWS, options.port + 1))
+    environment = {**environment, reports.VARIABLE: url}
+    starts = {pool: partial(worker, pool, environment, options.home / f"worker-{pool}.log") for pool in options.pools}
+    workers = {pool: stack.enter_context(start()) for pool, start in starts.items()}
     print(welcome(options), flush=True)
-    while all(child.poll() is None for child in children.values()):
+    while server.poll() is None:
         time.sleep(1)
-    ended = ", ".join(name for name, child in children.items() if child.poll() is not None)
-    raise SystemExit(f"gpd: ended by itself: {ended}; see the logs in {options.home}")
+        for pool in [pool for pool, child in workers.items() if child.poll() is not None]:
+            print(f"gpd: the worker {pool} has ended; another one starts, see {options.home}", flush=True)
+            time.sleep(SECONDS_BEFORE_A_NEW_WORKER)
+            workers[pool] = stack.enter_context(starts[pool]())
+    raise SystemExit(f"gpd: the server ended by itself; see the logs in {options.home}")
 
 
 def parse() -> argparse.Namespace:
@@ -77,7 +85,7 @@ def welcome(options: argparse.Namespace) -> str:
     export = "" if options.port == settings.PORT else f"export PREFECT_API_URL={url}; "
     return (
         f"\n  Pages      {url.removesuffix('/api')}   (workers: {', '.join(options.pools)}; logs: {options.home})\n"
-        f"  A run      {export}prefect deployment run distill/cpu\n"
+        f"  A run      {export}prefect deployment run distill/distill-cpu\n"
         f"  Ends       with Ctrl-C\n"
     )
 

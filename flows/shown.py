@@ -9,6 +9,7 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
+from flows import reports
 from flows.outputs import artefacts, params_in, written
 from flows.pictures import curves_picture, frames_picture
 from flows.results import measured, result_rows
@@ -17,7 +18,6 @@ from gpd.documents import load_manifest
 from gpd.registry.engine import registry_url, shown
 
 SHORT = 12
-REPORT = "report.html"
 
 
 def show_run(tree: Tree, verb: str) -> None:
@@ -30,8 +30,17 @@ def show_run(tree: Tree, verb: str) -> None:
     for name, picture, words in (("curves", curves, "Error along the trajectory"), ("frames", frames, rows)):
         if picture:
             create_image_artifact(image_url=picture, key=f"{verb}-{name}", description=words)
-    for report in written(tree.folder, REPORT):
-        create_link_artifact(report.as_uri(), link_text=str(report), key=f"{verb}-report", description="Clips, charts")
+    for report in written(tree.folder, reports.REPORT):
+        show_report(tree, report, f"{verb}-report")
+
+
+def show_report(tree: Tree, report: Path, key: str) -> None:
+    """A link to a report, or its place if nothing serves it."""
+    words = "Clips, charts"
+    if link := reports.link_to(report, tree.folder.parent):
+        create_link_artifact(link, link_text=f"Report, {tree.short}", key=key, description=words)
+    else:
+        create_markdown_artifact(reports.place_of(report), key=key, description=words)
 
 
 def lineage_text(tree: Tree) -> str:

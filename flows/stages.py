@@ -4,53 +4,22 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from prefect import get_run_logger, runtime, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows import devices, locks
+from flows.listener import Listener
 from flows.outputs import uses_model
 from flows.process import StageFailedError, StoppedError, is_stopping, read_command, run_command
 from flows.tree import Tree
 
 USER_ERROR = 2  # gpd's exit status for a mistake in params.yaml or the like: trying again changes nothing
 RETRY_DELAY_SECONDS = 5
-SECONDS_BETWEEN_UPDATES = 2.0
-LINES_ONE_BY_ONE = 20  # of a batch; more at once become one record, so that a flood holds nothing up
 
-_PROGRESS = re.compile(r"^(?P<title>[^:]+): (?P<done>\d+)/(?P<total>\d+)(?: (?P<words>.*))?$")
-_HINT = re.compile(
-    r"^(To track the changes|To enable auto|Use `dvc push`|\s+git add |\s+dvc config )"
-)  # DVC's, to people
 _EXITED = re.compile(r"exited with (\d+)")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A line `title: done/total words` of a stage."""
-
-    title: str
-    done: int
-    total: int
-    words: str
-
-    @property
-    def percent(self) -> float:
-        """How much is done, of 100."""
-        return 100.0 * min(self.done, self.total) / self.total if self.total else 100.0
-
-
-def parse_progress(line: str) -> Progress | None:
-    """The progress in a line, if there is any."""
-    found = _PROGRESS.match(line)
-    if found is None:
-        return None
-    return Progress(found["title"], int(found["done"]), int(found["total"]), found["words"] or "")
 
 
 def child_status(error: StageFailedError) -> int:
@@ -72,43 +41,6 @@ def _retry_condition(task: Any, run: Any, state: Any) -> bool:
     except BaseException as error:  # noqa: BLE001  # whatever it was, it is examined, not handled
         return may_be_retried(error)
     return False
-
-
-@dataclass
-class Listener:
-    """Hands a stage's lines to the run's log, and its progress to an artifact that moves."""
-
-    stage: str
-    logger: Any
-    artifact: UUID | None = None
-    updated: float = field(default=-SECONDS_BETWEEN_UPDATES)
-
-    def __call__(self, lines: list[str]) -> None:
-        """Takes the new lines."""
-        said = [line for line in lines if not _HINT.match(line)]
-        for record in said if len(said) <= LINES_ONE_BY_ONE else ["\n".join(said)]:
-            self.logger.info(record)
-        progress = next(filter(None, map(parse_progress, reversed(lines))), None)
-        if progress and (progress.done >= progress.total or time.monotonic() - self.updated > SECONDS_BETWEEN_UPDATES):
-            self.show(progress.percent, f"{progress.title}: {progress.done}/{progress.total} {progress.words}")
-
-    def show(self, percent: float, description: str) -> None:
-        """Moves the artifact; a server that does not answer stops no training."""
-        self.updated = time.monotonic()
-        try:
-            if self.artifact is None:
-                key = f"progress-{slug(self.stage)}"
-                made: Any = create_progress_artifact(progress=percent, key=key, description=description)
-                self.artifact = made
-            else:
-                update_progress_artifact(self.artifact, progress=percent, description=description)
-        except Exception as error:  # noqa: BLE001  # an artifact is a view of the work, not the work
-            self.logger.warning(f"progress is not shown: {error}")
-
-
-def slug(name: str) -> str:
-    """A name as an artifact's key may be: lower case letters, digits, dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 @task(

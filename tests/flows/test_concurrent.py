@@ -13,7 +13,7 @@ pytestmark = pytest.mark.xdist_group("prefect")
 
 def test_two_runs_that_need_the_same_stage_train_it_once(server: Server, machine: Machine) -> None:
     runs = [
-        machine.begin("distill/cpu", overrides={RATE: 4e-5, "report.title": title}, stages=[STAGE])
+        machine.begin("distill/distill-cpu", overrides={RATE: 4e-5, "report.title": title}, stages=[STAGE])
         for title in ("One", "Two")
     ]
     logs = [server.log(run_id) for run_id in runs if server.wait(run_id)]
@@ -26,7 +26,7 @@ def devices(server: Server, run_id: str) -> set[str]:
 
 
 def begin_two(machine: Machine, gpus: str, seeds: tuple[int, int]) -> list[str]:
-    return [machine.begin("distill/cpu", {"GPD_GPUS": gpus}, **long_stage(seed, SOME)) for seed in seeds]
+    return [machine.begin("distill/distill-cpu", {"GPD_GPUS": gpus}, **long_stage(seed, SOME)) for seed in seeds]
 
 
 def test_with_one_gpu_the_second_run_waits(server: Server, machine: Machine) -> None:

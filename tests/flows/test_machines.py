@@ -64,10 +64,10 @@ def host(server: Server, origin: Path, name: str, registry: str) -> Machine:
 def runs(server: Server, hosts: tuple[Machine, Machine]) -> tuple[str, str]:
     """A trains k1 and k8; then B, with another k8, continues from A's k1."""
     a, b = hosts
-    first = a.begin("distill/cpu", overrides=FIRST, stages=LAST)
+    first = a.begin("distill/distill-cpu", overrides=FIRST, stages=LAST)
     server.wait(first)
     shutil.rmtree(a.folder / ".dvc" / "cache")  # B can have it from the remote alone
-    second = b.begin("distill/cpu", overrides=SECOND, stages=LAST)
+    second = b.begin("distill/distill-cpu", overrides=SECOND, stages=LAST)
     server.wait(second)
     return first, second
 
@@ -88,7 +88,7 @@ def test_both_students_of_b_and_a_are_in_one_registry(registry: str, runs: tuple
 
 
 def test_the_same_run_elsewhere_trains_nothing(server: Server, hosts: tuple[Machine, Machine], runs: object) -> None:
-    again = hosts[0].begin("distill/cpu", overrides=SECOND, stages=LAST)
+    again = hosts[0].begin("distill/distill-cpu", overrides=SECOND, stages=LAST)
     server.wait(again)
     assert "residual" not in server.log(again)
 
@@ -103,4 +103,4 @@ def test_no_secret_is_shown(server: Server, registry: str, runs: tuple[str, str]
 def test_a_kind_of_gpu_has_a_pool_of_its_own(server: Server) -> None:
     for flow in ("distill", "evaluate"):
         assert server.ask("GET", f"deployments/name/{flow}/large")["work_pool_name"] == "large"
-    assert server.ask("GET", "deployments/name/distill/cpu")["work_pool_name"] == "cpu"
+    assert server.ask("GET", "deployments/name/distill/distill-cpu")["work_pool_name"] == "cpu"

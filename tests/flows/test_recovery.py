@@ -31,7 +31,7 @@ def doomed(server: Server, reproduced: Path, tmp_path_factory: pytest.TempPathFa
     """A machine whose worker and run were killed at once in the middle of a stage; the id of the run."""
     machine = Machine(server, copy_clone(reproduced, tmp_path_factory.mktemp("machines") / "doomed" / "gpd"))
     machine.start()
-    run_id = machine.begin("distill/cpu", **long_stage(0, ENDLESS))
+    run_id = machine.begin("distill/distill-cpu", **long_stage(0, ENDLESS))
     server.until(run_id, machine.training)
     engine = psutil.Process(machine.worker.pid).children()[0] if machine.worker else None
     assert engine is not None
@@ -48,19 +48,19 @@ def test_a_run_killed_with_its_worker_leaves_no_training(doomed: tuple[Machine, 
 
 def test_cancelling_stops_the_training_and_a_new_run_continues_it(server: Server, machine: Machine) -> None:
     work = long_stage(1, SOME)
-    first = machine.begin("distill/cpu", **work)
+    first = machine.begin("distill/distill-cpu", **work)
     with paused(server.until(first, machine.training)):  # it does not end by itself
         server.set_state(first, "CANCELLING")
         server.wait(first, "CANCELLED")
         server.until(first, lambda: not machine.processes())
     stood = machine.trained(STUDENT)
-    second = machine.begin("distill/cpu", **work)
+    second = machine.begin("distill/distill-cpu", **work)
     server.wait(second)
     assert first_iteration(server.log(second)) > stood > 0
 
 
 def test_a_killed_worker_is_a_crashed_run_and_a_retry_continues(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/cpu", **long_stage(2, SOME))
+    run_id = machine.begin("distill/distill-cpu", **long_stage(2, SOME))
     with paused(server.until(run_id, machine.training)):
         machine.kill_worker()
     server.wait(run_id, "CRASHED")  # at its next line, which nobody takes
@@ -73,7 +73,7 @@ def test_a_killed_worker_is_a_crashed_run_and_a_retry_continues(server: Server, 
 
 
 def test_a_server_that_restarts_disturbs_no_run(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/cpu", **long_stage(3, SOME))
+    run_id = machine.begin("distill/distill-cpu", **long_stage(3, SOME))
     training = server.until(run_id, machine.training)
     with paused(training):
         server.stop()
@@ -84,7 +84,9 @@ def test_a_server_that_restarts_disturbs_no_run(server: Server, machine: Machine
 
 
 def test_a_failing_stage_says_its_last_lines(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/cpu", overrides={RATE: 3e-5, ITERATIONS: ENDLESS}, stages=[STAGE], retries=1)
+    run_id = machine.begin(
+        "distill/distill-cpu", overrides={RATE: 3e-5, ITERATIONS: ENDLESS}, stages=[STAGE], retries=1
+    )
     for _ in range(2):  # as often as it is tried
         for process in server.until(run_id, lambda: machine.processes(TRAINING)):
             with suppress(psutil.NoSuchProcess):
@@ -98,14 +100,14 @@ def test_a_failing_stage_says_its_last_lines(server: Server, machine: Machine) -
 
 def test_a_mistake_in_the_params_is_not_tried_again(server: Server, machine: Machine) -> None:
     wrong = {"prepare.num_evaluation_prompts": 1_000_000}
-    run_id = machine.begin("distill/cpu", overrides=wrong, stages=["prepare"], retries=3)
+    run_id = machine.begin("distill/distill-cpu", overrides=wrong, stages=["prepare"], retries=3)
     server.wait(run_id, "FAILED")
     assert "num_evaluation_prompts" in server.message(run_id)
     assert all(row["run_count"] <= 1 for row in server.task_runs(run_id).values())
 
 
 def test_an_override_that_does_not_exist_names_those_that_do(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/cpu", overrides={"distill.sede": 1})
+    run_id = machine.begin("distill/distill-cpu", overrides={"distill.sede": 1})
     server.wait(run_id, "FAILED")
     assert "distill.sede" in server.message(run_id)
     assert "seed" in server.message(run_id)

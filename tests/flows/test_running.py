@@ -18,7 +18,7 @@ RATE = "distill.stages.k8.learning_rate"
 def finished(server: Server, main_machine: Machine) -> str:
     """A run that had one student to train."""
     main_machine.ready()
-    run_id = main_machine.begin("distill/cpu", overrides={RATE: 2e-5})
+    run_id = main_machine.begin("distill/distill-cpu", overrides={RATE: 2e-5})
     server.wait(run_id)
     return run_id
 
@@ -81,13 +81,13 @@ def test_curves_and_report_are_there(artifacts: dict[str, Any]) -> None:
 
 
 def test_the_form_has_types_and_descriptions(server: Server) -> None:
-    schema = server.ask("GET", "deployments/name/distill/cpu")["parameter_openapi_schema"]["properties"]
+    schema = server.ask("GET", "deployments/name/distill/distill-cpu")["parameter_openapi_schema"]["properties"]
     assert schema["retries"]["type"] == "integer"
     assert all(field.get("description") for field in schema.values())
 
 
 def test_a_wrong_parameter_is_refused_before_anything_starts(server: Server, machine: Machine) -> None:
-    found = server.ask("GET", "deployments/name/distill/cpu")["id"]
+    found = server.ask("GET", "deployments/name/distill/distill-cpu")["id"]
     answer = server.http.post(
         f"{server.url}/deployments/{found}/create_flow_run",
         json={"parameters": {"retries": "many"}, "enforce_parameter_schema": True},

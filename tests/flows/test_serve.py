@@ -28,8 +28,12 @@ def test_one_command_brings_all_up_and_its_end_leaves_nothing(tmp_path: Path) ->
         assert command.poll() is None
         children = psutil.Process(command.pid).children(recursive=True)
         assert len(children) >= 2  # server and worker
+        worker = next(child for child in children if {"worker", "start"} <= {*child.cmdline()})
+        worker.kill()  # the server stays, another worker comes
+        wait_until(lambda: "another one starts" in said.read_text(), lambda: growth(tmp_path))
         with urllib.request.urlopen(f"{settings.api_url(port)}/health", timeout=60) as answer:
             assert answer.status == 200
+        children += psutil.Process(command.pid).children(recursive=True)
     finally:
         command.send_signal(signal.SIGTERM)
         command.wait()
@@ -65,10 +69,17 @@ def test_what_is_shipped_is_private() -> None:
 def test_further_gpu_pools_get_the_deployments_of_gpu() -> None:
     shipped = yaml.safe_load((settings.ROOT / "flows" / "prefect.yaml").read_text())["deployments"]
     whole = bootstrap.deployments(["h100"])["deployments"]
-    added = [one for one in whole if one["name"] == "h100"]
+    added = [one for one in whole if one["work_pool"]["name"] == "h100"]
     assert len(whole) == len(shipped) + len(added)
-    assert {one["entrypoint"] for one in added} == {one["entrypoint"] for one in shipped if one["name"] == "gpu"}
-    assert all(one["work_pool"]["name"] == "h100" for one in added)
+    assert {one["entrypoint"] for one in added} == {
+        one["entrypoint"] for one in shipped if one["work_pool"]["name"] == "gpu"
+    }
+    assert all(one["name"].endswith("-h100") for one in added)
+
+
+def test_each_deployment_has_a_title_of_its_own() -> None:
+    names = [one["name"] for one in bootstrap.deployments(["h100"])["deployments"]]
+    assert len(set(names)) == len(names)
 
 
 def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,5 @@
 """What a stage's lines tell, what may be tried again, what is decided at night: without a server."""
 
-import logging
 import math
 from typing import Any
 
@@ -9,20 +8,11 @@ import pytest
 from flows import nightly, process, stages
 from flows.ablate import combinations, label_of
 from flows.checkpoints import Checkpoint
-from flows.pipeline import describe_run
+from flows.pipeline import describe_run, some_of
 from flows.results import Measured, result_rows
 from flows.shown import shown_url
 from gpd.artifacts import UserError
 from gpd.documents import Score, SubjectScores
-
-
-def test_progress_is_read_from_a_line() -> None:
-    progress = stages.parse_progress("distill k1: 35/350 loss 0.1234")
-    assert progress == stages.Progress("distill k1", 35, 350, "loss 0.1234")
-    assert progress.percent == 10.0
-    assert stages.parse_progress("evaluate k8: 6/6") == stages.Progress("evaluate k8", 6, 6, "")
-    assert stages.parse_progress("> gpd distill k1") is None
-    assert stages.parse_progress("report: /a/1/2.html") is None
 
 
 def test_the_status_of_the_stages_own_command_counts() -> None:
@@ -51,18 +41,6 @@ def test_nothing_is_tried_again_while_the_flow_stops() -> None:
         assert not stages.may_be_retried(process.StageFailedError("a", 1, []))
     finally:
         process.start_again()
-
-
-def test_a_flood_is_one_record_and_dvcs_hints_are_none(caplog: pytest.LogCaptureFixture) -> None:
-    listener = stages.Listener("distill@k1", logging.getLogger("stage"))
-    with caplog.at_level(logging.INFO):
-        listener(["To track the changes with git, run:", "\tgit add dvc.lock", "done"])
-        listener([f"line {number}" for number in range(1000)])
-    assert [len(record.getMessage().splitlines()) for record in caplog.records] == [1, 1000]
-
-
-def test_keys_of_artifacts_are_lower_case_with_dashes() -> None:
-    assert stages.slug("rate=1e-4: Distill@K8") == "rate-1e-4-distill-k8"
 
 
 def test_a_grid_is_every_combination() -> None:
@@ -135,3 +113,10 @@ def test_a_name_that_a_person_typed_is_kept(name: str, is_kept: bool, monkeypatc
     found = describe_run("distill", {"overrides": {"distill.seed": 3}})
     assert (found == name) == is_kept
     assert is_kept or (found.startswith("distill ") and found.endswith(" seed=3"))
+
+
+def test_of_many_changes_the_deciding_ones_are_named() -> None:
+    written = [f"data/evaluations/s{number}/metrics.json" for number in range(9)]
+    assert some_of([*written, "dvc.lock", "gpd/cli.py", "params.yaml"]).startswith("params.yaml, gpd/cli.py, data/")
+    assert some_of([*written, "params.yaml"]).endswith(" and 5 more")
+    assert some_of(["a"]) == "a"

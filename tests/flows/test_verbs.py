@@ -12,11 +12,11 @@ pytestmark = pytest.mark.xdist_group("prefect")
 def test_a_subject_is_shown_beside_the_teacher_and_the_first_student_becomes_champion(
     server: Server, machine: Machine
 ) -> None:
-    nightly = machine.begin("nightly/cpu", at_once=2)
+    nightly = machine.begin("nightly/nightly-cpu", at_once=2)
     server.wait(nightly)
     assert "k8 is the new champion" in server.log(nightly)
     assert "nightly-decision" in server.artifacts(nightly)
-    evaluate = machine.begin("evaluate/cpu", checkpoint="champion", at_once=2)
+    evaluate = machine.begin("evaluate/evaluate-cpu", checkpoint="champion", at_once=2)
     server.wait(evaluate)
     assert "Running stage" not in server.log(evaluate)  # it was measured before
     rows = json.loads(server.artifacts(evaluate)["evaluate-results"]["data"])
