@@ -6,8 +6,8 @@ from prefect import flow, get_run_logger
 
 from flows import process
 from flows.bench import CHILD
-from flows.settings import ROOT
 from flows.listener import Listener
+from flows.settings import ROOT
 
 
 @flow(name="bench-lines", persist_result=False)
