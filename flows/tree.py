@@ -149,6 +149,26 @@ def _restore(tree: Tree) -> None:
     """What dvc.lock names and is in the cache. `dvc repro` does it too, but not for a stage that keeps files in git."""
     words = ["dvc", "checkout", "--quiet", "--allow-missing"]
     read_command(words, cwd=tree.folder, env=tree.environment(), may_fail=True)
+    if not tree.remote:  # else the output of another machine may lie there
+        forget_missing(tree.folder)
+
+
+def forget_missing(folder: Path) -> None:
+    """Takes stages out of a tree's dvc.lock whose outputs are not here: those of a commit from another machine.
+
+    For a stage that dvc.lock names with unchanged dependencies, DVC looks for the output of that name alone; only
+    without an entry does it search its run cache, which has what this machine has made of the same dependencies.
+    """
+    file = folder / "dvc.lock"
+    lock = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+    entries = lock.get("stages") or {}
+    here = {name: entry for name, entry in entries.items() if all((folder / out).exists() for out in _outs(entry))}
+    if here != entries:
+        file.write_text(yaml.safe_dump(lock | {"stages": here}, sort_keys=False), encoding="utf-8")
+
+
+def _outs(entry: Mapping[str, Any]) -> list[str]:
+    return [out["path"] for out in entry.get("outs", [])]
 
 
 def _share(tree: Tree) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows import tree
+from flows import graph, process, tree
 from flows.ablate import planned
 from flows.pipeline import describe_run
 from flows.process import StageFailedError
@@ -167,3 +167,25 @@ def test_variants_of_the_ablation_are_overrides_that_fit(root: Path) -> None:
         assert [one["distill"]["seed"] for one in params] == [0, 1, 2]
         with pytest.raises(StageFailedError, match="variants has no 'receipt'"):
             planned(found, ["receipt"])
+
+
+def test_what_this_machine_has_made_is_found_although_dvc_lock_names_another_machines(tmp_path: Path) -> None:
+    def do(*words: str) -> str:
+        return process.read_command([*words], cwd=tmp_path, env=graph.dvc_environment(tmp_path))
+
+    (tmp_path / "dvc.yaml").write_text("stages: {copy: {cmd: cp a b, deps: [a], outs: [b]}}")
+    (tmp_path / "a").write_text("content")
+    do("git", "init", "--quiet")
+    do("dvc", "init", "--quiet")
+    do("dvc", "repro", "--quiet")
+    lock = tmp_path / "dvc.lock"
+    entry = yaml.safe_load(lock.read_text())
+    entry["stages"]["copy"]["outs"][0]["md5"] = "0" * 32
+    lock.write_text(yaml.safe_dump(entry))
+    (tmp_path / "b").unlink()
+    tree.forget_missing(tmp_path)
+    assert "is cached" in do("dvc", "repro")
+    assert (tmp_path / "b").read_text() == "content"
+    before = lock.read_bytes()
+    tree.forget_missing(tmp_path)
+    assert lock.read_bytes() == before
