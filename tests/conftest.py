@@ -4,8 +4,6 @@ import gc
 import os
 import shutil
 
-gc.disable()  # until all is imported: looking through what stays anyway would take longer than the tests' own objects
-
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ["PREFECT_API_URL"] = ""  # a server of somebody's own is not ours to use
@@ -35,8 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((n for n, path in enumerate(FIRST) if item.path.is_relative_to(path)), len(FIRST)))
 
 
+def pytest_collection() -> None:
+    """Modules are no garbage, so nobody looks for any while they are imported."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Modules are no garbage: from here on the collector passes them over."""
+    """From here on the collector passes them over."""
     gc.freeze()
     gc.enable()
 

@@ -1,7 +1,9 @@
 """Commands that may take as long as they compute: a machine may be slow, but not still."""
 
+import resource
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -30,6 +32,24 @@ def run_patiently(
                     raise AssertionError(f"{words[0]} has computed nothing for {STILL_SECONDS} s: {words}") from None
             else:
                 return subprocess.CompletedProcess(words, process.returncode, said, complained)
+
+
+@contextmanager
+def ends_within(seconds: float, process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> Iterator[None]:
+    """The block waits for the end of a process, which may compute for so many seconds until then.
+
+    So the machine may be as busy as it is. Processes that it started count if it waits for them.
+    """
+    before = cpu_seconds(process.pid) + _ended_seconds()
+    yield
+    assert process.returncode is not None
+    assert _ended_seconds() - before < seconds
+
+
+def _ended_seconds() -> float:
+    """Of all children that this process has waited for, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def cpu_seconds(pid: int) -> float:
