@@ -14,6 +14,10 @@ from tests.workspace import add_pipeline
 HEAVY = ("torch", "diffusers", "transformers", "av", "cv2", "sqlmodel", "pydantic", "vl_convert")
 
 
+# Commands that compute with nothing, and what they must not wait for.
+WITHOUT_TENSORS = ("gpd.data.prepare", "gpd.report.report", "gpd.registry.sync")
+
+
 class Said(NamedTuple):
     """How a command ended, and what it printed."""
 
@@ -46,6 +50,11 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     code = f"import sys, gpd.cli; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_who_computes_nothing_imports_no_tensors() -> None:
+    code = f"import sys, {', '.join(WITHOUT_TENSORS)}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_as_a_process_too_a_mistake_is_one_line_and_status_2(tmp_path: Path) -> None:
