@@ -52,7 +52,8 @@ JOBS ?= 2
 test: export PYTHONDONTWRITEBYTECODE =
 test: lint
 	bash tests/install_browser.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
+		--durations=20 --durations-min=5
 
 clean:
 	rm -rf $(VENV) .work build *.egg-info

@@ -16,6 +16,8 @@ from hypothesis import settings
 
 from tests.workspace import evaluated, workspace  # noqa: F401
 
+pytest_plugins = ["tests.costs"]
+
 # No deadlines: nothing here asserts a time. In CI the same examples every run, so that a red run can be repeated;
 # elsewhere new ones, so that somebody meets what CI does not. 40 of them: what 40 do not find, 100 seldom do.
 settings.register_profile("gpd", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=40)
