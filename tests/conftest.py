@@ -8,6 +8,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ["PREFECT_API_URL"] = ""  # a server of somebody's own is not ours to use
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -35,15 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((n for n, path in enumerate(FIRST) if item.path.is_relative_to(path)), len(FIRST)))
 
 
-def pytest_collection() -> None:
-    """Modules are no garbage, so nobody looks for any while they are imported."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules are no garbage: nobody looks for any while they are imported, and later they are passed over."""
     gc.disable()
-
-
-def pytest_collection_finish() -> None:
-    """From here on the collector passes them over."""
-    gc.freeze()
-    gc.enable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
