@@ -48,9 +48,12 @@ lint: setup
 
 # Two processes with one thread each: torch's small products gain next to nothing from a second thread.
 JOBS ?= 2
+# Tests start many processes, which would else compile the package each time.
+test: export PYTHONDONTWRITEBYTECODE =
 test: lint
 	bash tests/install_browser.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
+		--durations=20 --durations-min=5
 
 clean:
 	rm -rf $(VENV) .work build *.egg-info

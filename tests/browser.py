@@ -1,8 +1,9 @@
 """Pages in a real browser: Chromium without a window (tests/install_browser.sh installs it)."""
 
 import shutil
-import subprocess
 from pathlib import Path
+
+from tests.patience import run_patiently
 
 QUIET = ("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", *QUIET, "--virtual-time-budget=2000")
@@ -15,4 +16,6 @@ def dump_dom(page: Path, folder: Path, fragment: str = "", script: str = "") -> 
     tried = folder / "tried.html"
     tried.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
     command = [chromium, *FLAGS, f"--user-data-dir={folder}/browser", "--dump-dom", f"{tried.as_uri()}#{fragment}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    done = run_patiently(command)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from tests.curricula import student_subject
+from tests.patience import run_patiently
 
 ROOT = Path(__file__).parents[1]
 MOST = {"clips": 16, "evaluation_clips": 8}  # clips in a copy: encoding all of them would take longer than all the rest
@@ -20,15 +21,19 @@ AUTHOR = ("-c", "user.name=t", "-c", "user.email=t@example.org")
 
 
 def environment(cwd: Path, **extra: str) -> dict[str, str]:
-    """This environment's commands first, DVC's site cache beside the copy."""
+    """This environment's commands first, DVC's site cache beside the copy.
+
+    One process to a stage: a second one takes longer to import torch and diffusers than all samples of a copy take.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     own = {"PATH": path, "DVC_SITE_CACHE_DIR": str(cwd.parent / "site-cache"), "DVC_NO_ANALYTICS": "1"}
+    own["GPD_PROCESSES"] = "1"
     return {**os.environ, **own, **extra}
 
 
 def run(*words: str, cwd: Path) -> str:
     """Runs a command of this environment in the copy; its output, or a failure that shows it."""
-    done = subprocess.run(words, cwd=cwd, env=environment(cwd), capture_output=True, text=True, timeout=600)
+    done = run_patiently(words, cwd, environment(cwd))
     assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -85,6 +90,13 @@ def make_copy(folder: Path) -> Path:
     shorten_source(folder / "data" / "sources" / "tiny-wan")
     run("git", "init", "-q", cwd=folder)
     commit(folder, "smoke")
+    return folder
+
+
+def copy_tree(source: Path, folder: Path) -> Path:
+    """A copy of a repository with its caches; a reflink where the disk can."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(folder)], check=True)
     return folder
 
 

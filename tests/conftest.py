@@ -1,33 +1,50 @@
 """Shared fixtures: real parts, small enough that the whole suite stays quick."""
 
+import gc
 import os
+import shutil
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ["PREFECT_API_URL"] = ""  # a server of somebody's own is not ours to use
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.workspace import evaluated, workspace  # noqa: F401
 
+pytest_plugins = ["tests.costs"]
+
 # No deadlines: nothing here asserts a time. In CI the same examples every run, so that a red run can be repeated;
-# elsewhere new ones, so that somebody meets what CI does not.
-settings.register_profile("gpd", deadline=None, derandomize=bool(os.environ.get("CI")))
+# elsewhere new ones, so that somebody meets what CI does not. 40 of them: what 40 do not find, 100 seldom do.
+settings.register_profile("gpd", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=40)
 settings.load_profile("gpd")
 
 
 TESTS = Path(__file__).parent
 
-
-LONGEST = (TESTS / "test_pipeline.py", TESTS / "flows")
+# The flows need `reproduced`, which test_pipeline makes while another process tests the distillation.
+FIRST = (TESTS / "test_pipeline.py", TESTS / "distillation", TESTS / "flows")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first: with several processes (`-n`) the other files then fill the gaps."""
-    items.sort(key=lambda item: next((n for n, path in enumerate(LONGEST) if item.path.is_relative_to(path)), 2))
+    items.sort(key=lambda item: next((n for n, path in enumerate(FIRST) if item.path.is_relative_to(path)), len(FIRST)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules are no garbage: nobody looks for any while they are imported, and later they are passed over."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -57,9 +74,19 @@ def small_wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the tracked files, as a repository of its own, with `dvc repro` done."""
+    """The tracked files, as a repository of its own, with `dvc repro` done: to copy from, never to work in.
+
+    It is made once, whatever the number of test processes; their folders lie side by side in that of the run.
+    """
     from tests.clone import make_copy, run
 
-    folder = make_copy(tmp_path_factory.mktemp("clone") / "gpd")
-    run("dvc", "repro", cwd=folder)
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "clone"
+    folder, done = shared / "gpd", shared / "done"
+    with FileLock(f"{shared}.lock"):
+        if not done.exists():
+            shutil.rmtree(shared, ignore_errors=True)  # of a process that failed
+            make_copy(folder)
+            run("dvc", "repro", cwd=folder)
+            done.touch()
     return folder

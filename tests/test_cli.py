@@ -1,20 +1,49 @@
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from gpd.cli import main
 from gpd.models.use import PROFILES
 from gpd.params import Params
 from tests.workspace import add_pipeline
 
-GPD = [sys.executable, "-c", "from gpd.cli import main; main()"]
 HEAVY = ("torch", "diffusers", "transformers", "av", "cv2", "sqlmodel", "pydantic", "vl_convert")
 
 
-def gpd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*GPD, *words], cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ})
+# Commands that compute with nothing, and what they must not wait for.
+WITHOUT_TENSORS = ("gpd.data.prepare", "gpd.report.report", "gpd.registry.sync")
+
+
+class Said(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def gpd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The entry point in this process: another one would import torch and diffusers each time."""
+
+    def call(*words: str, cwd: Path) -> Said:
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["gpd", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        status = ended.value.code or 0
+        assert isinstance(status, int)
+        return Said(status, *capsys.readouterr())
+
+    return call
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -23,7 +52,18 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_every_command_has_help(tmp_path: Path) -> None:
+def test_who_computes_nothing_imports_no_tensors() -> None:
+    code = f"import sys, {', '.join(WITHOUT_TENSORS)}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_as_a_process_too_a_mistake_is_one_line_and_status_2(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "gpd", "prepare"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "gpd: params.yaml: no such file; `gpd use tiny-wan` writes one\n"
+
+
+def test_every_command_has_help(gpd: Command, tmp_path: Path) -> None:
     listing = gpd("--help", cwd=tmp_path)
     assert listing.returncode == 0
     for command in (
@@ -51,14 +91,14 @@ def test_every_command_has_help(tmp_path: Path) -> None:
         (["plan", "--profile", "wan3"], f"plan: profile='wan3' is not one of {', '.join(PROFILES)}"),
     ],
 )
-def test_a_users_mistake_is_one_line_and_status_2(tmp_path: Path, words: list[str], message: str) -> None:
+def test_a_users_mistake_is_one_line_and_status_2(gpd: Command, tmp_path: Path, words: list[str], message: str) -> None:
     done = gpd(*words, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.strip() == f"gpd: {message}"
     assert "Traceback" not in done.stderr
 
 
-def test_a_profile_of_large_wan_goes_as_far_as_it_can_without_weights(tmp_path: Path) -> None:
+def test_a_profile_of_large_wan_goes_as_far_as_it_can_without_weights(gpd: Command, tmp_path: Path) -> None:
     used = gpd("use", "wan2.1-1.3b", cwd=tmp_path)
     assert used.returncode == 0
     assert "waits for weights; run `gpd fetch` (Wan-AI/Wan2.1-T2V-1.3B-Diffusers at" in used.stdout
@@ -74,7 +114,7 @@ def test_a_profile_of_large_wan_goes_as_far_as_it_can_without_weights(tmp_path: 
     assert "Traceback" not in encoded.stderr
 
 
-def test_use_keeps_params_that_are_of_no_profile(tmp_path: Path) -> None:
+def test_use_keeps_params_that_are_of_no_profile(gpd: Command, tmp_path: Path) -> None:
     gpd("use", "tiny-wan", cwd=tmp_path)
     edited = (tmp_path / "params.yaml").read_text().replace("seed: 0", "seed: 1")
     (tmp_path / "params.yaml").write_text(edited)
@@ -96,7 +136,9 @@ def test_use_keeps_params_that_are_of_no_profile(tmp_path: Path) -> None:
         (["k8", "--to", "out"], "export k8: no student at data/students/k8, and "),
     ],
 )
-def test_a_mistake_in_export_is_one_line_and_status_2(tmp_path: Path, words: list[str], message: str) -> None:
+def test_a_mistake_in_export_is_one_line_and_status_2(
+    gpd: Command, tmp_path: Path, words: list[str], message: str
+) -> None:
     gpd("use", "tiny-wan", cwd=tmp_path)
     done = gpd("export", *words, cwd=tmp_path)
     assert done.returncode == 2
@@ -105,7 +147,7 @@ def test_a_mistake_in_export_is_one_line_and_status_2(tmp_path: Path, words: lis
     assert not (tmp_path / "out").exists()
 
 
-def test_cards_from_the_command_line(workspace: Params, small_wan: Path) -> None:
+def test_cards_from_the_command_line(gpd: Command, workspace: Params, small_wan: Path) -> None:
     here = Path.cwd()
     gpd("use", "tiny-wan", cwd=here)
     (here / "data" / "tiny-wan").symlink_to(small_wan)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.clone import edit_params, run
+from tests.clone import copy_tree, edit_params, run
 from tests.plain import plain_latents
 
 EVALUATIONS = {f"evaluate@{name}" for name in ("reference", "teacher-6", "k8")}
@@ -17,8 +17,9 @@ Edit = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture(scope="module")
-def workspace(reproduced: Path) -> Path:
-    return reproduced
+def workspace(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy to edit."""
+    return copy_tree(reproduced, tmp_path_factory.mktemp("pipeline") / "gpd")
 
 
 def stale(workspace: Path) -> set[str]:

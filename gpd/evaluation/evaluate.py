@@ -1,19 +1,15 @@
 """DVC stage `evaluate@NAME`: a subject's samples decoded and measured beside the reference's. No network is sampled."""
 
-from pathlib import Path
-
 from gpd import artifacts, documents
 from gpd.data.shards import open_latents
 from gpd.evaluation.decoding import decode_beforehand
 from gpd.evaluation.measuring import Bench, Result
 from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.outputs import write_clips, write_scores
-from gpd.evaluation.protocol import make_protocol
+from gpd.evaluation.protocol import EVALUATIONS, make_protocol
 from gpd.params import REFERENCE, Params
 from gpd.sampling.plan import LATENTS, open_samples
 from gpd.stages import settings_of
-
-EVALUATIONS = Path("data/evaluations")
 
 
 def run(params: Params, name: str) -> None:

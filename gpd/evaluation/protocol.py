@@ -8,6 +8,8 @@ from gpd.documents import Protocol
 from gpd.params import Params
 from gpd.sampling.plan import PROMPTS
 
+EVALUATIONS = Path("data/evaluations")  # NAME/ of each subject
+
 
 def make_protocol(params: Params) -> Protocol:
     """The protocol of params.yaml, under a hash of its own."""

@@ -24,8 +24,8 @@ from gpd.documents import (
     SubjectScores,
 )
 from gpd.documents.inside import path_inside
-from gpd.evaluation.evaluate import EVALUATIONS
 from gpd.evaluation.metrics import METRICS
+from gpd.evaluation.protocol import EVALUATIONS
 from gpd.params import Params, student_path
 from gpd.report.rivals import load_rivals
 

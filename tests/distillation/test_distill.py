@@ -27,6 +27,7 @@ from gpd.models.use import profile_text
 from gpd.params import Params
 from gpd.tiny.clips import draw, split_scenes
 from tests.curricula import doubling_profile
+from tests.patience import ends_within
 from tests.plain import plain_latents
 from tests.workspace import add_pipeline, working_in
 
@@ -109,9 +110,9 @@ def test_the_command_saves_on_sigterm_and_says_so(student: Path, small_wan: Path
     while not (markers := list(tmp_path.glob(f".work/**/{MARKER}"))):
         assert command.poll() is None, command.communicate()
         time.sleep(0.05)
-    command.terminate()
-    asked, errors = time.monotonic(), command.communicate()[1]
-    assert time.monotonic() - asked < 10
+    with ends_within(10, command):
+        command.terminate()
+        errors = command.communicate()[1]
     assert command.returncode == 143
     done = json.loads(markers[0].read_text())["iteration"]
     assert f"gpd: distill k4: stopped by SIGTERM after iteration {done} of 10000" in errors

@@ -9,6 +9,7 @@ import pytest
 
 from gpd.artifacts import UserError
 from gpd.distillation import launch
+from tests.flows.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,12 +29,8 @@ def pids(folder: Path) -> list[int]:
 
 
 def are_gone(processes: list[int]) -> bool:
-    """Whether they end; a few seconds are enough."""
-    for _ in range(600):
-        if not any(Path(f"/proc/{pid}").exists() for pid in processes):
-            return True
-        time.sleep(0.1)
-    return False
+    """Whether they end."""
+    return bool(wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes)))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One real Prefect server for all flow tests, and machines: clones of the repository with a real worker each."""
+"""One real Prefect server for the flow tests, and machines: clones of the repository with a real worker each."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ import pytest
 
 from flows import serve, settings
 from gpd.distillation.train_state import MARKER
-from tests.clone import commit, environment, run
+from tests.clone import commit, copy_tree, environment, run
 from tests.flows.waiting import STILL_SECONDS, growth, is_alive, wait_until
 
 TWO_GPUS = "0,1"
@@ -193,9 +193,8 @@ class Machine:
 
 
 def copy_clone(source: Path, folder: Path) -> Path:
-    """A clone of its own with everything done and committed; a reflink where the disk can."""
-    folder.parent.mkdir(parents=True)
-    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(folder)], check=True)
+    """A clone of its own with everything done and committed."""
+    copy_tree(source, folder)
     shutil.rmtree(folder / ".work", ignore_errors=True)
     run("git", "add", "dvc.lock", "data/evaluations", cwd=folder)
     run("git", "checkout", "-q", "--", ".", cwd=folder)
@@ -203,9 +202,9 @@ def copy_clone(source: Path, folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A real Prefect server with this repository's pools, limits, deployments and watch."""
+    """A real Prefect server with this repository's pools, limits, deployments and watch; it ends with this folder."""
     server = Server(tmp_path_factory.mktemp("prefect"))
     server.start()
     try:
@@ -215,12 +214,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def clone(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_clone(reproduced, tmp_path_factory.mktemp("machines") / "main" / "gpd")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def main_machine(server: Server, clone: Path) -> Iterator[Machine]:
     machine = Machine(server, clone)
     yield machine

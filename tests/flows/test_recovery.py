@@ -15,7 +15,7 @@ from tests.flows.waiting import is_alive, paused, wait_until
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
-SOME = 60  # iterations: more than are done until the first train state is met
+SOME = 30  # iterations: more than are done until the first train state is met
 ENDLESS = 100_000  # iterations of a training that somebody ends
 RATE, ITERATIONS = (f"distill.stages.{STUDENT}.{key}" for key in ("learning_rate", "iterations"))
 

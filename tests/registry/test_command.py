@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typer.testing import CliRunner, Result
 from gpd.artifacts import UserError
 from gpd.cli import app
 from gpd.registry.printing import print_answer, printable
+from tests.patience import run_patiently
 from tests.registry.conftest import content_of, make_student
 
 K8 = Path("data/students/k8")
@@ -128,7 +128,7 @@ def test_mistakes(known: Path, words: list[str], message: str) -> None:
 def test_a_mistake_is_one_line_and_exit_status_2(known: Path) -> None:
     program = [sys.executable, "-c", "from gpd.cli import main; main()", "registry", "show", "k8"]
     environment = os.environ | {"GPD_REGISTRY_URL": "postgresql://me:secret@localhost:1/gpd"}
-    done = subprocess.run(program, capture_output=True, text=True, env=environment, timeout=60)
+    done = run_patiently(program, env=environment)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("gpd: postgresql+psycopg://me:***@localhost:1/gpd: connection failed")
     assert done.stderr.count("\n") == 1
@@ -169,4 +169,4 @@ def test_formats() -> None:
 
 def test_help_needs_no_database_library() -> None:
     code = "import sys, gpd.cli; sys.exit(any(name in sys.modules for name in ('sqlalchemy', 'sqlmodel', 'alembic')))"
-    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+    assert run_patiently([sys.executable, "-c", code]).returncode == 0

@@ -1,5 +1,4 @@
 import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from gpd.core.velocity import stack_text
 from gpd.models import wan
 from gpd.models.wan.network import compile_blocks
 from tests.models.wan.states import CAPTION, SHAPE, distance
+from tests.patience import run_patiently
 
 
 def test_merged_padding_changes_nothing_but_the_cost(small_wan: Path) -> None:
@@ -120,5 +120,6 @@ def test_tokens_are_split_over_devices(small_wan: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command = [*torchrun, str(Path(__file__).with_name("two_devices.py")), str(small_wan)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
-    found = subprocess.run(command, check=True, env=environment, capture_output=True, text=True, timeout=600)
+    found = run_patiently(command, env=environment)
+    assert found.returncode == 0, found.stderr
     assert found.stdout.split() == ["True", "True"]
