@@ -146,16 +146,15 @@ def candidates(question: Question, protocol: str) -> Any:
 
 
 def _winners(question: Question, protocol: str, direction: str, session: Session) -> list[Measured]:
-    """Those with the best value, one entry for each checkpoint; towards 1 it is sought from above and from below."""
+    """Those with the best value, one entry for each checkpoint."""
     found, value = candidates(question, protocol).where(col(Score.direction) == direction), col(Score.value)
-    ordered = {
-        "lower": [found.order_by(value.asc())],
-        "higher": [found.order_by(value.desc())],
-        "one": [found.where(value >= 1).order_by(value.asc()), found.where(value < 1).order_by(value.desc())],
+    measure, order = {
+        "lower": (value, value.asc()),
+        "higher": (value, value.desc()),
+        "one": (distance := func.abs(value - 1), distance.asc()),
     }[direction]
-    values = [row[1].value for statement in ordered for row in session.exec(statement.limit(1))]
-    nearest = [one for one in values if abs(one - 1) == min(abs(other - 1) for other in values)]
-    tied = found.where(value.in_(nearest)).order_by(col(Evaluation.checkpoint)).limit(TIES_NAMED)
+    least = found.with_only_columns(measure).order_by(order).limit(1).scalar_subquery()
+    tied = found.where(measure == least).order_by(col(Evaluation.checkpoint)).limit(TIES_NAMED)
     rows = {row[0].checkpoint: row for row in session.exec(tied)}
     paths = {content: tuple(place.path for place in locations_of(content, session)) for content in rows}
     return [make_measured(*row, paths=paths[content]) for content, row in rows.items()]

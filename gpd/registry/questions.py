@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import case
 from sqlmodel import Session, col, select
 
 from gpd.artifacts import UserError, hash_json
@@ -198,14 +199,11 @@ def params_of(content: str, session: Session) -> dict[str, str]:
 def relatives(content: str, session: Session, *, upwards: bool) -> list[dict[str, Any]]:
     """Parents (or children): relation, content, name and kind of each."""
     here, there = (t.Lineage.child, t.Lineage.parent) if upwards else (t.Lineage.parent, t.Lineage.child)
-    joined = select(t.Lineage, t.Artifact).join(t.Artifact, col(t.Artifact.content) == col(there))
-    rows = session.exec(joined.where(here == content).order_by(t.Lineage.relation, t.Artifact.content).limit(MOST))
-    return [{"relation": edge.relation, **_relative(edge, other, upwards)} for edge, other in rows]
-
-
-def _relative(edge: t.Lineage, other: t.Artifact, upwards: bool) -> dict[str, Any]:
-    is_seen = other.kind != t.UNKNOWN or not upwards
-    return {**other.model_dump(include={"content", "name"}), "kind": other.kind if is_seen else edge.parent_kind}
+    kind = case((col(t.Artifact.kind) == t.UNKNOWN, t.Lineage.parent_kind), else_=t.Artifact.kind)  # a child is known
+    columns = select(t.Lineage.relation, t.Artifact.content, t.Artifact.name, kind.label("kind"))
+    joined = columns.join(t.Artifact, col(t.Artifact.content) == col(there)).where(here == content)
+    ordered = joined.order_by(t.Lineage.relation, t.Artifact.content).limit(MOST)
+    return [dict(row) for row in session.connection().execute(ordered).mappings()]
 
 
 def scores(*, session: Session, content: str) -> list[Measured]:
