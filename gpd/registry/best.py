@@ -134,7 +134,7 @@ def best(
     winners = _winners(found.where(was_seen), direction, session) or _winners(found, direction, session)
     if not winners:
         raise UserError(_why_nothing(question, chosen.hash, session))
-    num_never_seen = session.exec(found.where(~was_seen).with_only_columns(func.count())).one()
+    num_never_seen = session.exec(found.where(~was_seen).with_only_columns(func.count())).one()[0]
     excluded = (*_excluded(question, chosen.hash, session), num_never_seen)
     return Best(metric, direction, steps, chosen.hash, chosen.fields, len(winners) > 1, *excluded, note, winners)
 
