@@ -22,9 +22,13 @@ CHECKPOINT_KINDS = ("base", "student")
 def near(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: what it may have meant, else what there is."""
     names = sorted(set(known))
-    if close := difflib.get_close_matches(word, names, n=3):
-        return f"; did you mean {' or '.join(close)}?"
-    return f"; there is {listed(names, 10)}" if names else "; there are none yet"
+    return similar(word, names) or (f"; there is {listed(names, 10)}" if names else "; there are none yet")
+
+
+def similar(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: what it may have meant, if anything."""
+    close = difflib.get_close_matches(word, sorted(set(known)), n=3)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def listed(words: list[str], most: int = 5) -> str:

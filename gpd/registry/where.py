@@ -24,7 +24,7 @@ from sqlmodel import Session, col, select
 from gpd.artifacts import UserError
 from gpd.registry.columns import clean_text
 from gpd.registry.documents import comparable
-from gpd.registry.finding import current_aliases, current_tags, near
+from gpd.registry.finding import current_aliases, current_tags, listed, similar
 from gpd.registry.tables import Artifact, Checkpoint, Evaluation, Param, Score
 
 MOST_CHARACTERS = 4000
@@ -190,8 +190,8 @@ class _Reader:
         keys = self.session.exec(select(Param.key).distinct().order_by(Param.key).limit(1000)).all()
         columns = ["alias", "tag", *COLUMNS, *NUMBERS]
         there = {"columns": columns, "metrics": metrics, "params": keys}
-        listed = "; ".join(f"{kind}: {', '.join(names) or 'none'}" for kind, names in there.items())
-        raise UserError(f"--where {name}: no such name{near(name, [*columns, *metrics, *keys])}; {listed}")
+        known = "; ".join(f"{kind}: {listed(list(names), 30) or 'none'}" for kind, names in there.items())
+        raise UserError(f"--where {name}: no such name{similar(name, [*columns, *metrics, *keys])}; {known}")
 
 
 def _mistake(node: ast.expr, advice: str) -> UserError:

@@ -81,7 +81,10 @@ def test_several_must_hold_together(session: Session, workspace: Path) -> None:
         ("steps = '6'", "steps is a number, not '6'"),
         ("steps = (6, 7)", "a list goes with in"),
         ("trajektory_error < 1", "no such name; did you mean trajectory_error?"),
-        ("nothing = 1", "columns: alias, content, name.*; metrics: motion_ratio, psnr, .*; params: guidance.axis, "),
+        (
+            "nothing = 1",
+            "no such name; columns: alias, tag, content, .*; metrics: motion_ratio, psnr, .*; params: guidance.axis, ",
+        ),
         ("(" * 300 + "steps = 6" + ")" * 300, "not understood"),
         ("steps = 6 or " * 400 + "steps = 6", "characters, at most 4000"),
         ("name = '", "not understood"),
