@@ -216,7 +216,11 @@ def find_checkpoint(spec: str, *, session: Session, workspace: Path = Path()) ->
             raise UserError(f"{spec}: a tie of {names}; name one of them")
         spec, kinds = found.winners[0].content, None
     artifact = find_artifact(key=spec, session=session, workspace=workspace, kinds=kinds)
-    return locate(artifact=artifact, session=session, workspace=workspace)
+    checkpoint = locate(artifact=artifact, session=session, workspace=workspace)
+    places = [workspace / place.path for place in locations_of(artifact.content, session)]
+    if artifact.name == spec and checkpoint.path not in places:
+        print(f"gpd: {spec} is the one at {checkpoint.path}; `gpd registry sync` records a newer one", file=sys.stderr)
+    return checkpoint
 
 
 # --- what is recorded of one?

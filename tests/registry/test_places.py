@@ -50,11 +50,13 @@ def find(spec: str = "champion") -> Path:
     return found.path
 
 
-def test_from_the_cache(lost: Path) -> None:
+def test_from_the_cache(lost: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = find()
     assert path == Path(".work/checkpoints") / path.name
     assert (path / "index.txt").stat().st_nlink > 1, "a hard link costs no space"
     assert find() == path
+    assert find("k8") == path
+    assert "`gpd registry sync` records a newer one" in capsys.readouterr().err
     sync()
     assert find("k8") == K8, "of two with a name the one in its place is meant"
 
