@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gpd.artifacts import UserError, write_text
+from gpd.artifacts import write_text
 
 app = typer.Typer(help="Checkpoints, where they came from and how good they are.", no_args_is_help=True)
 
@@ -18,7 +18,19 @@ Url = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Key = Annotated[str, typer.Argument(help="alias, abbreviated hash, or name such as k8")]
 KeyOrAll = Annotated[str | None, typer.Argument(help="alias, hash or name; without it, everything")]
+Where = Annotated[
+    list[str],
+    typer.Option(
+        metavar="CONDITION",
+        help="over columns, metrics and params: \"steps <= 6 and trajectory_error < .2 or alias = 'champion'\"; "
+        "repeatable, all must hold",
+    ),
+]
+ProtocolKey = Annotated[
+    str | None, typer.Option(help="abbreviated hash; else that of this workspace's evaluations, or the most used")
+]
 By = Annotated[str | None, typer.Option("--by", help="who decides; else your user name")]
+Force = Annotated[bool, typer.Option("--force", help="move a protected alias")]
 Because = Annotated[str, typer.Option("--because", help="why; the history keeps it")]
 
 
@@ -53,13 +65,6 @@ def question(name: str | None = None, *, writes: bool = False, says: str = "") -
 def _of_every_question(*, url: Url = None, as_json: Json = False) -> None: ...
 
 
-def _pair(word: str) -> tuple[str, str]:
-    key, sign, value = word.partition("=")
-    if not sign or not key:
-        raise UserError(f"--where {word}: expected key=value")
-    return key, value
-
-
 @app.command()
 def sync(url: Url = None, as_json: Json = False) -> None:
     """Record what this workspace's manifests, evaluations, runs and dvc.lock say."""
@@ -87,11 +92,8 @@ def upgrade(url: Url = None, as_json: Json = False) -> None:
 def best(
     steps: Annotated[int, typer.Option(min=1, help="sampling steps")],
     metric: Annotated[str, typer.Option(help="name of a metric")] = "trajectory_error",
-    protocol: Annotated[str | None, typer.Option(help="abbreviated hash; needed if there are several")] = None,
-    where: Annotated[
-        list[Any] | None,
-        typer.Option(parser=_pair, metavar="KEY=VALUE", help="of its params or sampler; repeatable"),
-    ] = None,
+    protocol: ProtocolKey = None,
+    where: Where = (),  # type: ignore[assignment]  # typer makes a list of it
     role: Annotated[str, typer.Option(help="student, base or any")] = "student",
 ) -> None:
     """The best checkpoint by a metric, measured completely and under one protocol."""
@@ -101,6 +103,8 @@ def best(
 def list_checkpoints(
     role: Annotated[str | None, typer.Option(help="student or base")] = None,
     steps: Annotated[int | None, typer.Option(help="only those made for this number of steps")] = None,
+    where: Where = (),  # type: ignore[assignment]
+    protocol: ProtocolKey = None,
     limit: Annotated[int, typer.Option(min=1, help="how many at most")] = 50,
 ) -> None:
     """Checkpoints, with their aliases."""
@@ -146,21 +150,50 @@ def history(
 
 @question("resolve", says="{content} {path}")
 def find_checkpoint(
-    spec: Annotated[str, typer.Argument(help="alias, best:STEPS, best:STEPS:METRIC, abbreviated hash or name")],
+    spec: Annotated[str, typer.Argument(help="alias, best:STEPS:METRIC@PROTOCOL or just best:STEPS, hash or name")],
 ) -> None:
     """The hash and the folder of a checkpoint, if its files are here."""
 
 
 @question(writes=True, says="registry: {alias} is now {content:.12}")
 def promote(
-    key: Key, alias: Annotated[str, typer.Option(help="champion, staging, ...")], because: Because, by: By = None
+    key: Key,
+    alias: Annotated[str, typer.Option(help="champion, staging, ...")],
+    because: Because,
+    by: By = None,
+    force: Force = False,
 ) -> None:
-    """Give an alias to a checkpoint."""
+    """Give an alias to a checkpoint. Then the command in GPD_REGISTRY_HOOK runs, if there is one."""
 
 
 @question(writes=True, says="registry: nobody is {alias} now")
-def withdraw(alias: str, because: Because, by: By = None) -> None:
+def withdraw(alias: str, because: Because, by: By = None, force: Force = False) -> None:
     """Take an alias back without giving it to another."""
+
+
+@question(writes=True, says="registry: {alias} protected: {is_protected}")
+def protect(
+    alias: str,
+    because: Because,
+    by: By = None,
+    off: Annotated[bool, typer.Option("--off", help="end the protection")] = False,
+) -> None:
+    """Let an alias be moved with --force only."""
+
+
+@question(writes=True, says="registry: {content:.12} is described")
+def describe(key: Key, text: str, by: By = None) -> None:
+    """Say what a checkpoint or data artefact is; the latest description counts."""
+
+
+@question(writes=True, says="registry: {kind} {text} on {content:.12}")
+def tag(
+    key: Key,
+    tag: str,
+    by: By = None,
+    remove: Annotated[bool, typer.Option("--remove", help="take it off")] = False,
+) -> None:
+    """Put a tag on a checkpoint or data artefact; `list --where "tag = 'keep'"` finds it."""
 
 
 @question(writes=True, says="registry: remark on {content:.12} kept")

@@ -14,8 +14,11 @@ from gpd.registry.finding import current_aliases as current_aliases
 from gpd.registry.finding import find_artifact as find_artifact
 from gpd.registry.lineage import lineage as lineage
 from gpd.registry.page import render_page as render_page
+from gpd.registry.people import describe as describe
 from gpd.registry.people import promote as promote
+from gpd.registry.people import protect as protect
 from gpd.registry.people import remark as remark
+from gpd.registry.people import tag as tag
 from gpd.registry.people import withdraw as withdraw
 from gpd.registry.printing import print_answer as print_answer
 from gpd.registry.questions import compare as compare

@@ -1,6 +1,5 @@
 """`gpd bench registry`: a registry of 100,000 checkpoints and 1,000,000 scores, against its goals."""
 
-import random
 import statistics
 import tempfile
 import time
@@ -11,24 +10,42 @@ from typing import Any
 from gpd import registry
 from gpd.artifacts import hash_json
 from gpd.progress import progress_bar
-from gpd.registry import tables as t
 from gpd.registry.engine import make_engine, registry_url, writing
 from gpd.registry.printing import print_answer
-from gpd.registry.recording import Rows
 from gpd.registry.schema import create_or_check
 
 NUM_CHECKPOINTS = 100_000
-METRICS = ("trajectory_error", *(f"metric_{number}" for number in range(9)))
+NUM_METRICS = 10
 CHAIN = 50  # checkpoints that descend from one another
-CHECKPOINTS_AT_ONCE = 10_000
 REPEATS = 30
-PROTOCOLS = tuple(hash_json({"protocol": number}) for number in range(2))
-BASE = hash_json("base")
-FIRST: Rows = {
-    t.Artifact: [{"content": BASE, "kind": "base", "name": "base", "manifest_hash": BASE}],
-    t.Checkpoint: [{"content": BASE, "role": "base", "base": BASE}],
-    t.Protocol: [{"hash": name, "num_prompts": 8, "seeds": [0], "fields": {"shift": name[:4]}} for name in PROTOCOLS],
-}
+BASE = hash_json(["base", 0])
+PROTOCOL = hash_json(["protocol", 0])
+FILL = (  # students in chains, each measured once, by all metrics, under one of two protocols
+    f"""CREATE TEMP TABLE made AS
+        WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :num)
+        SELECT i, hash('checkpoint', i) AS content, 'k' || (i % {CHAIN} + 1) AS stage, hash('evaluation', i) AS id,
+            hash('protocol', i % 2) AS protocol, (6 << (i / 2 % 4)) AS steps FROM n""",
+    f"INSERT INTO artifact (content, kind, name, manifest_hash) VALUES ('{BASE}', 'base', 'base', '{BASE}')",
+    "INSERT INTO artifact (content, kind, name, manifest_hash) SELECT content, 'student', stage, content FROM made",
+    f"""INSERT INTO checkpoint (content, role, stage, horizon, base, forwards)
+        SELECT content, 'student', stage, i % {CHAIN} + 1, '{BASE}', 100 FROM made""",
+    "INSERT INTO location (content, path) SELECT content, 'data/students/' || stage FROM made",
+    """INSERT INTO param (content, "key", value)
+        SELECT content, column1, (i % 7) || '.0' FROM made, (VALUES ('batch'), ('seed'))""",
+    f"""INSERT INTO lineage (child, relation, parent, parent_kind)
+        SELECT content, 'teacher', '{BASE}', 'base' FROM made""",
+    f"""INSERT INTO lineage (child, relation, parent, parent_kind) SELECT content, 'previous',
+            coalesce(lag(content) OVER (PARTITION BY i / {CHAIN} ORDER BY i), '{BASE}'), 'student' FROM made""",
+    """INSERT INTO protocol (hash, num_prompts, seeds, fields)
+        SELECT DISTINCT protocol, 8, '[0]', '{"shift": "' || substr(protocol, 1, 4) || '"}' FROM made""",
+    """INSERT INTO evaluation (id, checkpoint, protocol, subject, solver, steps, guidance_scale, source, is_complete,
+            is_current)
+        SELECT id, content, protocol, 's', 'euler', steps, 1.0, 'data/evaluations/s', 1, 1 FROM made""",
+    f"""INSERT INTO score (evaluation, metric, protocol, steps, direction, value, num_samples)
+        WITH RECURSIVE m(k) AS (VALUES (0) UNION ALL SELECT k + 1 FROM m WHERE k + 1 < {NUM_METRICS})
+        SELECT id, iif(k, 'metric_' || k, 'trajectory_error'), protocol, steps, 'lower',
+            (random() & 0xFFFFFFFF) / 4294967296.0, 8 FROM made, m""",
+)
 Figure = dict[str, Any]
 
 
@@ -36,77 +53,28 @@ def run(num_checkpoints: int = NUM_CHECKPOINTS) -> bool:
     """Fills a SQLite registry, measures, prints a table. Returns whether every goal was met."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "registry.db"
-        figures = [_fill(path, num_checkpoints), *_ask(path, _content(min(num_checkpoints, CHAIN) - 1))]
+        last = hash_json(["checkpoint", min(num_checkpoints, CHAIN) - 1])
+        figures = [_fill(path, num_checkpoints), *_ask(path, last)]
     print_answer(figures, as_json=False)
     return all(figure["is_met"] is not False for figure in figures)
 
 
-# --- a large registry
-
-
 def _fill(path: Path, num_checkpoints: int) -> Figure:
     started, engine = time.perf_counter(), make_engine(registry_url(str(path)))
-    with writing(engine) as connection, progress_bar("fill", num_checkpoints) as advance:
+    with writing(engine) as connection, progress_bar("fill", len(FILL)) as advance:
         create_or_check(connection)
-        _insert(connection, FIRST)
-        for start in range(0, num_checkpoints, CHECKPOINTS_AT_ONCE):
-            end = min(start + CHECKPOINTS_AT_ONCE, num_checkpoints)
-            _insert(connection, _rows(start, end))
-            advance(end, "checkpoints")
-    what = f"{num_checkpoints:,} checkpoints, {num_checkpoints * len(METRICS):,} scores"
+        sqlite: Any = connection.connection.driver_connection
+        sqlite.create_function("hash", 2, lambda what, number: hash_json([what, number]), deterministic=True)
+        for number, statement in enumerate(FILL, start=1):
+            connection.exec_driver_sql(statement, {"num": num_checkpoints})
+            advance(number, "statements")
+    what = f"{num_checkpoints:,} checkpoints, {num_checkpoints * NUM_METRICS:,} scores"
     size, seconds = path.stat().st_size / 2**20, time.perf_counter() - started
     return {"registry": what, "measured": f"{size:.0f} MiB, filled in {seconds:.0f} s", "goal": "", "is_met": None}
 
 
-def _insert(connection: Any, rows: Rows) -> None:
-    for model in filter(rows.get, t.MODELS):
-        connection.execute(t.table_of(model).insert(), rows[model])
-
-
-def _content(number: int) -> str:
-    return hash_json(["checkpoint", number])
-
-
-def _rows(start: int, end: int) -> Rows:
-    """Students in chains of CHAIN, each measured once, by all metrics, under one of two protocols."""
-    rows: Rows = {}
-    chance = random.Random(start)
-    for number in range(start, end):
-        for model, some in (_checkpoint(number) | _evaluation(number, chance)).items():
-            rows.setdefault(model, []).extend(some)
-    return rows
-
-
-def _checkpoint(number: int) -> Rows:
-    content, stage = _content(number), f"k{number % CHAIN + 1}"
-    parents = {"previous": _content(number - 1) if number % CHAIN else BASE, "teacher": BASE}
-    described = {"stage": stage, "horizon": number % CHAIN + 1, "base": BASE, "forwards": 100}
-    edge = {"child": content, "parent_kind": "student"}
-    return {
-        t.Artifact: [{"content": content, "kind": "student", "name": stage, "manifest_hash": content}],
-        t.Checkpoint: [{"content": content, "role": "student", **described}],
-        t.Location: [{"content": content, "path": f"data/students/{stage}"}],
-        t.Param: [{"content": content, "key": key, "value": f"{number % 7}.0"} for key in ("batch", "seed")],
-        t.Lineage: [{**edge, "relation": relation, "parent": parent} for relation, parent in parents.items()],
-    }
-
-
-def _evaluation(number: int, chance: random.Random) -> Rows:
-    key, place = hash_json([number]), {"protocol": PROTOCOLS[number % 2], "steps": (6, 12, 24, 48)[number // 2 % 4]}
-    sampled = {"subject": "s", "solver": "euler", "guidance_scale": 1.0, "source": "data/evaluations/s"}
-    current = {"is_complete": True, "is_current": True}
-    score = {"evaluation": key, **place, "direction": "lower", "num_samples": 8}
-    return {
-        t.Evaluation: [{"id": key, "checkpoint": _content(number), **place, **sampled, **current}],
-        t.Score: [{**score, "metric": metric, "value": chance.random()} for metric in METRICS],
-    }
-
-
-# --- its answers
-
-
 def _ask(path: Path, key: str) -> Iterator[Figure]:
-    question: dict[str, Any] = {"steps": 6, "protocol": PROTOCOLS[0][:12]}
+    question: dict[str, Any] = {"steps": 6, "protocol": PROTOCOL[:12]}
     narrow = {**question, "where": {"seed": "4", "batch": "4"}}
     with registry.open_registry(str(path)) as session:
         yield _timed("best", 50.0, lambda: registry.best(session=session, **question))

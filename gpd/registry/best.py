@@ -1,8 +1,9 @@
 """The best checkpoint by a metric: under one protocol, among finished measurements, ties named, never a silent none."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, true
@@ -11,24 +12,14 @@ from sqlmodel import Session, col, select
 from gpd.artifacts import UserError
 from gpd.registry.answers import JSON_ONLY, make_answer
 from gpd.registry.columns import clean_text
-from gpd.registry.documents import comparable
-from gpd.registry.finding import SHORT, begins_with, listed, locations_of, near
-from gpd.registry.tables import Artifact, Checkpoint, Evaluation, Param, Protocol, Score
+from gpd.registry.finding import SHORT, locations_of, near
+from gpd.registry.protocols import find_protocol, pick_protocol
+from gpd.registry.tables import Artifact, Checkpoint, Evaluation, Location, Protocol, Score
+from gpd.registry.where import read_where
 
 Role = Literal["student", "base", "any"]
 TIES_NAMED = 20
 LARGEST = sys.float_info.max
-COLUMNS: dict[str, Any] = {  # of `where`, besides the keys of params
-    "stage": Checkpoint.stage,
-    "horizon": Checkpoint.horizon,
-    "sampling_steps": Checkpoint.sampling_steps,
-    "base": Checkpoint.base,
-    "revision": Checkpoint.revision,
-    "subject": Evaluation.subject,
-    "solver": Evaluation.solver,
-    "guidance_scale": Evaluation.guidance_scale,
-}
-NUMBERS: dict[str, type] = {"horizon": int, "sampling_steps": int, "guidance_scale": float}
 
 
 @dataclass(frozen=True)
@@ -61,7 +52,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class Best:
-    """The answer: more than one winner is a tie. What could not win is counted."""
+    """The answer: more than one winner is a tie. What could not win is counted.
+
+    Attributes:
+        num_never_seen: measured somewhere, but no sync has seen their files; they win only if all others cannot.
+        note: which protocol was picked, if there was a choice.
+    """
 
     metric: str
     direction: str
@@ -71,6 +67,8 @@ class Best:
     is_tie: bool
     num_incomplete: int
     num_not_finite: int
+    num_never_seen: int
+    note: str | None = field(metadata=JSON_ONLY)
     winners: list[Measured]
 
 
@@ -81,7 +79,8 @@ class Question:
     steps: int
     metric: str
     role: Role = "student"
-    where: Mapping[str, str] = field(default_factory=dict)
+    where: Mapping[str, str] | Sequence[str] = ()
+    restrictions: Sequence[ColumnElement[bool]] = ()  # what `where` says in SQL
 
     def scores(self, protocol: Any) -> ColumnElement[bool]:
         """All scores by the metric at the number of steps under a protocol."""
@@ -109,28 +108,35 @@ def best(
     steps: int,
     metric: str = "trajectory_error",
     protocol: str | None = None,
-    where: Mapping[str, str] | None = None,
+    where: Mapping[str, str] | Sequence[str] = (),
     role: Role = "student",
+    workspace: Path = Path(),
 ) -> Best:
     """The best checkpoint sampled with `steps` steps by a metric under one protocol (a hash, may be abbreviated).
 
-    `where` restricts by equality: keys of a checkpoint's params (dotted) or of COLUMNS. The undistilled base model
-    competes only with role "base" or "any".
+    Of several protocols the one of this workspace's evaluations is taken, else the one of most checkpoints. `where`
+    restricts as `gpd.registry.where` says. The undistilled base model competes only with role "base" or "any".
 
     Raises:
-        UserError: nothing matches (with what there is instead), several protocols do, or a key is unknown.
+        UserError: nothing matches (with what there is instead), or a key is unknown.
     """
     if role not in get_args(Role):
         raise UserError(f"--role {role}: must be student, base or any")
-    question = Question(steps, clean_text(metric), role, clean_text(dict(where or {})))
-    _check_where(question, session)
-    chosen = find_protocol(key=protocol, session=session) if protocol is not None else _only_protocol(question, session)
+    question = Question(steps, clean_text(metric), role, where, read_where(where, session).conditions)
+    chosen, note = (
+        (find_protocol(key=protocol, session=session), None)
+        if protocol is not None
+        else pick_protocol(_protocols(question, session), session=session, workspace=workspace)
+    )
     direction = _direction(question, chosen.hash, session)
-    winners = _winners(question, chosen.hash, direction, session)
+    was_seen = exists().where(col(Location.content) == col(Evaluation.checkpoint))
+    found = candidates(question, chosen.hash).where(col(Score.direction) == direction)
+    winners = _winners(found.where(was_seen), direction, session) or _winners(found, direction, session)
     if not winners:
         raise UserError(_why_nothing(question, chosen.hash, session))
-    excluded = _excluded(question, chosen.hash, session)
-    return Best(metric, direction, steps, chosen.hash, chosen.fields, len(winners) > 1, *excluded, winners)
+    num_never_seen = session.exec(found.where(~was_seen).with_only_columns(func.count())).one()[0]
+    excluded = (*_excluded(question, chosen.hash, session), num_never_seen)
+    return Best(metric, direction, steps, chosen.hash, chosen.fields, len(winners) > 1, *excluded, note, winners)
 
 
 def is_usable_number() -> ColumnElement[bool]:
@@ -142,103 +148,43 @@ def is_usable_number() -> ColumnElement[bool]:
 def candidates(question: Question, protocol: str) -> Any:
     """Those that may win, unordered. The index of Score begins with what is compared here, then direction and value."""
     is_complete = col(Evaluation.is_complete) == true()
-    return current_scores().where(question.scores(protocol), is_usable_number(), is_complete, *_restrictions(question))
+    return current_scores().where(
+        question.scores(protocol), is_usable_number(), is_complete, *_roles(question.role), *question.restrictions
+    )
 
 
-def _winners(question: Question, protocol: str, direction: str, session: Session) -> list[Measured]:
-    """Those with the best value, one entry for each checkpoint; towards 1 it is sought from above and from below."""
-    found, value = candidates(question, protocol).where(col(Score.direction) == direction), col(Score.value)
-    ordered = {
-        "lower": [found.order_by(value.asc())],
-        "higher": [found.order_by(value.desc())],
-        "one": [found.where(value >= 1).order_by(value.asc()), found.where(value < 1).order_by(value.desc())],
+def _winners(found: Any, direction: str, session: Session) -> list[Measured]:
+    """Those with the best value, one entry for each checkpoint."""
+    value = col(Score.value)
+    measure, order = {
+        "lower": (value, value.asc()),
+        "higher": (value, value.desc()),
+        "one": (distance := func.abs(value - 1), distance.asc()),
     }[direction]
-    values = [row[1].value for statement in ordered for row in session.exec(statement.limit(1))]
-    nearest = [one for one in values if abs(one - 1) == min(abs(other - 1) for other in values)]
-    tied = found.where(value.in_(nearest)).order_by(col(Evaluation.checkpoint)).limit(TIES_NAMED)
+    least = found.with_only_columns(measure).order_by(order).limit(1).correlate(None).scalar_subquery()
+    tied = found.where(measure == least).order_by(col(Evaluation.checkpoint)).limit(TIES_NAMED)
     rows = {row[0].checkpoint: row for row in session.exec(tied)}
     paths = {content: tuple(place.path for place in locations_of(content, session)) for content in rows}
     return [make_measured(*row, paths=paths[content]) for content, row in rows.items()]
 
 
-# --- restrictions
-
-
-def _restrictions(question: Question) -> list[ColumnElement[bool]]:
+def _roles(role: Role) -> list[ColumnElement[bool]]:
     is_teacher = exists().where(
         col(Protocol.hash) == col(Evaluation.protocol), col(Protocol.teacher) == Evaluation.checkpoint
     )
     is_base = or_(col(Artifact.kind) == "base", is_teacher)
-    restrictions = {"student": [~is_base], "base": [is_base], "any": []}[question.role]
-    return restrictions + [_equals(key, value) for key, value in question.where.items()]
+    return {"student": [~is_base], "base": [is_base], "any": []}[role]
 
 
-def _equals(key: str, value: str) -> ColumnElement[bool]:
-    if key not in COLUMNS:
-        of_checkpoint = col(Param.content) == col(Evaluation.checkpoint)
-        return exists().where(of_checkpoint, col(Param.key) == key, col(Param.value) == comparable(_number(value)))
-    try:
-        return and_(COLUMNS[key] == NUMBERS.get(key, str)(value))
-    except ValueError:
-        raise UserError(f"--where {key}={value}: {key} is a number") from None
-
-
-def _number(value: str) -> float | str:
-    try:
-        return float(value)
-    except ValueError:
-        return value
-
-
-def _check_where(question: Question, session: Session) -> None:
-    for key in question.where:
-        if key not in COLUMNS and session.exec(select(Param.key).where(Param.key == key).limit(1)).first() is None:
-            known = [*COLUMNS, *session.exec(select(Param.key).distinct().limit(1000)).all()]
-            raise UserError(f"--where {key}: no checkpoint has this key{near(key, known)}")
-
-
-# --- one protocol, one direction
-
-
-def find_protocol(*, key: str, session: Session) -> Protocol:
-    """The protocol of an abbreviated hash.
-
-    Raises:
-        UserError: none or several begin so.
-    """
-    beginning = begins_with(Protocol.hash, clean_text(key))
-    matches = session.exec(select(Protocol).where(beginning).order_by(Protocol.hash).limit(6)).all()
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        raise UserError(f"protocol {key!r} is ambiguous: {listed([match.hash[:SHORT] for match in matches])}")
-    known = [found[:SHORT] for found in session.exec(select(Protocol.hash).order_by(Protocol.hash).limit(100))]
-    raise UserError(f"protocol {key!r}: not in the registry{near(key, known)}")
-
-
-def _only_protocol(question: Question, session: Session) -> Protocol:
-    """The one under which it was measured; if there are several, the one under which something can win."""
+def _protocols(question: Question, session: Session) -> list[Protocol]:
+    """Those under which it was measured; if there are several, those under which something can win."""
     measured = exists().where(question.scores(col(Protocol.hash)))
     protocols = list(session.exec(select(Protocol).where(measured).order_by(Protocol.hash)))
     if not protocols:
         raise UserError(_why_nothing(question, None, session))
-    if len(protocols) > 1:
-        usable = [one for one in protocols if session.exec(candidates(question, one.hash).limit(1)).first()]
-        protocols = usable or protocols
-    if len(protocols) > 1:
-        raise UserError(_several(question, protocols))
-    return protocols[0]
-
-
-def _several(question: Question, protocols: list[Protocol]) -> str:
-    keys = sorted({key for found in protocols for key in found.fields})
-    differing = [key for key in keys if len({comparable(found.fields.get(key)) for found in protocols}) > 1]
-    settings = [", ".join(f"{key}={found.fields.get(key)!r:.24}" for key in differing) for found in protocols]
-    choices = [f"{found.hash[:SHORT]} ({setting})" for found, setting in zip(protocols, settings, strict=True)]
-    return (
-        f"{question.metric} at {question.steps} steps was measured under {len(protocols)} protocols, whose values do "
-        f"not compare; choose with --protocol: {listed(choices)}"
-    )
+    if len(protocols) == 1:
+        return protocols
+    return [one for one in protocols if session.exec(candidates(question, one.hash).limit(1)).first()] or protocols
 
 
 def _direction(question: Question, protocol: str, session: Session) -> str:
@@ -280,7 +226,9 @@ def _why_nothing(question: Question, protocol: str | None, session: Session) -> 
         return f"nothing was measured by {question.metric} with {question.steps} steps{under}; steps measured: {there}"
     assert protocol is not None  # a protocol was chosen, since the steps were measured
     incomplete, not_finite = _excluded(question, protocol, session)
-    asked = ", ".join([f"role {question.role}", *(f"{key}={value}" for key, value in question.where.items())])
+    where = question.where
+    words = [f"{key}={value}" for key, value in where.items()] if isinstance(where, Mapping) else where
+    asked = ", ".join([f"role {question.role}", *words])
     return (
         f"no {question.steps}-step checkpoint can win by {question.metric}{under}: {incomplete} incomplete, "
         f"{not_finite} not a finite number or below 0, the others do not match {asked}"

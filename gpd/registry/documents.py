@@ -18,6 +18,7 @@ from gpd.registry.columns import Record, clean_text
 from gpd.registry.recording import Rows
 from gpd.registry.secrets import mask_passwords
 
+EVALUATIONS = "data/evaluations/*/evaluation.json"
 OUTPUTS = tuple(f"data/{'*/' * depth}{MANIFEST}" for depth in (1, 2, 3))  # whatever stage wrote them
 DvcLock = dict[str, dict[str, Any]]  # its outputs: path -> {md5, size, nfiles}
 
@@ -44,7 +45,7 @@ def read_workspace(workspace: Path, model_path: str) -> Iterator[Document]:
     outputs = [*([base] if base.is_file() else []), *_listed(workspace, *OUTPUTS)]
     for path in dict.fromkeys(outputs):
         yield _read(path, lambda path: manifest_rows(path, workspace, lock))
-    for path in _listed(workspace, "data/evaluations/*/evaluation.json"):
+    for path in _listed(workspace, EVALUATIONS):
         yield _read(path, lambda path: evaluation_rows(path, workspace))
     for path in _listed(workspace, f"{WORK}/runs/*.json"):
         yield _read(path, run_rows)
@@ -98,8 +99,9 @@ def manifest_rows(path: Path, workspace: Path, lock: DvcLock) -> Iterator[Record
         manifest_hash=hash_json(raw),
     )
     yield from _checkpoint(manifest)
-    for key, value in flatten(manifest.params).items():
-        yield t.checked(t.Param, content=content, key=key, value=value)
+    for key, value in documents.flatten(manifest.params).items():
+        if value != {}:
+            yield t.checked(t.Param, content=content, key=key, value=comparable(value))
     for relation, parent in manifest.inputs.items():
         yield t.checked(t.Lineage, child=content, relation=relation, parent=parent.content, parent_kind=parent.kind)
     if _is_whole(path.parent, sizes):
@@ -126,17 +128,6 @@ def _is_whole(folder: Path, sizes: dict[str, int]) -> bool:
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
     except OSError:
         return False
-
-
-def flatten(params: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as dotted keys and comparable texts: {"a": {"b": 6}} -> {"a.b": "6.0"}."""
-    flat: dict[str, str] = {}
-    for key, value in params.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = comparable(value)
-    return flat
 
 
 def comparable(value: Any) -> str:

@@ -3,7 +3,6 @@
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,23 @@ from sqlmodel import Session, col, select
 from gpd.artifacts import UserError
 from gpd.documents import load_manifest
 from gpd.registry.columns import clean_text
-from gpd.registry.tables import Artifact, Location, Promotion
+from gpd.registry.tables import Artifact, Location, Promotion, Remark
 
 SHORT = 12  # hexadecimal digits of a hash as printed
 FEWEST_DIGITS = 4
 CHECKPOINT_KINDS = ("base", "student")
 
 
-@dataclass(frozen=True)
-class FoundCheckpoint:
-    """A checkpoint whose files are here: `path` is the folder, `content` is from its manifest."""
-
-    content: str
-    name: str | None
-    path: Path
-
-
 def near(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: what it may have meant, else what there is."""
     names = sorted(set(known))
-    if close := difflib.get_close_matches(word, names, n=3):
-        return f"; did you mean {' or '.join(close)}?"
-    return f"; there is {listed(names, 10)}" if names else "; there are none yet"
+    return similar(word, names) or (f"; there is {listed(names, 10)}" if names else "; there are none yet")
+
+
+def similar(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: what it may have meant, if anything."""
+    close = difflib.get_close_matches(word, sorted(set(known)), n=3)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def listed(words: list[str], most: int = 5) -> str:
@@ -66,7 +60,7 @@ def find_artifact(
     if not allowed:
         raise UserError(f"{key!r} is of kind {matches[0].kind}, not a checkpoint")
     if len(allowed) > 1:
-        raise UserError(f"{key!r} is ambiguous: {listed([_label(match) for match in allowed])}")
+        raise UserError(f"{key!r} is ambiguous: {listed([label(match) for match in allowed])}")
     return allowed[0]
 
 
@@ -78,11 +72,12 @@ def _matches(key: str, session: Session, workspace: Path) -> list[Artifact]:
     if is_hash and (found := session.exec(begun).all()):
         return list(found)
     named = session.exec(in_order.where(Artifact.name == key).limit(1000)).all()
-    here = [match for match in named if len(named) > 1 and _path_here(match.content, session, workspace)]
+    here = [match for match in named if len(named) > 1 and path_here(match.content, session, workspace)]
     return here or list(named)
 
 
-def _label(artifact: Artifact) -> str:
+def label(artifact: Artifact) -> str:
+    """An artifact in a message."""
     return f"{artifact.content[:SHORT]} ({artifact.name or artifact.kind})"
 
 
@@ -93,31 +88,30 @@ def _words(session: Session) -> set[str]:
 
 def current_aliases(*, session: Session) -> dict[str, str]:
     """Every alias in use -> full hash of its checkpoint."""
+    latest = current_promotions(session=session)
+    return {alias: found.content for alias, found in sorted(latest.items()) if found.content is not None}
+
+
+def current_promotions(*, session: Session) -> dict[str, Promotion]:
+    """Every alias that ever was -> what happened to it last."""
     in_order = session.exec(select(Promotion).order_by(col(Promotion.made_at), col(Promotion.id)))
-    latest = {promotion.alias: promotion.content for promotion in in_order}
-    return {alias: content for alias, content in sorted(latest.items()) if content is not None}
+    return {promotion.alias: promotion for promotion in in_order}
 
 
-def locate(*, artifact: Artifact, session: Session, workspace: Path = Path()) -> FoundCheckpoint:
-    """Where the files of an artifact are in this workspace.
+def current_tags(*, session: Session) -> dict[str, set[str]]:
+    """Every tag in use -> the contents that have it."""
+    marks = select(Remark).where(col(Remark.kind).in_(("tag", "untag")))
+    tags: dict[str, set[str]] = {}
+    for mark in session.exec(marks.order_by(col(Remark.made_at), col(Remark.id))):
+        having = tags.setdefault(mark.text, set())
+        having.add(mark.content) if mark.kind == "tag" else having.discard(mark.content)
+    return {tag: having for tag, having in sorted(tags.items()) if having}
 
-    Raises:
-        UserError: they are not here, with what is there instead and how to get them.
-    """
-    path = _path_here(artifact.content, session, workspace)
-    if path is not None:
-        return FoundCheckpoint(artifact.content, artifact.name, path)
-    places = locations_of(artifact.content, session)
-    if not places:
-        raise UserError(f"{_label(artifact)}: known only by its hash; its files were never seen by `gpd registry sync`")
-    place = places[0]
-    there = content_at(workspace / place.path)
-    instead = f"holds {there[:SHORT]} now" if there else "is not there"
-    md5 = f" (DVC's hash: {place.dvc_md5})" if place.dvc_md5 else ""
-    raise UserError(
-        f"{_label(artifact)}: not in this workspace; {place.path} {instead}. `dvc pull {place.path}` brings what "
-        f"dvc.lock of the checked-out commit names{md5}"
-    )
+
+def description_of(content: str, session: Session) -> str | None:
+    """The latest description of an artifact."""
+    described = select(Remark.text).where(Remark.content == content, Remark.kind == "description")
+    return session.exec(described.order_by(col(Remark.made_at).desc(), col(Remark.id).desc()).limit(1)).first()
 
 
 def locations_of(content: str, session: Session) -> list[Location]:
@@ -125,7 +119,8 @@ def locations_of(content: str, session: Session) -> list[Location]:
     return list(session.exec(select(Location).where(Location.content == content).order_by(Location.path)))
 
 
-def _path_here(content: str, session: Session, workspace: Path) -> Path | None:
+def path_here(content: str, session: Session, workspace: Path) -> Path | None:
+    """Where an artifact lies in the workspace now, of the places where it was seen."""
     paths = (workspace / place.path for place in locations_of(content, session))
     return next((path for path in paths if content_at(path) == content), None)
 

@@ -5,12 +5,14 @@ A new question is a function here and a command in `gpd/cli/registry.py`; the pr
 """
 
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import ColumnElement, and_, case, true
 from sqlmodel import Session, col, select
 
 from gpd.artifacts import UserError, hash_json
@@ -20,13 +22,16 @@ from gpd.registry.best import Measured, best, current_scores, make_measured
 from gpd.registry.finding import (
     CHECKPOINT_KINDS,
     SHORT,
-    FoundCheckpoint,
     current_aliases,
+    current_tags,
+    description_of,
     find_artifact,
-    locate,
     locations_of,
 )
 from gpd.registry.lineage import lineage
+from gpd.registry.places import FoundCheckpoint, locate
+from gpd.registry.protocols import choose_protocol
+from gpd.registry.where import read_where
 
 MOST = 1000  # relatives of one artifact
 EVENTS = 200
@@ -34,7 +39,7 @@ EVENTS = 200
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to an artifact: it was made by a run, promoted, demoted or remarked on."""
+    """Something that happened to an artifact: made by a run, promoted, demoted, described, tagged or remarked on."""
 
     at: datetime
     what: str
@@ -56,15 +61,17 @@ class Listed:
     forwards: int | None
     size_bytes: int | None
     aliases: list[str]
+    tags: list[str]
+    description: str | None
     paths: list[str]
 
 
 class Checkpoints(list[Listed]):
-    """Checkpoints. `is_cut`: there are more."""
+    """Checkpoints. `is_cut`: there are more; `note`: which protocol was picked, if there was a choice."""
 
-    def __init__(self, rows: Iterable[Listed], *, is_cut: bool) -> None:
+    def __init__(self, rows: Iterable[Listed], *, is_cut: bool, note: str | None = None) -> None:
         super().__init__(rows)
-        self.is_cut = is_cut
+        self.is_cut, self.note = is_cut, note
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,8 @@ class Shown:
     size_bytes: int | None
     num_files: int | None
     aliases: list[str]
+    tags: list[str]
+    description: str | None
     base: dict[str, Any] | None
     total_forwards: int
     locations: list[dict[str, Any]]
@@ -117,45 +126,101 @@ class Comparison:
 
 
 def list_checkpoints(
-    *, session: Session, role: str | None = None, steps: int | None = None, limit: int = 50
+    *,
+    session: Session,
+    role: str | None = None,
+    steps: int | None = None,
+    where: Sequence[str] = (),
+    protocol: str | None = None,
+    limit: int = 50,
+    workspace: Path = Path(),
 ) -> Checkpoints:
-    """Checkpoints by base model, horizon and name, at most `limit`."""
+    """Checkpoints by base model, horizon and name, at most `limit`.
+
+    If `where` (see `gpd.registry.where`) names a metric, it is that of one protocol, which is picked as by `best`.
+
+    Raises:
+        UserError: `where` is not understood, or there is no such protocol.
+    """
     statement = select(t.Checkpoint, t.Artifact).join(t.Artifact, col(t.Artifact.content) == col(t.Checkpoint.content))
     if role is not None:
         statement = statement.where(t.Checkpoint.role == role)
     if steps is not None:
         statement = statement.where(t.Checkpoint.sampling_steps == steps)
+    note = None
+    if where:
+        matches, note = _matching(where, protocol, session, workspace)
+        statement = statement.where(matches)
     family = (col(t.Checkpoint.role), col(t.Checkpoint.base), col(t.Checkpoint.horizon))
     ordered = statement.order_by(*family, col(t.Artifact.name), col(t.Checkpoint.content))
     rows = session.exec(ordered.limit(limit + 1)).all()
-    owners = current_aliases(session=session)
-    return Checkpoints([_listed(*row, owners, session) for row in rows[:limit]], is_cut=len(rows) > limit)
+    owners, tags = current_aliases(session=session), current_tags(session=session)
+    listed = [_listed(*row, owners, tags, session) for row in rows[:limit]]
+    return Checkpoints(listed, is_cut=len(rows) > limit, note=note)
 
 
-def _listed(checkpoint: t.Checkpoint, artifact: t.Artifact, owners: dict[str, str], session: Session) -> Listed:
-    aliases = [alias for alias, owner in owners.items() if owner == checkpoint.content]
-    paths = [place.path for place in locations_of(checkpoint.content, session)]
-    return make_answer(Listed, checkpoint, artifact, aliases=aliases, paths=paths)
+def _matching(
+    where: Sequence[str], protocol: str | None, session: Session, workspace: Path
+) -> tuple[ColumnElement[bool], str | None]:
+    """Which checkpoints match as they were sampled and measured in one way, and the note on the protocol."""
+    read, note = read_where(where, session), None
+    is_measured = and_(
+        col(t.Evaluation.checkpoint) == col(t.Checkpoint.content),
+        col(t.Evaluation.is_current) == true(),
+        col(t.Evaluation.is_complete) == true(),
+    )
+    if protocol is not None or read.metrics:
+        chosen, note = choose_protocol(protocol, read.metrics, session, workspace)
+        is_measured = and_(is_measured, col(t.Evaluation.protocol) == chosen)
+    joined = select(t.Checkpoint.content).join(t.Artifact, col(t.Artifact.content) == col(t.Checkpoint.content))
+    matching = joined.outerjoin(t.Evaluation, is_measured).where(*read.conditions).correlate(None)
+    return col(t.Checkpoint.content).in_(matching), note
+
+
+def _listed(
+    checkpoint: t.Checkpoint,
+    artifact: t.Artifact,
+    owners: dict[str, str],
+    tags: dict[str, set[str]],
+    session: Session,
+) -> Listed:
+    content = checkpoint.content
+    found: dict[str, Any] = {
+        "aliases": [alias for alias, owner in owners.items() if owner == content],
+        "tags": [tag for tag, having in tags.items() if content in having],
+        "description": description_of(content, session),
+        "paths": [place.path for place in locations_of(content, session)],
+    }
+    return make_answer(Listed, checkpoint, artifact, **found)
 
 
 # --- where are the files of one?
 
 
 def find_checkpoint(spec: str, *, session: Session, workspace: Path = Path()) -> FoundCheckpoint:
-    """The folder of a checkpoint: `champion` (an alias), `best:6` or `best:6:metric`, an abbreviated hash, or `k8`.
+    """The folder of a checkpoint: `champion` (an alias), `best:6`, an abbreviated hash, or `k8`.
+
+    `best:STEPS:METRIC@PROTOCOL`: metric and protocol may be left out; which protocol was picked then is printed.
 
     Raises:
         UserError: nothing or more than one thing is meant, or its files are not in this workspace.
     """
     kinds: tuple[str, ...] | None = CHECKPOINT_KINDS
-    if match := re.fullmatch(r"best:(\d{1,9})(?::(.+))?", spec):
-        found = best(session=session, steps=int(match[1]), metric=match[2] or "trajectory_error")
+    if match := re.fullmatch(r"best:(\d{1,9})(?::([^@]+))?(?:@(.+))?", spec):
+        steps, metric, protocol = int(match[1]), match[2] or "trajectory_error", match[3]
+        found = best(session=session, steps=steps, metric=metric, protocol=protocol, workspace=workspace)
+        if found.note:
+            print(f"gpd: {spec}: {found.note.replace('--protocol', f'{spec}@PROTOCOL')}", file=sys.stderr)
         if found.is_tie:
             names = ", ".join(winner.content[:SHORT] for winner in found.winners)
             raise UserError(f"{spec}: a tie of {names}; name one of them")
         spec, kinds = found.winners[0].content, None
     artifact = find_artifact(key=spec, session=session, workspace=workspace, kinds=kinds)
-    return locate(artifact=artifact, session=session, workspace=workspace)
+    checkpoint = locate(artifact=artifact, session=session, workspace=workspace)
+    places = [workspace / place.path for place in locations_of(artifact.content, session)]
+    if artifact.name == spec and checkpoint.path not in places:
+        print(f"gpd: {spec} is the one at {checkpoint.path}; `gpd registry sync` records a newer one", file=sys.stderr)
+    return checkpoint
 
 
 # --- what is recorded of one?
@@ -175,6 +240,8 @@ def show(*, session: Session, key: str) -> Shown:
         params=params_of(content, session),
         locations=[place.model_dump(exclude={"content"}) for place in locations_of(content, session)],
         aliases=[alias for alias, owner in current_aliases(session=session).items() if owner == content],
+        tags=[tag for tag, having in current_tags(session=session).items() if content in having],
+        description=description_of(content, session),
         parents=relatives(content, session, upwards=True),
         children=relatives(content, session, upwards=False),
         scores=scores(session=session, content=content),
@@ -198,14 +265,11 @@ def params_of(content: str, session: Session) -> dict[str, str]:
 def relatives(content: str, session: Session, *, upwards: bool) -> list[dict[str, Any]]:
     """Parents (or children): relation, content, name and kind of each."""
     here, there = (t.Lineage.child, t.Lineage.parent) if upwards else (t.Lineage.parent, t.Lineage.child)
-    joined = select(t.Lineage, t.Artifact).join(t.Artifact, col(t.Artifact.content) == col(there))
-    rows = session.exec(joined.where(here == content).order_by(t.Lineage.relation, t.Artifact.content).limit(MOST))
-    return [{"relation": edge.relation, **_relative(edge, other, upwards)} for edge, other in rows]
-
-
-def _relative(edge: t.Lineage, other: t.Artifact, upwards: bool) -> dict[str, Any]:
-    is_seen = other.kind != t.UNKNOWN or not upwards
-    return {**other.model_dump(include={"content", "name"}), "kind": other.kind if is_seen else edge.parent_kind}
+    kind = case((col(t.Artifact.kind) == t.UNKNOWN, t.Lineage.parent_kind), else_=t.Artifact.kind)  # a child is known
+    columns = select(t.Lineage.relation, t.Artifact.content, t.Artifact.name, kind.label("kind"))
+    joined = columns.join(t.Artifact, col(t.Artifact.content) == col(there)).where(here == content)
+    ordered = joined.order_by(t.Lineage.relation, t.Artifact.content).limit(MOST)
+    return [dict(row) for row in session.connection().execute(ordered).mappings()]
 
 
 def scores(*, session: Session, content: str) -> list[Measured]:
@@ -237,15 +301,16 @@ def _events(session: Session, content: str | None, limit: int) -> list[Event]:
         remarks = remarks.where(t.Remark.content == content)
         runs = runs.where(col(t.Run.id).in_(select(t.RunOutput.run).where(t.RunOutput.content == content)))
     events = [_promotion_event(row) for row in session.exec(promotions)]
-    events += [Event(row.made_at, "remark", row.made_by, row.content, row.text) for row in session.exec(remarks)]
+    events += [Event(row.made_at, row.kind, row.made_by, row.content, row.text) for row in session.exec(remarks)]
     events += [_run_event(row, content) for row in session.exec(runs)]
     return sorted(events, key=lambda event: event.at)[-limit:]
 
 
 def _promotion_event(promotion: t.Promotion) -> Event:
     what = f"-> {promotion.content[:SHORT]}" if promotion.content else "withdrawn"
-    text = f"{promotion.alias} {what}: {promotion.because}"
-    details = promotion.model_dump(include={"alias", "because"})
+    marks = " by force" * promotion.is_forced + ", protected" * promotion.is_protected
+    text = f"{promotion.alias} {what}{marks}: {promotion.because}"
+    details = promotion.model_dump(include={"alias", "because", "is_protected", "is_forced"})
     return Event(promotion.made_at, "promotion", promotion.made_by, promotion.content, text, details)
 
 

@@ -11,8 +11,9 @@ from sqlmodel import Session
 from gpd.artifacts import UserError
 from gpd.registry.columns import Record
 from gpd.registry.engine import make_engine, must_exist, reading, registry_url, shown, writing
+from gpd.registry.hook import CHANGES, run_hook
 
-REVISIONS = ("0001",)  # oldest first; each has a script in migrations/versions
+REVISIONS = ("0001", "0002")  # oldest first; each has a script in migrations/versions
 HEAD = REVISIONS[-1]
 
 
@@ -28,6 +29,8 @@ class Upgraded:
 def open_registry(url: str | None = None, *, writes: bool = False) -> Iterator[Session]:
     """A session on an existing registry of this version; committed when the block ends well and `writes` is true.
 
+    If an alias has changed by then, the hook runs (`gpd.registry.hook`).
+
     Raises:
         UserError: no registry there, of another version, locked, read-only, broken, no driver.
     """
@@ -38,6 +41,9 @@ def open_registry(url: str | None = None, *, writes: bool = False) -> Iterator[S
         with Session(connection, join_transaction_mode="rollback_only") as session:
             yield session
             session.flush()
+            changes = session.info.get(CHANGES, [])
+    for change in changes:
+        run_hook({**change, "registry": shown(parsed)})
 
 
 def create_or_check(connection: Connection) -> None:

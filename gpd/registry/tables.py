@@ -209,7 +209,10 @@ class RunOutput(Record, table=True):
 
 
 class Promotion(Record, table=True):
-    """An alias was given to a checkpoint, or taken back (null). The latest of an alias is what it means now."""
+    """An alias was given to a checkpoint, or taken back (null). The latest of an alias is what it means now.
+
+    `is_protected`: from now on it is moved by force only; `is_forced`: it was protected before and moved all the same.
+    """
 
     __table_args__ = (Index(None, "alias", "made_at", "id"),)
 
@@ -219,16 +222,19 @@ class Promotion(Record, table=True):
     made_at: AwareDatetime = Field(sa_type=UtcDateTime)
     made_by: Name
     because: Words
+    is_protected: bool = False
+    is_forced: bool = False
 
 
 class Remark(Record, table=True):
-    """What a person wants remembered about an artifact."""
+    """What a person wants remembered about an artifact. Of descriptions the latest counts; a tag can be taken off."""
 
     id: Hash = Field(primary_key=True)
     content: Hash = Field(foreign_key="artifact.content", index=True)
     made_at: AwareDatetime = Field(sa_type=UtcDateTime)
     made_by: Name
     text: Words
+    kind: Literal["remark", "description", "tag", "untag"] = Field(default="remark", sa_type=Str)
 
 
 MODELS = tuple(Record.__subclasses__())  # in the order of this page: a row refers only to rows of tables above its own

@@ -13,10 +13,11 @@ from sqlalchemy import text
 from sqlmodel import Session, col
 
 from gpd.artifacts import UserError
-from gpd.registry import best, open_registry, scores, sync
+from gpd.registry import best, find_checkpoint, open_registry, scores, sync
 from gpd.registry.best import Question, candidates
 from gpd.registry.sql import ask
 from gpd.registry.tables import Score
+from gpd.registry.where import read_where
 from tests.registry.conftest import content_of, make_evaluation, make_student, score, subject_of
 
 
@@ -161,15 +162,59 @@ def test_protocols_are_never_compared_in_silence(workspace: Path, synced: str) -
     add(workspace, "other", 0.001, shift=3.0)
     sync(url=synced)
     with open_registry(synced) as session:
-        with pytest.raises(UserError, match=r"measured under 2 protocols.*--protocol: .*shift=") as caught:
-            best(session=session, steps=6)
-        assert "num_prompts" not in str(caught.value)  # only what differs
+        found = best(session=session, steps=6)  # of the protocol of most evaluations here
+        assert (found.winners[0].name, found.protocol) == ("k8", _protocol(session, "k8"))
+        other = _protocol(session, "other")
+        assert found.note == (
+            f"protocol {found.protocol[:12]}, that of this workspace's evaluations; "
+            f"--protocol chooses another: {other[:12]} (shift=3.0)"  # only what differs
+        )
+        assert best(session=session, steps=6, protocol=other).note is None
         assert best(session=session, steps=6, protocol=_protocol(session, "k8")[:8]).winners[0].name == "k8"
         assert best(session=session, steps=6, protocol=_protocol(session, "other")).winners[0].name == "other"
         with pytest.raises(UserError, match=r"protocol 'ffffffff': not in the registry; there is"):
             best(session=session, steps=6, protocol="ffffffff")
         with pytest.raises(UserError, match=r"protocol '' is ambiguous"):
             best(session=session, steps=6, protocol="")
+
+
+def test_the_protocol_of_this_workspace_comes_before_the_most_used(workspace: Path, synced: str) -> None:
+    add(workspace, "other", 0.001, shift=3.0)
+    sync(url=synced)
+    for path in workspace.glob("data/evaluations/*"):
+        if path.name != "other":
+            shutil.rmtree(path)
+    with open_registry(synced) as session:
+        assert best(session=session, steps=6).winners[0].name == "other"
+        elsewhere = best(session=session, steps=6, workspace=workspace / "data")
+        assert elsewhere.winners[0].name == "k8"
+        assert elsewhere.note
+        assert "of most checkpoints (5)" in elsewhere.note
+        spec = f"best:6@{_protocol(session, 'k8')[:8]}"
+        assert find_checkpoint(spec, session=session).name == "k8"
+        assert find_checkpoint("best:6", session=session).name == "other"
+
+
+def test_a_student_of_several_step_counts_is_measured_at_each(workspace: Path, synced: str) -> None:
+    folder = workspace / "data/students/k8"
+    several = {f"k8-{steps}": subject_of(folder, error=0.001 * steps, steps=steps) for steps in (2, 4, 6)}
+    make_evaluation(workspace, "several", several)
+    sync(url=synced)
+    with open_registry(synced) as session:
+        for steps in (2, 4, 6):
+            assert best(session=session, steps=steps).winners[0].value == 0.001 * steps
+        assert find_checkpoint("best:4", session=session).path == Path("data/students/k8")
+
+
+def test_what_was_never_here_wins_only_alone(workspace: Path, synced: str) -> None:
+    subject = subject_of(workspace / "data/students/k8", error=0.001, steps=6)
+    make_evaluation(workspace, "far", {"far": {**subject, "checkpoint": "f" * 64}})
+    make_evaluation(workspace, "alone", {"far": {**subject, "checkpoint": "f" * 64, "steps": 5}})
+    sync(url=synced)
+    with open_registry(synced) as session:
+        found = best(session=session, steps=6)
+        assert (found.winners[0].name, found.num_never_seen) == ("k8", 1)
+        assert best(session=session, steps=5).winners[0].content == "f" * 64
 
 
 def test_a_protocol_in_which_nothing_can_win_does_not_ask_for_a_choice(workspace: Path, synced: str) -> None:
@@ -205,8 +250,8 @@ def test_where_restricts(session: Session, where: dict[str, str]) -> None:
         ({"metric": "\0"}, "nothing was measured by it"),
         ({"metric": "x'; DROP TABLE score; --"}, "nothing was measured by it"),
         ({"steps": 7}, "nothing was measured by trajectory_error with 7 steps; steps measured: 6, 12, 24, 48"),
-        ({"where": {"horizn": "8"}}, "--where horizn: no checkpoint has this key; did you mean horizon?"),
-        ({"where": {"horizon": "eight"}}, "--where horizon=eight: horizon is a number"),
+        ({"where": {"horizn": "8"}}, "--where horizn: no such name; did you mean horizon?"),
+        ({"where": {"horizon": "eight"}}, "--where horizon: horizon is a number, not 'eight'"),
         ({"where": {"learning_rate": "1"}}, "the others do not match role student, learning_rate=1"),
         ({"steps": 12, "role": "base"}, "the others do not match role base"),
     ],
@@ -228,7 +273,9 @@ def test_directions_that_contradict_each_other(workspace: Path, synced: str) -> 
 def test_the_index_answers(synced_sqlite: Path) -> None:
     with open_registry(str(synced_sqlite)) as session:
         for direction in ("lower", "higher"):
-            found = candidates(Question(6, "psnr", "student", {"horizon": "8"}), "a" * 64)
+            found = candidates(
+                Question(6, "psnr", restrictions=read_where({"horizon": "8"}, session).conditions), "a" * 64
+            )
             plan = _plan(session, found.where(col(Score.direction) == direction))
             assert any("ix_score_metric_protocol_steps_direction_value" in step for step in plan)
             assert not any(step.startswith("SCAN") or "TEMP B-TREE" in step for step in plan)

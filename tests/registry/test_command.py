@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from gpd.artifacts import UserError
 from gpd.cli import app
 from gpd.registry.printing import print_answer, printable
+from gpd.registry.schema import HEAD
 from tests.patience import run_patiently
 from tests.registry.conftest import content_of, make_student
 
@@ -41,6 +42,8 @@ def test_every_question_answers_in_json(known: Path) -> None:
     assert ask("best", "--steps", "6", "--where", "guidance.start=6")["winners"][0]["content"] == content
     assert [row["name"] for row in ask("list")] == ["tiny-wan", "k1", "k2", "k4", "k8"]
     assert [row["name"] for row in ask("list", "--steps", "6")] == ["k8"]
+    where = "steps <= 6 and trajectory_error < .2 or alias = 'champion'"
+    assert [row["name"] for row in ask("list", "--where", where)] == ["tiny-wan", "k8"]
     assert ask("show", "k8")["total_forwards"] == 2440
     assert len(ask("lineage", "k8")["nodes"]) == 7
     assert ask("compare", "k4", "k8")["params"]["horizon"] == ["4.0", "8.0"]
@@ -50,8 +53,13 @@ def test_every_question_answers_in_json(known: Path) -> None:
     assert [event["what"] for event in ask("history", "k8")] == ["run", "promotion", "remark"]
     assert [event["who"] for event in ask("history", "k8") if event["what"] == "remark"] == ["Ada"]
     assert {one["state"] for one in ask("verify")} == {"intact"}
-    assert ask("withdraw", "champion", "--because", "it flickers")["content"] is None
-    assert ask("upgrade") == {"before": "0001", "after": "0001"}
+    assert ask("protect", "champion", "--because", "everyone uses it")["is_protected"]
+    assert gpd("withdraw", "champion", "--because", "it flickers").exit_code != 0
+    assert ask("withdraw", "champion", "--because", "it flickers", "--force")["is_forced"]
+    assert ask("tag", "k8", "keep")["text"] == "keep"
+    assert ask("describe", "k8", "six steps")["text"] == "six steps"
+    assert [(row["name"], row["description"]) for row in ask("list", "--where", "tag=keep")] == [("k8", "six steps")]
+    assert ask("upgrade") == {"before": HEAD, "after": HEAD}
     assert ask("sync")["num_new"] == 0
 
 
@@ -110,7 +118,7 @@ def test_sync_names_what_it_could_not_use(workspace: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["best", "--steps", "6", "--where", "horizon"], "expected key=value"),
+        (["best", "--steps", "6", "--where", "horizon"], "compare a column, metric or param with a value"),
         (["best", "--steps", "6", "--role", "king"], "must be student, base or any"),
         (["promote", "latents", "--alias", "champion", "--because", "x"], "not a checkpoint"),
         (["show", "k9"], "not an alias, hash or name"),

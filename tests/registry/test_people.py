@@ -1,5 +1,9 @@
 """Aliases and remarks: who, when, why, and all of their history."""
 
+import json
+import shlex
+import shutil
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +12,19 @@ import pytest
 from sqlmodel import Session
 
 from gpd.artifacts import UserError
-from gpd.registry import current_aliases, history, open_registry, promote, remark, sync, withdraw
+from gpd.registry import (
+    current_aliases,
+    describe,
+    history,
+    open_registry,
+    promote,
+    protect,
+    remark,
+    show,
+    sync,
+    tag,
+    withdraw,
+)
 from gpd.registry.columns import UtcDateTime
 from tests.registry.conftest import content_of, make_evaluation, make_folder, make_student, subject_of
 
@@ -98,6 +114,107 @@ def test_a_reason_is_needed(session: Session, workspace: Path, call: Any) -> Non
         call(session=session, key=content_of(workspace / "data/students/k8"), **text)
     with pytest.raises(UserError, match="made_by='aaa"):
         remark(session=session, key=content_of(workspace / "data/students/k8"), text="x", by="a" * 300)
+
+
+def test_a_protected_alias_is_moved_by_force_only(session: Session, workspace: Path) -> None:
+    k4, k8 = (content_of(workspace / "data/students" / name) for name in ("k4", "k8"))
+    promote(session=session, key=k4, alias="champion", because="first")
+    protect(session=session, alias="champion", because="shipped", by="Ada")
+    for refused in (
+        lambda: promote(session=session, key=k8, alias="champion", because="better"),
+        lambda: withdraw(session=session, alias="champion", because="worse"),
+    ):
+        with pytest.raises(UserError, match=r"alias 'champion' is protected \(Ada: shipped\); --force moves it"):
+            refused()
+    assert not promote(session=session, key=k4, alias="champion", because="still").is_forced
+    moved = promote(session=session, key=k8, alias="champion", because="better", force=True)
+    assert (moved.is_forced, moved.is_protected) == (True, True)
+    protect(session=session, alias="champion", because="a trial", off=True)
+    assert not promote(session=session, key=k4, alias="champion", because="back").is_forced
+    texts = [event.text for event in history(session=session, key="champion")]
+    assert texts[1] == f"champion -> {k4[:12]}, protected: shipped"
+    assert texts[3] == f"champion -> {k8[:12]} by force, protected: better"
+    with pytest.raises(UserError, match="no checkpoint has it"):
+        protect(session=session, alias="nobody", because="x")
+
+
+def test_tags_and_descriptions(session: Session, workspace: Path) -> None:
+    k8 = content_of(workspace / "data/students/k8")
+    for text in ("six steps", "six steps, for the demo"):
+        describe(session=session, key=k8, text=text)
+    for word in ("keep", "demo", "keep"):
+        tag(session=session, key=k8, tag=word)
+    shown = show(session=session, key=k8)
+    assert (shown.tags, shown.description) == (["demo", "keep"], "six steps, for the demo")
+    tag(session=session, key=k8, tag="keep", remove=True)
+    assert show(session=session, key=k8).tags == ["demo"]
+    assert [event.what for event in history(session=session, key=k8)][1:] == ["description"] * 2 + ["tag"] * 3 + [
+        "untag"
+    ]
+    with pytest.raises(UserError, match=r"tag 'keep': \w{12} does not have it; there is demo"):
+        tag(session=session, key=k8, tag="keep", remove=True)
+    with pytest.raises(UserError, match="small letters"):
+        tag(session=session, key=k8, tag="A tag")
+
+
+HOOK = "import json, sys; open('told.jsonl', 'a').write(json.dumps(json.load(sys.stdin)) + chr(10)); sys.exit({status})"
+
+
+def set_hook(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setenv("GPD_REGISTRY_HOOK", shlex.join(words))
+
+
+def test_the_hook_gets_the_change_when_it_is_written(
+    synced: str, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    k4, k8 = (content_of(workspace / "data/students" / name) for name in ("k4", "k8"))
+    set_hook(monkeypatch, sys.executable, "-c", HOOK.format(status=0))
+    evil = "$(touch gone); 'x' 良い"
+    with open_registry(synced, writes=True) as session:
+        promote(session=session, key=k4, alias="champion", because=evil, by="Ada")
+        promote(session=session, key=k8, alias="champion", because=evil, by="Ada")
+        remark(session=session, key=k8, text="no change of an alias")
+        assert not Path("told.jsonl").exists()
+    with pytest.raises(UserError):
+        _promote_both(synced, k4, "nobody")
+    told = [json.loads(line) for line in Path("told.jsonl").read_text().splitlines()]
+    assert [(one["alias"], one["before"], one["content"], one["name"]) for one in told] == [
+        ("champion", None, k4, "k4"),
+        ("champion", k4, k8, "k8"),
+    ]
+    assert (told[0]["because"], told[0]["made_by"], told[0]["is_forced"]) == (evil, "Ada", False)
+    assert "password" not in told[0]["registry"]
+    assert not Path("gone").exists()
+
+
+def _promote_both(url: str, *keys: str) -> None:
+    with open_registry(url, writes=True) as session:
+        for key in keys:
+            promote(session=session, key=key, alias="champion", because="in one transaction")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([sys.executable, "-c", HOOK.format(status=3)], "exit status 3 (it said nothing)"),
+        (["no-such-command"], "No such file or directory"),
+    ],
+)
+def test_a_hook_that_fails_is_reported_and_the_change_stays(
+    synced_sqlite: Path,
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    file = shutil.copy(synced_sqlite, "registry.db")
+    set_hook(monkeypatch, *words)
+    with open_registry(str(file), writes=True) as session:
+        promote(session=session, key="k8", alias="champion", because="best")
+    assert message in capsys.readouterr().err
+    with open_registry(str(file)) as session:
+        assert "champion" in current_aliases(session=session)
 
 
 def test_an_alias_that_nobody_has(session: Session, workspace: Path) -> None:

@@ -79,13 +79,13 @@ def _counts(connection: Connection) -> dict[str, int]:
 def test_a_newer_database_is_refused(synced: str, workspace: Path) -> None:
     _set_revision(synced, "9999")
     for refused in (lambda: sync(url=synced), lambda: open_registry(synced).__enter__(), lambda: upgrade(synced)):
-        with pytest.raises(UserError, match=r"revision 9999 is newer than this gpd knows \(0001\); update gpd"):
+        with pytest.raises(UserError, match=rf"revision 9999 is newer than this gpd knows \({HEAD}\); update gpd"):
             refused()
 
 
 def test_an_older_database_asks_for_upgrade(synced: str, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpd.registry.schema.HEAD", "0002")
-    monkeypatch.setattr("gpd.registry.schema.REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr("gpd.registry.schema.HEAD", "9998")
+    monkeypatch.setattr("gpd.registry.schema.REVISIONS", (*REVISIONS, "9998"))
     for refused in (lambda: sync(url=synced), lambda: open_registry(synced).__enter__()):
         with pytest.raises(UserError, match=r"older than this gpd's .*; run `gpd registry upgrade`"):
             refused()

@@ -1,0 +1,138 @@
+"""Wherever the files of a checkpoint lie on this machine they are found, whole and with the right bytes."""
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo  # type: ignore[import-untyped]
+
+from gpd.artifacts import UserError, hash_files, list_files
+from gpd.registry import find_artifact, find_checkpoint, open_registry, promote, sync
+from gpd.registry.dvc_store import check_out
+from tests.registry.conftest import content_of, make_student, make_workspace
+
+K8 = Path("data/students/k8")
+OTHER = "trained again"
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with DVC's real cache, in which are two students of the workspace: k8 and one trained again."""
+    root = tmp_path_factory.mktemp("kept")
+    make_workspace(root)
+    Repo.init(str(root), no_scm=True).close()
+    with (root / ".dvc/config").open("a") as config:
+        config.write("['remote \"store\"']\n    url = ../store\n")  # as `dvc remote add` writes it
+    with Repo(str(root)) as repo:
+        for text in (None, OTHER):
+            make_student(root, "k8", 8, root / "data/students/k4", text=text)
+            repo.add(str(root / K8))
+    return root
+
+
+@pytest.fixture
+def lost(workspace: Path, kept: Path) -> Path:
+    """A workspace in which k8 is the champion and was trained again since; DVC's cache has both."""
+    shutil.copytree(kept / ".dvc", workspace / ".dvc")
+    sync()
+    with open_registry(writes=True) as session:
+        promote(session=session, key="k8", alias="champion", because="best")
+    make_student(workspace, "k8", 8, workspace / "data/students/k4", text=OTHER)
+    return workspace
+
+
+def find(spec: str = "champion") -> Path:
+    """The folder, with the right bytes."""
+    with open_registry() as session:
+        found = find_checkpoint(spec, session=session)
+    assert hash_files(list_files(found.path)) == found.content == content_of(found.path)
+    return found.path
+
+
+def test_from_the_cache(lost: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = find()
+    assert path == Path(".work/checkpoints") / path.name
+    assert (path / "index.txt").stat().st_nlink > 1, "a hard link costs no space"
+    assert find() == path
+    assert find("k8") == path
+    assert "`gpd registry sync` records a newer one" in capsys.readouterr().err
+    sync()
+    assert find("k8") == K8, "of two with a name the one in its place is meant"
+
+
+def test_from_a_cache_elsewhere_without_hard_links(lost: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (lost / ".dvc/cache").rename(lost / "elsewhere")
+    (lost / ".dvc/config.local").write_text("[cache]\n    dir = ../elsewhere\n")
+
+    def fails(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("os.link", fails)
+    assert (find() / "index.txt").stat().st_nlink == 1
+
+
+def test_from_a_remote_folder(lost: Path) -> None:
+    shutil.copytree(lost / ".dvc/cache", lost / "store")
+    shutil.rmtree(lost / ".dvc/cache")
+    assert find().name == find("champion").name
+
+
+def test_from_a_flow_s_tree(lost: Path, kept: Path) -> None:
+    shutil.rmtree(lost / ".dvc")
+    tree = Path(".work/flows/0123-4567") / K8
+    make_student(lost, "k8", 8, lost / "data/students/k4")
+    shutil.copytree(K8, tree)
+    make_student(lost, "k8", 8, lost / "data/students/k4", text=OTHER)
+    assert find() == tree
+    (tree / "index.txt").write_text("changed since")
+    with pytest.raises(UserError, match="nor in a flow's tree"):
+        find()
+
+
+def test_what_no_sync_has_seen_is_found_by_its_content(lost: Path) -> None:
+    content = content_of(K8)  # trained again, and never recorded
+    assert check_out(content, lost) == lost / ".work/checkpoints" / content
+
+
+def test_a_part_is_never_there(lost: Path) -> None:
+    with open_registry() as session:
+        content = find_artifact(key="champion", session=session).content
+    files = (path for path in Path(".dvc/cache/files").glob("md5/*/*") if path.suffix != ".dir")
+    weights = next(path for path in files if path.read_text() == "the bytes of k8")
+    whole = weights.read_bytes()
+    weights.chmod(0o644)
+    weights.write_text("the bytes of k9")
+    with pytest.raises(UserError, match="DVC keeps other bytes"):
+        find()
+    assert [path.suffix for path in Path(".work/checkpoints").iterdir()] == [".lock"]
+    weights.unlink()
+    with pytest.raises(UserError, match="nor in DVC's cache"):
+        find()
+    weights.write_bytes(whole)
+    made: list[Path | None] = []
+    threads = [threading.Thread(target=lambda: made.append(check_out(content, lost))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [find().absolute()] * 4
+
+
+def test_a_listing_that_leads_elsewhere_is_refused(lost: Path) -> None:
+    for listing in Path(".dvc/cache").rglob("*.dir"):
+        listing.chmod(0o644)
+        listing.write_text(listing.read_text().replace("index.txt", "../../../index.txt"))
+    with pytest.raises(UserError, match="is not a file of this folder"):
+        find()
+    assert not Path("index.txt").exists()
+
+
+def test_what_is_nowhere_says_how_to_get_it(lost: Path) -> None:
+    shutil.rmtree(lost / ".dvc/cache")
+    advice = "made on somewhere at commit e{12}; `dvc pull data/students/k8` at that commit .* remote store"
+    with pytest.raises(UserError, match=advice):
+        find()
+    (lost / ".dvc/config").unlink()
+    with pytest.raises(UserError, match="no DVC remote is configured, so bring that machine's data/students/k8"):
+        find()

@@ -1,0 +1,140 @@
+"""`--where`: the same answers on both databases, nothing spliced, mistakes named."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlmodel import Session
+
+from gpd.artifacts import UserError
+from gpd.registry import best, list_checkpoints, open_registry, promote, sync, tag
+from tests.registry.conftest import STAGES, export, make_evaluation, make_folder, subject_of
+
+
+def names(session: Session, *where: str, workspace: Path = Path()) -> list[str | None]:
+    return [row.name for row in list_checkpoints(session=session, where=where, workspace=workspace)]
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("steps <= 6 and trajectory_error < .2 or alias = 'champion'", ["tiny-wan", "k2", "k8"]),
+        ("steps <= 6 AND (trajectory_error < .2 OR alias = 'champion')", ["tiny-wan", "k8"]),
+        ("not role = 'student' or horizon = 4", ["tiny-wan", "k4"]),
+        ("NOT alias = 'champion' and role = 'student'", ["k1", "k4", "k8"]),
+        ("alias is null and role = 'student'", ["k1", "k4", "k8"]),
+        ("alias in ('champion', 'nobody')", ["k2"]),
+        ("name in ['k4', 'k8'] and name != 'k8'", ["k4"]),
+        ("role = 'student' and name not in ('k1', 'k2')", ["k4", "k8"]),
+        ("2 <= horizon < 8", ["k2", "k4"]),
+        ("6 >= sampling_steps", ["k8"]),
+        ("psnr > 20.6 and psnr <= 22.4", ["k2", "k4"]),
+        ("solver = 'unipc'", ["tiny-wan"]),
+        ("solver = 'unipc' and trajectory_error < .1", []),  # its other evaluation has the small error
+        ("horizon = 4.5", []),  # an integer's type would make 4 of it
+        ("iterations < 1e30 and samples_seen > -1" + "0" * 30, list(STAGES)),
+        ("guidance.start = 6 and learning_rate >= 0.0004", ["k4", "k8"]),
+        ("guidance.axis = 'stage' and params['horizon'] = 8", ["k8"]),  # a column comes before a param
+        ("trajectory_error is null", []),
+        ("guidance.start = null", ["tiny-wan"]),
+        ('name = "it\'s; DROP TABLE artifact; --"', []),
+        ("stage=k8", ["k8"]),
+        ("learning_rate=8e-4", ["k8"]),
+    ],
+)
+def test_answers(session: Session, workspace: Path, where: str, expected: list[str]) -> None:
+    promote(session=session, key="k2", alias="champion", because="to find it")
+    assert names(session, where) == expected
+
+
+def test_tags(session: Session, workspace: Path) -> None:
+    for key, word in (("k2", "keep"), ("k4", "keep"), ("k4", "large"), ("k8", "keep")):
+        tag(session=session, key=key, tag=word)
+    tag(session=session, key="k8", tag="keep", remove=True)
+    assert names(session, "tag = 'keep' and not tag = 'large'") == ["k2"]
+    assert names(session, "tag in ('keep', 'large') and role = 'student'") == ["k2", "k4"]
+    assert names(session, "tag is null and role = 'student'") == ["k1", "k8"]
+
+
+def test_several_must_hold_together(session: Session, workspace: Path) -> None:
+    assert names(session, "horizon > 1", "horizon < 8") == ["k2", "k4"]
+    assert list_checkpoints(session=session, where=("horizon > 1",), steps=6)[0].name == "k8"
+    assert best(session=session, steps=6, where=["horizon <= 8 and guidance.start = 6"]).winners[0].name == "k8"
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("steps <= ", "not understood"),
+        ("steps <= 6; drop table artifact", "not understood"),
+        ("steps", "compare a column, metric or param with a value"),
+        ("steps <= horizon", "a value is a number or a text in quotes"),
+        ("steps + 1 = 6", "compare a column, metric or param with a value"),
+        ("__import__('os').system('true') = 0", "compare a column, metric or param with a value"),
+        ("steps = __import__('os')", "a value is a number or a text in quotes"),
+        ("name = f'{1}'", "a value is a number or a text in quotes"),
+        ("name = b'k8'", "a value is a number or a text in quotes"),
+        ("name = 'it''s'", "two texts beside each other"),
+        ("name = 8", "name is text; put 8 in quotes"),
+        ("name < 'k8'", "has no order here; only =, != and in"),
+        ("steps = '6'", "steps is a number, not '6'"),
+        ("steps = (6, 7)", "a list goes with in"),
+        ("trajektory_error < 1", "no such name; did you mean trajectory_error?"),
+        (
+            "nothing = 1",
+            "no such name; columns: alias, tag, content, .*; metrics: motion_ratio, psnr, .*; params: guidance.axis, ",
+        ),
+        ("(" * 300 + "steps = 6" + ")" * 300, "not understood"),
+        ("steps = 6 or " * 400 + "steps = 6", "characters, at most 4000"),
+        ("name = '", "not understood"),
+        ("", "not understood"),
+    ],
+)
+def test_mistakes(session: Session, workspace: Path, where: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        names(session, where)
+    assert "\n" not in str(caught.value)
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20) | st.sampled_from(
+    ["' OR 1=1 --", '"', "%", "\\", ":x", "'; DROP TABLE param; --", "k8"]
+)
+
+
+def test_values_are_never_taken_for_sql(synced: str, workspace: Path) -> None:
+    @settings(max_examples=40, deadline=None)
+    @given(TEXTS)
+    def law(text: str) -> None:
+        assert names(session, f"name = {text!r}") == (["k8"] if text == "k8" else [])
+        assert names(session, f"guidance.axis = {text!r}") == []
+
+    before = export(synced)
+    with open_registry(synced) as session:
+        law()
+    assert export(synced) == before
+
+
+def test_metrics_are_of_one_protocol(workspace: Path, synced: str) -> None:
+    subject = subject_of(workspace / "data/students/k2", error=0.001, steps=24)
+    make_evaluation(workspace, "other", {"k2": subject}, shift=3)
+    sync(url=synced)
+    with open_registry(synced) as session:
+        found = list_checkpoints(session=session, where=["trajectory_error < .1"])
+        assert [row.name for row in found] == ["tiny-wan", "k8"]
+        assert found.note
+        assert "shift=3" in found.note
+        other = found.note.split(": ")[-1].split(" (")[0]
+        again = list_checkpoints(session=session, where=["trajectory_error < .1"], protocol=other)
+        assert ([row.name for row in again], again.note) == (["k2"], None)
+
+
+def test_a_param_that_is_a_number_here_and_text_there(workspace: Path, synced: str) -> None:
+    for name, value in {"a": 7, "b": "seven", "c": [7], "d": True, "e": 1e-05}.items():
+        make_folder(workspace / "data/other" / name, kind="base", facts={"name": name}, params={"x": value}, text=name)
+    sync(url=synced)
+    with open_registry(synced) as session:
+        assert names(session, "x > 6") == ["a"]
+        assert names(session, "x < 1") == ["e"]
+        assert names(session, "x = 'seven' or x = true") == ["b", "d"]
+        assert set(names(session, "x != 7")) == {"b", "c", "d", "e"}
