@@ -232,6 +232,17 @@ def import_(file: Annotated[Path, typer.Argument(help="an export")], url: Url = 
 
 
 @app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free")] = 8001,
+    url: Url = None,
+) -> None:
+    """The registry in a browser, by Datasette: read-only, to this machine alone."""
+    from gpd.registry.web import serve
+
+    serve(url, port)
+
+
+@app.command()
 def html(
     out: Annotated[Path, typer.Option(help="where to write it")] = Path("registry.html"),
     url: Url = None,
