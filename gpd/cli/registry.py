@@ -248,8 +248,12 @@ def html(
     url: Url = None,
 ) -> None:
     """One self-contained page: the graph from teacher to students, their metrics, and clips."""
+    from gpd.evaluation.metrics import METRICS
     from gpd.registry import open_registry, render_page
+    from gpd.registry.page import ShownMetric
 
+    headlines_first = sorted(METRICS.values(), key=lambda metric: metric.headline is None)
+    metrics = [ShownMetric(one.name, one.label, one.meaning, one.headline is not None) for one in headlines_first]
     with open_registry(url) as session:
-        write_text(out, render_page(session=session))
+        write_text(out, render_page(session=session, metrics=metrics))
     typer.echo(f"registry: {out}")
