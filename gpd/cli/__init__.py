@@ -204,11 +204,11 @@ def report() -> None:
 
 
 @app.command()
-def table() -> None:
+def table(has_all: Annotated[bool, typer.Option("--all", help="every metric, one a row")] = False) -> None:
     """Print the students beside the teacher, and where the page is."""
     from gpd.report import report
 
-    report.show(_params())
+    report.show(_params(), has_all=has_all)
 
 
 @app.command()

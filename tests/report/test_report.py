@@ -8,12 +8,14 @@ import pytest
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.documents import Spectrum
+from gpd.evaluation.metrics import METRICS
 from gpd.pages.palette import INK, make_look
 from gpd.params import Params
 from gpd.report import report
 from gpd.report.charts import subject_colour
 from gpd.report.outcome import CLIPS, find_best, load_outcome
 from gpd.report.profiles import MOST_POINTS, thinned
+from gpd.report.terminal import WIDTH_OF_FILES, fit
 from tests.pages.test_html import Reader
 
 PAGE = Path("data/report/report.html")
@@ -47,6 +49,21 @@ def test_terminal_shows_the_table_and_ends_with_the_path(workspace: Params, caps
     lines = capsys.readouterr().out.strip().split("\n")
     assert lines[-1] == f"report: {PAGE.resolve()}"
     assert [line.split()[:2] for line in lines if line.strip().startswith("k")] == [["k4", "2"], ["k1", "8"]]
+
+
+def test_all_metrics_fit_the_width_in_parts(workspace: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    report.run(workspace)
+    capsys.readouterr()
+    report.show(workspace, has_all=True)
+    *lines, last = capsys.readouterr().out.rstrip().split("\n")
+    assert last == f"report: {PAGE.resolve()}"
+    assert max(map(len, lines)) <= WIDTH_OF_FILES
+    outcome = load_outcome(workspace)
+    assert sum(any(METRICS[metric].label in line for line in lines) for metric in outcome.metrics) == len(
+        outcome.metrics
+    )
+    assert fit(["a" * 10, "b", "c" * 8], 21) == [["a" * 10, "b"], ["c" * 8]]
+    assert fit(["a" * 10], 5) == [["a" * 10]]
 
 
 def test_best_is_marked_by_direction_and_never_where_all_are_alike(workspace: Params) -> None:
