@@ -26,7 +26,7 @@ def print_table(outcome: Outcome, *, has_all: bool = False) -> None:
 def _headlines(outcome: Outcome) -> Table:
     names = list(outcome.subjects)
     scores = {metric: cells for metric, cells in make_scores(outcome, names).items() if metric in SHOWN}
-    grid = _grid("Students beside the teacher, best of each column in bold (--all: every metric)")
+    grid = _grid("Students beside the teacher, best in bold (--all: every metric)")
     for label in ("forwards", *(f"{SHOWN[metric]}\n{_arrow(metric)}" for metric in SHOWN if metric in scores)):
         grid.add_column(label, justify="right", no_wrap=True)
     for place, name in enumerate(names):
