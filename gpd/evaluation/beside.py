@@ -80,7 +80,8 @@ def _figure_row(metric: Metric, a: Score | None, b: Score | None, is_comparable:
         return FigureRow(metric.label, text_a, text_b, "", "")
     worse = metric.badness(round(a.value, metric.decimals)) - metric.badness(round(b.value, metric.decimals))
     better = "" if worse == 0 else "a" if worse < 0 else "b"
-    return FigureRow(metric.label, text_a, text_b, f"{b.value - a.value:+.{metric.decimals}f}", better)
+    difference = f"{b.value - a.value:+.{metric.decimals}f}" if better else "="
+    return FigureRow(metric.label, text_a, text_b, difference, better)
 
 
 def _text(metric: Metric, score: Score | None) -> str:

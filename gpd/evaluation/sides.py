@@ -72,7 +72,7 @@ def _subject_side(name: str) -> Side:
         clips=_load_clips(EVALUATIONS / name, subject),
         protocol=evaluation.protocol.hash,
         scores=scores.metrics,
-        params=manifest.params if manifest else {},
+        params=name_alike(manifest.params, manifest.facts.stage) if manifest else {},
         inputs={role: found.content for role, found in manifest.inputs.items()} if manifest else {},
         costs=_costs(scores.forwards, manifest.facts.model_dump() if manifest else {}),
         ancestors=_walk(scores.checkpoint, known),
@@ -91,6 +91,11 @@ def _walk(content: str, known: dict[str, Manifest[StudentFacts]]) -> list[tuple[
     if found is None:
         return [("base model", content)]
     return [*_walk(found.inputs["previous"].content, known), (found.facts.stage, content)]
+
+
+def name_alike(params: Mapping[str, Any], stage: str | None) -> dict[str, Any]:
+    """With one name for the stage, so that those of two stages stand beside each other."""
+    return {key.replace(f"distill.stages.{stage}.", "distill.stages.STAGE."): value for key, value in params.items()}
 
 
 def _costs(forwards: int | None, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,7 +135,7 @@ def _recorded_side(key: str) -> Side:
         clips=_load_clips(Path(first.source), first.subject) if first else {},
         protocol=first.protocol if first else None,
         scores={one.metric: _score(one) for one in scores if isinstance(one.value, float)},
-        params=params,
+        params=name_alike(params, shown.facts.get("stage")),
         inputs={parent["relation"]: parent["content"] for parent in shown.parents},
         costs=_costs(first.forwards if first else None, shown.facts),
         ancestors=_line(shown.content, tree),

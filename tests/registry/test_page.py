@@ -121,7 +121,9 @@ def heads(dom: str) -> list[str]:
 def test_a_click_sorts_and_typing_filters(page: Path, tmp_path: Path) -> None:
     script = """
         document.querySelector('#head button[data-column=trajectory_error]').click();
-        const typed = document.getElementById('filter'); typed.value = 'students'; typed.dispatchEvent(new Event('input'));
+        const typed = document.getElementById('filter');
+        typed.value = 'students';
+        typed.dispatchEvent(new Event('input'));
         document.querySelector('#body button').click();
     """
     dom = dump_dom(page, tmp_path, script=script)
