@@ -131,14 +131,23 @@ def evaluate(
 
 @app.command()
 def compare(
-    clips: Annotated[Path, typer.Argument(help="a folder of mp4s to measure")],
-    reference: Annotated[Path, typer.Argument(help="a folder of mp4s to measure against")],
-    out: Annotated[Path, typer.Option(help="the JSON to write")] = Path("comparison.json"),
+    clips: Annotated[str, typer.Argument(help="a folder of mp4s to measure; a subject such as k8; an alias or a hash")],
+    reference: Annotated[str, typer.Argument(help="what it is set against, likewise")],
+    out: Annotated[Path, typer.Option(help="the JSON to write; the page has its name")] = Path("comparison.json"),
+    page: Annotated[bool, typer.Option("--page", help="write a page of both sides, players in step")] = False,
+    opens: Annotated[bool, typer.Option("--open", help="write the page and open it in a browser")] = False,
 ) -> None:
-    """Measure any two folders of clips, paired where their file names are the same."""
+    """Measure any two folders of clips, paired where their file names are the same; or show two sides on one page."""
+    import webbrowser
+
     from gpd.evaluation import compare
 
-    compare.run(clips, reference, out)
+    if not (page or opens):
+        compare.run(Path(clips), Path(reference), out)
+        return
+    written = compare.run_beside(clips, reference, out)
+    if opens:
+        webbrowser.open(written.resolve().as_uri())
 
 
 @app.command()
@@ -204,11 +213,11 @@ def report() -> None:
 
 
 @app.command()
-def table() -> None:
+def table(has_all: Annotated[bool, typer.Option("--all", help="every metric, one a row")] = False) -> None:
     """Print the students beside the teacher, and where the page is."""
     from gpd.report import report
 
-    report.show(_params())
+    report.show(_params(), has_all=has_all)
 
 
 @app.command()

@@ -265,13 +265,28 @@ def import_(file: Annotated[Path, typer.Argument(help="an export")], url: Url = 
 
 
 @app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free")] = 8001,
+    url: Url = None,
+) -> None:
+    """The registry in a browser, by Datasette: read-only, to this machine alone."""
+    from gpd.registry.web import serve
+
+    serve(url, port)
+
+
+@app.command()
 def html(
     out: Annotated[Path, typer.Option(help="where to write it")] = Path("registry.html"),
     url: Url = None,
 ) -> None:
     """One self-contained page: the graph from teacher to students, their metrics, and clips."""
+    from gpd.evaluation.metrics import METRICS
     from gpd.registry import open_registry, render_page
+    from gpd.registry.page import ShownMetric
 
+    headlines_first = sorted(METRICS.values(), key=lambda metric: metric.headline is None)
+    metrics = [ShownMetric(one.name, one.label, one.meaning, one.headline is not None) for one in headlines_first]
     with open_registry(url) as session:
-        write_text(out, render_page(session=session))
+        write_text(out, render_page(session=session, metrics=metrics))
     typer.echo(f"registry: {out}")

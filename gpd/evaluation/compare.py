@@ -57,8 +57,8 @@ class Folder:
         return len(next(iter(self.rows.values())))
 
 
-def run(clips: Path, reference: Path, out: Path) -> None:
-    """Prints the table and writes `out`.
+def run(clips: Path, reference: Path, out: Path) -> dict[str, Any]:
+    """Prints the table, writes `out` and returns what stands in it.
 
     Raises:
         UserError: a folder is empty, a clip is broken, or clips that are set against each other differ in length, size
@@ -67,10 +67,30 @@ def run(clips: Path, reference: Path, out: Path) -> None:
     if out.suffix != ".json":
         raise UserError(f"--out={out}: the file must end in .json")
     pairing = pair_up(clips, reference)
-    report = {"format": 1, "clips": str(clips), "reference": str(reference), **compare(pairing)}
+    report: dict[str, Any] = {"format": 1, "clips": str(clips), "reference": str(reference), **compare(pairing)}
     print_table(report)
     artifacts.write_json(out, report)
     print(f"-> {out}")
+    return report
+
+
+def run_beside(first: str, second: str, out: Path) -> Path:
+    """Writes one page of both, beside `out`; two folders of clips are measured too. Returns the page.
+
+    Raises:
+        UserError: a side is no folder of mp4s, no evaluated subject and nothing that the registry has; or as `run`.
+    """
+    from gpd.evaluation.beside import make_page
+    from gpd.evaluation.sides import find_side, reference_clips
+
+    sides = find_side(first), find_side(second)
+    measured: dict[str, Any] = {}
+    if not any(side.protocol or side.ancestors for side in sides):
+        measured = run(Path(first), Path(second), out)["metrics"]
+    page = out.with_suffix(".html")
+    artifacts.write_text(page, make_page(*sides, reference_clips(), measured))
+    print(f"-> {page}")
+    return page
 
 
 def compare(pairing: Pairing) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def write_scores(folder: Path, protocol: Protocol, checkpoint: str, result: Resu
     evaluation = Evaluation(protocol=protocol, subjects={name: subject})
     artifacts.write_json(folder / "evaluation.json", evaluation.model_dump(mode="json"))
     values = {key: found.value for key, found in subject.metrics.items()}
-    artifacts.write_json(folder / "metrics.json", {name: {"forwards": subject.forwards, **values}})
+    artifacts.write_json(folder / "metrics.json", {"forwards": subject.forwards, **values})
     with (folder / "curves.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(CURVE_COLUMNS)

@@ -37,7 +37,7 @@ function inStep(group) {
   const step = (by) => { const from = frame(); if (isPlaying) stop(); goTo(from + by); };
 
   function follow() {
-    if (!isPlaying) return;
+    if (!isPlaying || !group.isConnected) return;
     for (const video of followers) {
       if (Math.abs(video.currentTime - leader.currentTime) > 1 / rate) video.currentTime = leader.currentTime;
     }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 INK = -1  # the colour of text, for what the others are measured against
+SOFT = -2  # that of what stands behind them
 GOLDEN_ANGLE = 137.508  # degrees: however many hues are taken in turn, each new one falls into the widest gaps
 FIRST_HUE = 252.0  # blue
 PER_STYLE = 5  # hues that are easily told apart
@@ -34,9 +35,12 @@ class Look:
     glyph: str
 
 
+LETTERS = {INK: Look("var(--ink)", *STYLES[0]), SOFT: Look("var(--soft)", *STYLES[1])}
+
+
 def make_look(number: int) -> Look:
-    """The look of a number from 0; no two numbers share a colour. INK looks like text."""
-    if number == INK:
-        return Look("var(--ink)", *STYLES[0])
+    """The look of a number from 0; no two numbers share a colour. INK and SOFT are those of letters."""
+    if number in LETTERS:
+        return LETTERS[number]
     hue = (FIRST_HUE + number * GOLDEN_ANGLE) % 360
     return Look(f"oklch(var(--level) var(--chroma) {hue:.1f})", *STYLES[number // PER_STYLE % len(STYLES)])

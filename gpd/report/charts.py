@@ -7,10 +7,9 @@ from gpd.evaluation.metrics import METRICS
 from gpd.pages.chart import Series, line_chart
 from gpd.pages.dots import Dot, dot_chart
 from gpd.pages.html import Markup
-from gpd.pages.palette import INK
+from gpd.pages.palette import INK, SOFT
 from gpd.report.outcome import Outcome
 
-STUDENT, BASELINE, RIVAL, BEFORE, AFTER = 0, 1, 2, 4, 0
 QUALITY = {name: metric.axis == "log" for name, metric in METRICS.items() if metric.axis}
 
 
@@ -34,24 +33,22 @@ def make_training_charts(outcome: Outcome) -> list[Markup]:
 
 def _cost_chart(outcome: Outcome, metric: str) -> Markup:
     costs = {name: subject.forwards for name, subject in outcome.subjects.items()}
-    students = [name for name in outcome.subjects if name in outcome.students]
+    rivals = {row.variant: row.sampling_forwards for row in outcome.rivals}
     groups = [
-        _subjects(outcome, metric, "students", students, costs, STUDENT),
-        _subjects(outcome, metric, "undistilled teacher", list(outcome.baselines), costs, BASELINE),
-        _rivals(outcome.rivals, metric, {row.variant: row.sampling_forwards for row in outcome.rivals}),
+        _rivals(outcome, metric, rivals),
+        _chain(outcome, metric, costs),
+        *(_subject(outcome, metric, name, costs[name]) for name in outcome.contenders),
     ]
     return _quality_chart(metric, "forwards a clip", "against cost of a clip", groups, log_x=True)
 
 
 def _training_cost_chart(outcome: Outcome, metric: str) -> Markup:
     """The lead and its rivals by what they took to train; the undistilled teacher in as many steps took nothing."""
-    if outcome.lead is None:
-        return Markup()
-    free = dict.fromkeys(_equal_baselines(outcome), 0)
+    lead = {name: outcome.training_forwards[name] for name in [outcome.lead] if name is not None}
+    costs = lead | dict.fromkeys(_equal_baselines(outcome), 0)
     groups = [
-        _subjects(outcome, metric, outcome.lead, [outcome.lead], outcome.training_forwards, STUDENT),
-        _subjects(outcome, metric, "undistilled teacher", list(free), free, BASELINE),
-        _rivals(outcome.rivals, metric, {row.variant: row.training_forwards for row in outcome.rivals}),
+        _rivals(outcome, metric, {row.variant: row.training_forwards for row in outcome.rivals}),
+        *(_subject(outcome, metric, name, forwards) for name, forwards in costs.items()),
     ]
     return _quality_chart(metric, "forwards of training", "against cost of training", groups, log_x=False)
 
@@ -67,41 +64,54 @@ def _quality_chart(metric: str, x_label: str, title: str, groups: list[Series], 
     return line_chart(f"{label} {title}", x_label, label, shown, log_x=log_x, log_y=QUALITY[metric])
 
 
-def _subjects(
-    outcome: Outcome, metric: str, title: str, names: list[str], costs: Mapping[str, int], colour: int
-) -> Series:
-    """Points by rising cost; students of one curriculum are joined."""
-    found = {name: score for name in sorted(names, key=costs.__getitem__) if (score := outcome.score(name, metric))}
-    points = [(float(costs[name]), score.value) for name, score in found.items()]
-    spreads = [score.spread for score in found.values()]
-    return Series(title, points, colour, colour == STUDENT, list(found), spreads, is_named=True)
+def _subject(outcome: Outcome, metric: str, name: str, cost: int) -> Series:
+    """One point in the subject's colour; a student's legend says what it took to train."""
+    score, spent = outcome.score(name, metric), outcome.training_forwards.get(name)
+    title = name if spent is None else f"{name}, {spent:,} forwards of training"
+    points, spreads = ([(float(cost), score.value)], [score.spread]) if score else ([], [])
+    return Series(title, points, subject_colour(outcome, name), False, [name] * len(points), spreads, is_named=True)
 
 
-def _rivals(rivals: list[AblationRow], metric: str, costs: Mapping[str, int]) -> Series:
-    known = [row for row in rivals if metric in row.metrics]
+def _chain(outcome: Outcome, metric: str, costs: Mapping[str, int]) -> Series:
+    """A line behind the students of one curriculum."""
+    found = {name: outcome.score(name, metric) for name in outcome.students if name in outcome.subjects}
+    points = sorted((float(costs[name]), score.value) for name, score in found.items() if score)
+    return Series("one curriculum", points if len(points) > 1 else [], SOFT, has_dots=False)
+
+
+def _rivals(outcome: Outcome, metric: str, costs: Mapping[str, int]) -> Series:
+    known = [row for row in outcome.rivals if metric in row.metrics]
     points = [(float(costs[row.variant]), row.metrics[metric].mean) for row in known]
     spreads = [row.metrics[metric].std for row in known]
-    return Series("rivals, mean ± spread", points, RIVAL, False, [row.label for row in known], spreads)
+    title = f"rivals, about {budget_words(known)}, mean ± spread"
+    return Series(title, points, SOFT, False, [row.label for row in known], spreads)
+
+
+def budget_words(rivals: list[AblationRow]) -> str:
+    """What each of them took to train."""
+    budgets = sorted({row.budget for row in rivals})
+    return f"{' or '.join(f'{budget:,}' for budget in budgets)} forwards of training"
 
 
 def _ranking(outcome: Outcome, metric: str) -> Markup:
     """Rivals of one budget and the undistilled teacher in as many steps, best first.
 
-    The lead is not among them: it took another budget to train. The default at the rivals' budget is.
+    The students are not among them: they took another budget to train. The default at the rivals' budget is.
     """
     entry = METRICS[metric]
     rows = [
-        Dot(row.label, row.metrics[metric].mean, row.metrics[metric].std, RIVAL)
+        Dot(row.label, row.metrics[metric].mean, row.metrics[metric].std, SOFT)
         for row in outcome.rivals
         if metric in row.metrics
     ]
     rows += [
-        Dot(name, score.value, score.spread, BASELINE)
+        Dot(name, score.value, score.spread, subject_colour(outcome, name))
         for name in _equal_baselines(outcome)
         if (score := outcome.score(name, metric))
     ]
     rows.sort(key=lambda row: entry.badness(row.value))
-    return dot_chart(f"Ranking at one training budget: {entry.label}", entry.label, rows, is_log=QUALITY[metric])
+    title = f"{entry.label} at about {budget_words(outcome.rivals)}"
+    return dot_chart(title, entry.label, rows, is_log=QUALITY[metric])
 
 
 def subject_colour(outcome: Outcome, subject: str) -> int:
@@ -126,7 +136,7 @@ def _stage_chart(outcome: Outcome, key: str, title: str, label: str) -> Markup:
         points = [(float(fact.horizon), getattr(getattr(fact, when), key)) for fact in facts]
         return Series(when, points, colour, labels=[f"{name}, {when}" for name in outcome.students])
 
-    both = [series("before", BEFORE), series("after", AFTER)]
+    both = [series("before", SOFT), series("after", INK)]
     return line_chart(title, "horizon of the stage, base intervals", label, both)
 
 

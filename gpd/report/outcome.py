@@ -120,9 +120,12 @@ class Outcome:
 
     @property
     def training_forwards(self) -> dict[str, int]:
-        """Stage -> forwards that it and the stages before it took to train."""
-        spent = [sum(manifest.facts.forwards.values()) for manifest in self.students.values()]
+        """Stage -> forwards that it and the stages before it took to train, as the ablation counts: without probes."""
+        spent = [sum(facts.forwards.values()) - facts.forwards.get("probe", 0) for facts in self._facts()]
         return dict(zip(self.students, itertools.accumulate(spent), strict=True))
+
+    def _facts(self) -> Iterable[StudentFacts]:
+        return (manifest.facts for manifest in self.students.values())
 
     def score(self, subject: str, metric: str) -> Score | None:
         """A figure, None if it could not be computed."""

@@ -4,13 +4,14 @@ from gpd.evaluation.difference import scale_colours
 from gpd.evaluation.metrics import METRICS
 from gpd.pages.html import Markup, render
 from gpd.params import Params
-from gpd.report.charts import make_cost_charts, make_training_charts
+from gpd.report.charts import budget_words, make_cost_charts, make_training_charts
 from gpd.report.clips import make_cards
 from gpd.report.outcome import Outcome
 from gpd.report.profiles import make_profile_charts
+from gpd.report.provenance import make_origins
 from gpd.report.published import PUBLISHED
 from gpd.report.rivals import RESULTS
-from gpd.report.tables import ARROWS, ROLES, figure_text, make_ledger, make_rival_rows, make_scores, rival_metrics
+from gpd.report.tables import ARROWS, ROLES, figure_text, make_ledger, make_scores, rival_tables
 
 
 def make_page(params: Params, outcome: Outcome) -> Markup:
@@ -33,11 +34,12 @@ def make_page(params: Params, outcome: Outcome) -> Markup:
             "profiles": make_profile_charts(outcome),
             "training": make_training_charts(outcome),
         },
-        rivals=make_rival_rows(outcome.rivals),
-        rival_metrics=rival_metrics(outcome.rivals),
+        rivals=rival_tables(outcome.rivals),
+        budget=budget_words(outcome.rivals),
         results=RESULTS,
         roles=ROLES,
         ledger=make_ledger(outcome),
+        origins=make_origins(params, outcome),
         published=PUBLISHED,
         is_miniature=params.model.hub is None,
     )

@@ -37,9 +37,9 @@ def run(params: Params) -> None:
     print(f"report: {PAGE.resolve()}")
 
 
-def show(params: Params) -> None:
-    """Prints the table and the path of the page that `run` wrote."""
+def show(params: Params, *, has_all: bool = False) -> None:
+    """Prints the table, with headline or all metrics, and the path of the page that `run` wrote."""
     if not PAGE.is_file():
         raise UserError(f"{PAGE}: no such file; `dvc repro` writes it")
-    print_table(load_outcome(params))
+    print_table(load_outcome(params), has_all=has_all)
     print(f"report: {PAGE.resolve()}")

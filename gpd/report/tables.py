@@ -28,6 +28,14 @@ class RivalRow:
     cells: list[Cell]
 
 
+@dataclass(frozen=True)
+class RivalTable:
+    """Rivals beside each other by some metrics."""
+
+    metrics: list[str]
+    rows: list[RivalRow]
+
+
 def figure_text(metric: str, value: float) -> str:
     """A value at the metric's digits, or with its exponent where these would show nothing."""
     decimals = METRICS[metric].decimals
@@ -57,14 +65,15 @@ def _score_cell(outcome: Outcome, metric: str, name: str, is_best: bool) -> Cell
     return Cell("–") if score is None else make_cell(metric, score.value, score.spread, is_best)
 
 
-def rival_metrics(rivals: list[AblationRow]) -> list[str]:
-    """Metrics that at least one of them has, in the catalogue's order."""
-    return [metric for metric in METRICS if any(metric in row.metrics for row in rivals)]
+def rival_tables(rivals: list[AblationRow]) -> list[RivalTable]:
+    """One of the metrics that have a column in the ablation's tables, and one of the others: all would be too wide."""
+    known = [metric for metric in METRICS if any(metric in row.metrics for row in rivals)]
+    parts = [[metric for metric in known if bool(METRICS[metric].column) == has_column] for has_column in (True, False)]
+    return [RivalTable(metrics, _rival_rows(rivals, metrics)) for metrics in parts if metrics]
 
 
-def make_rival_rows(rivals: list[AblationRow]) -> list[RivalRow]:
+def _rival_rows(rivals: list[AblationRow], metrics: list[str]) -> list[RivalRow]:
     """Rivals by their training cost; the best is marked unless two share the place."""
-    metrics = rival_metrics(rivals)
     best = {metric: _best_rivals(rivals, metric) for metric in metrics}
     return [
         RivalRow(

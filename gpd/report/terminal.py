@@ -1,6 +1,8 @@
-"""The report's table on the terminal."""
+"""The report's table on the terminal: as wide as it is."""
 
-from rich import box
+import sys
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.table import Table
 
@@ -9,20 +11,63 @@ from gpd.report.outcome import Outcome
 from gpd.report.tables import ARROWS, Cell, make_scores
 
 SHOWN = {name: metric.headline for name, metric in METRICS.items() if metric.headline}
+WIDTH_OF_FILES = 100  # columns if the output is no terminal
+GAP = 2  # columns between two
 
 
-def print_table(outcome: Outcome) -> None:
-    """Students beside the teacher, at least 100 columns wide: a log keeps whole words too."""
+def print_table(outcome: Outcome, *, has_all: bool = False) -> None:
+    """Students beside the teacher by headline metrics; with `has_all` every metric a row, in parts that fit."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, highlight=False)
+    tables = _all_metrics(outcome, console.width) if has_all else [_headlines(outcome)]
+    for table in tables:
+        console.print(table, "")
+
+
+def _headlines(outcome: Outcome) -> Table:
     names = list(outcome.subjects)
     scores = {metric: cells for metric, cells in make_scores(outcome, names).items() if metric in SHOWN}
-    grid = Table(title="Students beside the teacher, best of each column in bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    grid.add_column("", no_wrap=True)
-    for label in ("forwards", *(f"{SHOWN[name]} {_arrow(name)}" for name in SHOWN if name in scores)):
+    grid = _grid("Students beside the teacher, best in bold (--all: every metric)")
+    for label in ("forwards", *(f"{SHOWN[metric]}\n{_arrow(metric)}" for metric in SHOWN if metric in scores)):
         grid.add_column(label, justify="right", no_wrap=True)
     for place, name in enumerate(names):
         cells = [_text(scores[metric][place]) for metric in SHOWN if metric in scores]
         grid.add_row(name, str(outcome.subjects[name].forwards), *cells)
-    Console(width=max(100, Console().width)).print(grid)
+    return grid
+
+
+def _all_metrics(outcome: Outcome, width: int) -> Iterator[Table]:
+    """Metrics by subjects, as many subjects side by side as there is room for."""
+    scores = make_scores(outcome, list(outcome.subjects))
+    places = {name: place for place, name in enumerate(outcome.subjects)}
+    labels = {metric: f"{METRICS[metric].label} {_arrow(metric)}" for metric in scores}
+    for names in fit(list(places), width - max(map(len, labels.values()), default=0)):
+        grid = _grid("All metrics, best of each row in bold")
+        for name in names:
+            grid.add_column(name, justify="right", no_wrap=True)
+        grid.add_row("forwards", *(str(outcome.subjects[name].forwards) for name in names))
+        for metric, cells in scores.items():
+            grid.add_row(labels[metric], *(_text(cells[places[name]]) for name in names))
+        yield grid
+
+
+def fit(names: list[str], width: int) -> list[list[str]]:
+    """The names in groups whose columns stand side by side in `width` letters; one alone may be wider."""
+    groups: list[list[str]] = []
+    left = 0
+    for name in names:
+        needed = max(len(name), 7) + GAP  # 7: of a figure such as 3.4e-05
+        if not groups or needed > left:
+            groups.append([])
+            left = width
+        groups[-1].append(name)
+        left -= needed
+    return groups
+
+
+def _grid(title: str) -> Table:
+    grid = Table(title=title, box=None, pad_edge=False, padding=(0, GAP, 0, 0), title_justify="left")
+    grid.add_column("", overflow="fold")
+    return grid
 
 
 def _arrow(metric: str) -> str:

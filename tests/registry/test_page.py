@@ -11,10 +11,15 @@ import pytest
 from gpd.data.clips import write_mp4
 from gpd.documents import ClipsFacts, identify, write_manifest
 from gpd.registry import graph, open_registry, promote, remark, render_page, sync
+from gpd.registry.page import ShownMetric
 from tests.browser import dump_dom
 from tests.registry.conftest import content_of, make_evaluation, make_facts, make_folder, make_student, subject_of
 
 EVIL = "</script><img src=x onerror=\"document.title='owned'\">{{ 7 * 7 }}{% raw %}'\"&amp;"
+METRICS = [
+    ShownMetric("trajectory_error", "Trajectory error", "how far", True),
+    ShownMetric("motion_ratio", "Motion", EVIL, False),
+]
 
 
 @pytest.fixture
@@ -29,7 +34,7 @@ def page(workspace: Path) -> Path:
     with open_registry(writes=True) as session:
         promote(session=session, key="k8", alias="champion", because=EVIL)
         remark(session=session, key="k8", text=EVIL)
-        (workspace / "registry.html").write_text(render_page(session=session))
+        (workspace / "registry.html").write_text(render_page(session=session, metrics=METRICS))
     return workspace / "registry.html"
 
 
@@ -53,7 +58,7 @@ def rows(dom: str) -> list[list[str]]:
     assert body
     lines = re.findall(r"<tr.*?</tr>", body[1], re.DOTALL)
     return [
-        [unescape(re.sub("<[^>]*>", "", cell)) for cell in re.findall(r"<td.*?</td>", line, re.DOTALL)]
+        [unescape(re.sub("<[^>]*>", "", cell)) for cell in re.findall(r"<t[dh].*?</t[dh]>", line, re.DOTALL)]
         for line in lines
     ]
 
@@ -62,9 +67,9 @@ def test_everything_is_shown_and_nothing_runs(page: Path, tmp_path: Path) -> Non
     dom = dump_dom(page, tmp_path, f"chosen={content_of(Path('data/students/k8'))}")
     assert "<title>gpd registry</title>" in dom
     assert "<img" not in dom
-    assert [row[0] for row in rows(dom)] == ["tiny-wan", "k1", "k2", "k4", "k8", "k8b"]
-    assert rows(dom)[5][1] == EVIL
-    assert rows(dom)[0][-1] == "nan"
+    names = ["tiny-wannan", "k1", "k2", "k4", "k8champion", f"k8b{EVIL}"]  # with the alias, or the subject's other name
+    assert [row[0] for row in rows(dom)] == names
+    assert rows(dom)[0][1] == "nan"
     assert "7 checkpoints, 6 of 6 measurements shown" in dom
     assert dom.count('<path class="edge"') == 5  # teacher -> k1 -> k2 -> k4 -> k8, and k4 -> k8b
     assert re.search(r'class="name">k8<tspan class="alias"> champion</tspan>', dom)
@@ -75,7 +80,7 @@ def test_everything_is_shown_and_nothing_runs(page: Path, tmp_path: Path) -> Non
     assert dom.count('class="metric">0.0625 at 6 steps<') == 1
 
 
-def test_clips_are_inside_the_page(page: Path, tmp_path: Path) -> None:
+def test_clips_are_inside_the_page_and_in_step(page: Path, tmp_path: Path) -> None:
     clip = base64.b64encode(Path("data/evaluations/k8/some/k8-000-seed0.mp4").read_bytes()).decode()
     playing = (
         "const v = document.querySelector('video'); v.onloadeddata = () => v.dataset.width = v.videoWidth; v.load();"
@@ -83,24 +88,48 @@ def test_clips_are_inside_the_page(page: Path, tmp_path: Path) -> None:
     dom = dump_dom(page, tmp_path, script=playing)
     assert re.findall(r'<video[^>]*src="([^"]*)"', dom) == [f"data:video/mp4;base64,{clip}"]  # not the large one
     assert 'data-width="16"' in dom, "the browser decodes the clip"
+    assert f"“{EVIL}”" in unescape(dom)
+    assert re.search(r'<div class="players" data-frames="17" data-rate="16"[^>]*><div class="controls">', dom)
     assert not re.search(r"""(src|href)=["'](?!data:)|url\(|@import""", page.read_text().replace(EVIL, ""))
 
 
 def test_filter_and_sort(page: Path, tmp_path: Path) -> None:
     fragment = "filter=horizon%3D8+k8&sort=trajectory_error&order=up"
-    assert [row[0] for row in rows(dump_dom(page, tmp_path, fragment))] == ["k8b", "k8"]
+    assert [row[0][:3] for row in rows(dump_dom(page, tmp_path, fragment))] == ["k8b", "k8c"]
+
+
+def test_headline_metrics_stand_first_and_columns_are_chosen_and_kept(page: Path, tmp_path: Path) -> None:
+    before = heads(dump_dom(page, tmp_path))
+    assert before == ["name", "Trajectory error ↓", "forwards", "sampled with"]
+    script = """
+        [...document.querySelectorAll('#columns label')].find(one => one.textContent === 'psnr ↑').click();
+        document.title = location.hash;
+    """
+    dom = dump_dom(page, tmp_path, script=script)
+    assert heads(dom) == ["name", "Trajectory error ↓", "psnr ↑", "forwards", "sampled with"]
+    kept = re.search(r"<title>#(.*?)</title>", dom)
+    assert kept
+    assert heads(dump_dom(page, tmp_path, unescape(kept[1]))) == heads(dom)
+
+
+def heads(dom: str) -> list[str]:
+    head = re.search(r'<tr id="head">(.*?)</tr>', dom, re.DOTALL)
+    assert head
+    return [unescape(text) for text in re.findall(r"<button[^>]*>(.*?)</button>", head[1])]
 
 
 def test_a_click_sorts_and_typing_filters(page: Path, tmp_path: Path) -> None:
     script = """
-        [...document.querySelectorAll('#head button')].find(one => one.textContent === 'trajectory_error').click();
-        const box = document.getElementById('filter'); box.value = 'students'; box.dispatchEvent(new Event('input'));
-        document.querySelector('#body tr').click();
+        document.querySelector('#head button[data-column=trajectory_error]').click();
+        const typed = document.getElementById('filter');
+        typed.value = 'students';
+        typed.dispatchEvent(new Event('input'));
+        document.querySelector('#body button').click();
     """
     dom = dump_dom(page, tmp_path, script=script)
-    assert [row[0] for row in rows(dom)] == ["k8b", "k8", "k4", "k2", "k1"]
-    assert re.search(r'<th class="number" aria-sort="ascending"><button>trajectory_error ↑', dom)
-    assert re.search(r'<div id="details"><h2>k8b</h2>', dom)
+    assert [row[0][:3] for row in rows(dom)] == ["k8b", "k8c", "k4", "k2", "k1"]
+    assert re.search(r'<th [^>]*aria-sort="ascending"><button[^>]*>Trajectory error ↓ ▲', dom)
+    assert re.search(r'<div id="details"><h3>k8b</h3>', dom)
     assert 'class="node base dim"' in dom
 
 

@@ -8,12 +8,14 @@ import pytest
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.documents import Spectrum
+from gpd.evaluation.metrics import METRICS
 from gpd.pages.palette import INK, make_look
 from gpd.params import Params
 from gpd.report import report
 from gpd.report.charts import subject_colour
 from gpd.report.outcome import CLIPS, find_best, load_outcome
 from gpd.report.profiles import MOST_POINTS, thinned
+from gpd.report.terminal import WIDTH_OF_FILES, fit
 from tests.pages.test_html import Reader
 
 PAGE = Path("data/report/report.html")
@@ -47,6 +49,21 @@ def test_terminal_shows_the_table_and_ends_with_the_path(workspace: Params, caps
     lines = capsys.readouterr().out.strip().split("\n")
     assert lines[-1] == f"report: {PAGE.resolve()}"
     assert [line.split()[:2] for line in lines if line.strip().startswith("k")] == [["k4", "2"], ["k1", "8"]]
+
+
+def test_all_metrics_fit_the_width_in_parts(workspace: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    report.run(workspace)
+    capsys.readouterr()
+    report.show(workspace, has_all=True)
+    *lines, last = capsys.readouterr().out.rstrip().split("\n")
+    assert last == f"report: {PAGE.resolve()}"
+    assert max(map(len, lines)) <= WIDTH_OF_FILES
+    outcome = load_outcome(workspace)
+    assert sum(any(METRICS[metric].label in line for line in lines) for metric in outcome.metrics) == len(
+        outcome.metrics
+    )
+    assert fit(["a" * 10, "b", "c" * 8], 21) == [["a" * 10, "b"], ["c" * 8]]
+    assert fit(["a" * 10], 5) == [["a" * 10]]
 
 
 def test_best_is_marked_by_direction_and_never_where_all_are_alike(workspace: Params) -> None:
@@ -124,11 +141,14 @@ def test_rivals_of_the_same_protocol_stand_in_charts_and_a_table(workspace: Para
     save_rivals(load_outcome(workspace).protocol.hash)
     report.run(workspace)
     page = PAGE.read_text()
-    row = re.search(r'<tr><th scope="row">One &lt;shot&gt;</th>.*?</tr>', page)
-    assert row is not None
-    cells = re.findall(r"<td>(.*?)</td>", row[0])
-    assert cells[:4] == ["2", "71,234", "3", "<mark>0.500</mark><small> ± 0.125</small>"]
-    assert cells[4] == "30.00"  # both rivals' PSNR: neither is best
+    rows = re.findall(r'<tr><th scope="row">One &lt;shot&gt;</th>.*?</tr>', page)
+    cells = [re.findall(r"<td>(.*?)</td>", row) for row in rows]
+    counts = ["2", "71,234", "3"]
+    assert cells == [
+        ["<mark>0.500</mark><small> ± 0.125</small>", *counts],
+        ["30.00", *counts],  # both rivals' PSNR: neither is best
+    ]
+    assert "rivals, about 71,000 forwards of training, mean ± spread" in page
     assert "<title>One &lt;shot&gt;: 71.2k, 0.5 ± 0.125</title>" in page
     assert "<title>One &lt;shot&gt;: 2, 0.5 ± 0.125</title>" in page
     assert "Another rate" not in page
@@ -138,7 +158,8 @@ def test_the_ranking_has_rivals_of_one_budget_and_what_took_no_training(workspac
     """The lead took another budget: its place among them would say nothing."""
     save_rivals(load_outcome(workspace).protocol.hash)
     report.run(workspace)
-    (ranking,) = re.findall(r"<figure>\n<figcaption>Ranking.*?</figure>", PAGE.read_text(), re.DOTALL)
+    title = "<figcaption>Trajectory error at about 71,000 forwards of training"
+    (ranking,) = re.findall(rf"<figure>\n{title}.*?</figure>", PAGE.read_text(), re.DOTALL)
     assert set(re.findall(r"<title>(.*?):", ranking)) == {"One &lt;shot&gt;", "Second best", "teacher-2"}
 
 
@@ -147,7 +168,7 @@ def test_no_rivals_under_another_protocol_or_without_an_ablation(workspace: Para
     if has_file:
         save_rivals("0" * 64)
     report.run(workspace)
-    assert not any(word in PAGE.read_text() for word in ("One &lt;shot&gt;", "Ranking", "Rivals"))
+    assert not any(word in PAGE.read_text() for word in ("One &lt;shot&gt;", "Rivals"))
 
 
 def test_spectra_are_ones_over_themselves(workspace: Params) -> None:
@@ -173,6 +194,25 @@ def test_no_two_subjects_share_a_colour_and_the_reference_has_that_of_text(works
     colours = [subject_colour(outcome, name) for name in outcome.subjects]
     assert len(set(colours)) == len(colours)
     assert colours[list(outcome.subjects).index(outcome.reference)] == INK
+
+
+def test_students_of_a_chain_are_drawn_each_in_its_own_colour(workspace: Params) -> None:
+    report.run(workspace)
+    chart = re.findall(
+        r"<figure>\n<figcaption>Trajectory error against cost of a clip.*?</figure>", PAGE.read_text(), re.S
+    )
+    entries = dict(
+        re.findall(r'<li style="color: ([^"]*)">.*?<span>(k\d), [\d,]+ forwards of training</span>', chart[0])
+    )
+    outcome = load_outcome(workspace)
+    assert entries == {make_look(subject_colour(outcome, name)).paint: name for name in ("k4", "k1")}
+
+
+def test_training_forwards_are_without_probes_as_the_rivals_are(workspace: Params) -> None:
+    outcome = load_outcome(workspace)
+    spent = {name: sum(found.facts.forwards.values()) for name, found in outcome.students.items()}
+    probes = sum(found.facts.forwards["probe"] for found in outcome.students.values())
+    assert outcome.training_forwards["k4"] == sum(spent.values()) - probes
 
 
 def test_the_best_of_what_a_reader_sees() -> None:

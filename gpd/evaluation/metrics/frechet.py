@@ -1,6 +1,9 @@
 """Fréchet distance between Gaussians fitted to fixed features of samples. No network is needed.
 
 d^2 = |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))
+
+Of samples that are paired by prompt and noise it says how well moments match, and is called so: it is 0 for the
+reference itself, and two draws of one model with different noise are further apart than a good student is.
 """
 
 from dataclasses import dataclass, replace
@@ -99,22 +102,23 @@ class Frechet(Formula):
 
 LATENTS = Metric(
     name="frechet_latent",
-    label="Fréchet, latents",
+    label="Moment match, latents",
     direction="lower",
-    meaning="Fréchet distance to the reference on means and deviations of latent channels.",
+    meaning="Fréchet distance of the moments of latent channels to the reference's on the same prompts and noise; "
+    "0 for the reference itself. Paired as it is, it says nothing of other draws.",
     cost="nothing; needs 2 samples a feature (64 at 16 channels)",
     measure=Measure(latent_features, ("latent_features",), ("latents",)),
     formula=Frechet(),
     place=20,
-    headline="Fréchet",
-    column="Fréchet",
+    headline="moments",
+    column="moments",
     axis="log",
 )
 PIXELS = Metric(
     name="frechet_pixel",
-    label="Fréchet, pixels",
+    label="Moment match, pixels",
     direction="lower",
-    meaning="Fréchet distance to the reference on colour and change of the frames.",
+    meaning="Fréchet distance of the moments of the frames' colour and change to the reference's; 0 for itself.",
     cost="16 ms/Mpx; needs 30 samples a side",
     measure=Measure(pixel_features, ("pixel_features",)),
     formula=Frechet(),
@@ -127,8 +131,8 @@ def _to_clips(metric: Metric) -> Metric:
     return replace(
         metric,
         name=f"{metric.name}_clips",
-        label=f"{metric.label}, to real clips",
-        meaning="The same distance to real clips.",
+        label=metric.label.replace("Moment match", "Fréchet to real clips"),
+        meaning="The same distance to real clips, which no sample is paired with; the reference's own is its floor.",
         cost=f"as {metric.label}; needs encoded real clips",
         against="clips",
         headline=None,
