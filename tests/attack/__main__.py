@@ -1,0 +1,31 @@
+"""`python -m tests.attack CAMPAIGN`: what is promised of crashes, faults and hostile input, tried (docs/robustness.md)."""
+
+import argparse
+import importlib
+import os
+import tempfile
+from pathlib import Path
+
+from tests.attack import edge
+from tests.attack.campaign import KEPT, Campaign
+
+CAMPAIGNS = ("kills", "faults", "signals", "fuzz", "load")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.attack", description=__doc__)
+    parser.add_argument("campaign", choices=CAMPAIGNS)
+    parser.add_argument("--minutes", type=float, default=10.0, help="no case begins later")
+    parser.add_argument("--seed", type=int, default=0, help="of the order of cases, and of what is drawn")
+    given = parser.parse_args()
+    edge.preload(KEPT)
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    campaign = Campaign(given.campaign, given.minutes, given.seed)
+    module = importlib.import_module(f"tests.attack.{given.campaign}")
+    with tempfile.TemporaryDirectory(prefix="gpd-attack-") as folder:
+        told = module.run(campaign, Path(folder))
+    return campaign.finish(told)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
