@@ -92,6 +92,21 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def system_errors(path: Path) -> Iterator[None]:
+    """Raises what safetensors says of the disk as the OSError that it was, with a path.
+
+    Its errors are of a class of their own, with the number in the text alone: "I/O error: .. (os error 28)".
+    """
+    try:
+        yield
+    except Exception as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None or isinstance(error, OSError):
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+
+
 def flush_tree(folder: Path) -> None:
     """Has all that a folder holds on the disk."""
     for above, _, names in os.walk(folder):
@@ -115,7 +130,8 @@ def replacing(folder: Path) -> Iterator[Path]:
     _remove(partial)
     partial.mkdir()
     try:
-        yield partial
+        with system_errors(folder):
+            yield partial
         move_into_place(partial, folder)
     finally:
         _remove(partial)

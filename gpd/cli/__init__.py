@@ -1,8 +1,10 @@
 """The `gpd` command. Heavy imports happen inside commands, so that `gpd --help` answers at once."""
 
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -320,8 +322,14 @@ def tiny_clips(
     tiny_clips.run(out, num, held_out)
 
 
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """A machine that is taken back, a cancelled flow: what is open is closed, and the run's record is written."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
-    """Entry point: a user's mistake is one line and exit status 2."""
+    """Entry point: a user's mistake is one line and exit status 2; SIGTERM ends it with 143."""
+    signal.signal(signal.SIGTERM, _end)
     try:
         app(standalone_mode=True)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""`python -m tests.attack CAMPAIGN`: what is promised of crashes, faults and hostile input, tried (docs/robustness.md)."""
+"""`python -m tests.attack CAMPAIGN`: what docs/robustness.md promises of crashes, faults and hostile input, tried."""
 
 import argparse
 import importlib

@@ -37,16 +37,17 @@ class Campaign:
     name: str
     minutes: float
     seed: int
-    started: float = field(default_factory=time.monotonic)
+    started: float = 0.0  # when the first cases could begin
     counts: Counter[str] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)
 
     @property
     def has_time(self) -> bool:
-        return time.monotonic() - self.started < 60 * self.minutes
+        return not self.started or time.monotonic() - self.started < 60 * self.minutes
 
     def shuffled(self, cases: Iterable[str]) -> Iterator[str]:
         """Those cases that are not done, in the seed's order, as long as there is time; the others are counted."""
+        self.started = self.started or time.monotonic()
         known = self._known()
         ordered = sorted(cases)
         random.Random(self.seed).shuffle(ordered)

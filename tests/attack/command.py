@@ -54,6 +54,7 @@ def start_command(
         return process
     status = 70
     try:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))  # until `main` has its own
         os.setsid()
         os.chdir(folder)
         os.environ.update(environment)

@@ -93,5 +93,3 @@ def differences(found: dict[str, str], expected: dict[str, str], *, only_found: 
     names = found if only_found else found | expected
     wrong = [name for name in sorted(names) if found.get(name) != expected.get(name)]
     return f"{len(wrong)} of {len(names)}: {', '.join(wrong[:3])}" if wrong else ""
-
-

@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,7 @@ class Miniature:
 
     before: dict[str, Path]
     expected: dict[str, dict[str, str]]  # step -> digests of what it writes, without an interruption
+    seconds: dict[str, float]  # that each step took
 
     def after(self, step: Step) -> Path:
         """The workspace in which it has run."""
@@ -140,17 +142,19 @@ class Miniature:
 
 def make(folder: Path, steps: tuple[Step, ...] = PIPELINE) -> Miniature:
     """Runs the pipeline once in `folder`, each step in a workspace of its own."""
-    before, expected = {}, {}
+    before, expected, seconds = {}, {}, {}
     place = folder / "start"
     lay_out(place)
     for step in steps:
         before[step.name] = place
         place = folder / f"after-{step.name}"
         copy(before[step.name], place)
+        began = time.monotonic()
         ended = run_command(place, step.words)
-        assert ended == Ended(0, ended.said), ended
+        assert ended.code == 0, ended
+        seconds[step.name] = time.monotonic() - began
         expected[step.name] = digests(place, step)
-    return Miniature(before, expected)
+    return Miniature(before, expected, seconds)
 
 
 def copy(source: Path, target: Path) -> None:
