@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
+SIGNATURE = "model.sig"  # of a release: over all of its files and the manifest
 WORK = Path(".work")  # untracked: resume states, run records
 
 
@@ -43,8 +44,9 @@ def hash_json(value: Any) -> str:
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Every file below `folder` but the manifest: relative path -> {sha256, size in bytes}."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
+    """Every file below `folder` but the manifest and a signature: relative path -> {sha256, size in bytes}."""
+    apart = (folder / MANIFEST, folder / SIGNATURE)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path not in apart)
     return {
         path.relative_to(folder).as_posix(): {"sha256": hash_file(path), "size": path.stat().st_size} for path in paths
     }

@@ -240,6 +240,7 @@ def export(
     rank: Annotated[int | None, typer.Option(min=1, help="extract a LoRA from a student of full weights")] = None,
     force: Annotated[bool, typer.Option("--force", help="replace an earlier release in the folder")] = False,
     push: Annotated[str | None, typer.Option(help="OWNER/NAME on the hub, to upload to when all is verified")] = None,
+    sign: Annotated[Path | None, typer.Option(help="private key of an elliptic curve (PEM), to sign it with")] = None,
     card: Annotated[bool, typer.Option("--card", help="write nothing, print the model card")] = False,
 ) -> None:
     """Write a student for diffusers, ComfyUI and others; each file is loaded back and compared."""
@@ -250,7 +251,19 @@ def export(
         return
     if to is None:
         raise UserError("export: --to FOLDER is missing; --card prints the card alone")
-    export.run(_params(), student, to=to, format=format, dtype=dtype, rank=rank, force=force, push=push)
+    export.run(_params(), student, to=to, format=format, dtype=dtype, rank=rank, force=force, push=push, sign=sign)
+
+
+@app.command("verify-release")
+def verify_release(
+    folder: Annotated[Path, typer.Argument(help="a release")],
+    key: Annotated[Path, typer.Option(help="public key (PEM) of whoever is said to have signed it")],
+) -> None:
+    """Check a release's files against its signature."""
+    from gpd.release import signing
+
+    signing.verify(folder, key)
+    print(f"verify-release: {folder} is what was signed by the owner of {key}")
 
 
 @bench_app.callback(invoke_without_command=True)

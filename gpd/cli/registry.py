@@ -153,7 +153,11 @@ def find_checkpoint(
 
 @question(writes=True, says="registry: {alias} is now {content:.12}")
 def promote(
-    key: Key, alias: Annotated[str, typer.Option(help="champion, staging, ...")], because: Because, by: By = None
+    key: Key,
+    alias: Annotated[str, typer.Option(help="champion, staging, ...")],
+    because: Because,
+    by: By = None,
+    force: Annotated[bool, typer.Option("--force", help="even a student that has collapsed")] = False,
 ) -> None:
     """Give an alias to a checkpoint."""
 

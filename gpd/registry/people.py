@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from gpd.artifacts import UserError, hash_json
 from gpd.documents import StudentFacts, first_mistake
+from gpd.documents.collapse import signs_of_collapse
 from gpd.registry.best import current_scores
 from gpd.registry.columns import clean_text
 from gpd.registry.finding import CHECKPOINT_KINDS, SHORT, current_aliases, find_artifact, near
@@ -18,17 +19,24 @@ from gpd.registry.tables import Artifact, Evaluation, Promotion, Remark, Score, 
 M = TypeVar("M", Promotion, Remark)
 
 
-def promote(*, session: Session, key: str, alias: str, because: str, by: str | None = None) -> Promotion:
+def promote(
+    *, session: Session, key: str, alias: str, because: str, by: str | None = None, force: bool = False
+) -> Promotion:
     """Gives an alias to a checkpoint and takes it from the one that had it.
+
+    Args:
+        force: also to a student that has collapsed.
 
     Raises:
         UserError: the alias could be taken for a hash or a name, no reason is given, or it is a student without a
-            finite score, or with one that is not finite.
+            finite score, with one that is not finite, or one that has collapsed.
     """
     _check_alias(alias, session)
     found = find_artifact(key=key, session=session, kinds=CHECKPOINT_KINDS)
     if found.kind == StudentFacts.kind:
         _check_scores(found, session)
+        if not force:
+            _check_collapse(found, session)
     content = found.content
     return _add(Promotion, session, by, alias=alias, content=content, because=because)
 
@@ -63,6 +71,14 @@ def _check_scores(student: Artifact, session: Session) -> None:
         raise UserError(f"{label}: {worst.metric} is {worst.not_finite}, not a finite number; {advice}")
     if session.exec(of_it.limit(1)).first() is None:
         raise UserError(f"{label}: no finite score in the registry; {advice}")
+
+
+def _check_collapse(student: Artifact, session: Session) -> None:
+    rows = session.exec(current_scores(Score).where(col(Evaluation.checkpoint) == student.content))
+    signs = {sign: None for row in rows for sign in signs_of_collapse({row.metric: row.value})}
+    if signs:
+        label = f"{student.name} ({student.content[:SHORT]})"
+        raise UserError(f"{label}: collapsed: {'; '.join(sorted(signs))}; --force promotes it all the same")
 
 
 def _check_alias(alias: str, session: Session) -> None:

@@ -22,7 +22,10 @@ def print_table(outcome: Outcome) -> None:
     for place, name in enumerate(names):
         cells = [_text(scores[metric][place]) for metric in SHOWN if metric in scores]
         grid.add_row(name, str(outcome.subjects[name].forwards), *cells)
-    Console(width=max(100, Console().width)).print(grid)
+    console = Console(width=max(100, Console().width))
+    console.print(grid)
+    for name, signs in outcome.collapsed.items():
+        console.print(f"collapsed: {name}: {'; '.join(signs)}; it is not promoted", soft_wrap=True, highlight=False)
 
 
 def _arrow(metric: str) -> str:
