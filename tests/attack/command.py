@@ -44,9 +44,19 @@ def import_all() -> None:
 
 
 def start_command(
-    folder: Path, words: tuple[str, ...], first: Callable[[], None] = lambda: None, **environment: str
+    folder: Path,
+    words: tuple[str, ...],
+    first: Callable[[], None] = lambda: None,
+    *,
+    is_hurried: bool = True,
+    **environment: str,
 ) -> int:
-    """Forks a process that runs `gpd WORDS` in a folder; returns its id. Its words go to .said in the folder."""
+    """Forks a process that runs `gpd WORDS` in a folder; returns its id. Its words go to FOLDER.said.
+
+    Args:
+        first: is called in the new process before the command begins.
+        is_hurried: trainings save at every iteration.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     process = os.fork()
@@ -60,7 +70,8 @@ def start_command(
         os.environ.update(environment)
         _send_words_to(_said(folder))
         sys.argv = ["gpd", *words]
-        save_at_every_iteration()
+        if is_hurried:
+            save_at_every_iteration()
         first()
         status = _status()
     finally:
@@ -124,9 +135,5 @@ def wait_for(process: int, folder: Path, seconds: float = MAX_SECONDS) -> Ended:
 def run_command(
     folder: Path, words: tuple[str, ...], first: Callable[[], None] = lambda: None, **environment: str
 ) -> Ended:
-    """`gpd WORDS` in a folder, to its end.
-
-    Args:
-        first: is called in the new process before the command begins.
-    """
+    """`gpd WORDS` in a folder, to its end; `first` as above."""
     return wait_for(start_command(folder, words, first, **environment), folder)
