@@ -70,7 +70,7 @@ def start_command(
         os.environ.update(environment)
         _send_words_to(_said(folder))
         sys.argv = ["gpd", *words]
-        if is_hurried:
+        if is_hurried and words[0] == "distill":
             save_at_every_iteration()
         first()
         status = _status()

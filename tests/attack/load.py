@@ -1,4 +1,4 @@
-"""100,000 prompts in 1,000 shards, and 5,000 iterations: memory and open files stay as they are, time is in proportion."""
+"""100,000 prompts in 1,000 shards, and 5,000 iterations: memory and open files stay as they are."""
 
 import shutil
 import time
@@ -128,7 +128,7 @@ def _loop(few: Path, told: list[str]) -> Result:
     seen = watch(few, ("distill", "k4"))
     _, second, _, last = seen.quarters()
     told.append(
-        f"{ITERATIONS:,} iterations in {seen.seconds:.0f} s: {(last - second) / 2**20:+.1f} MiB from the second quarter "
-        f"to the last, {max(seen.files)} open files at most"
+        f"{ITERATIONS:,} iterations in {seen.seconds:.0f} s: {(last - second) / 2**20:+.1f} MiB from the second "
+        f"quarter to the last, {max(seen.files)} open files at most"
     )
     return Result("bounded") if last - second <= MAX_DRIFT else Result("unbounded", f"{last - second} bytes more")

@@ -74,14 +74,15 @@ def raw_params() -> dict[str, Any]:
     return raw
 
 
-def lay_out(folder: Path) -> None:
+def lay_out(folder: Path, *, has_base: bool = True) -> None:
     """params.yaml, dvc.yaml, a base model with random weights, prompts and two clips."""
     folder.mkdir(parents=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(raw_params(), sort_keys=False))
     shutil.copy(ROOT / "dvc.yaml", folder)
-    _save_base(folder / "data/base")
+    if has_base:
+        _save_base(folder / "data/base")
     source = folder / "data/source"
-    source.mkdir()
+    source.mkdir(parents=True)
     (source / "prompts.txt").write_text("".join(f"{caption}\n" for caption in CAPTIONS[:3]))
     (source / "evaluation.txt").write_text("".join(f"a yellow {word} moves up\n" for word in ("box", "ball")))
     _draw_clips(source / "clips")
@@ -144,7 +145,7 @@ def make(folder: Path, steps: tuple[Step, ...] = PIPELINE) -> Miniature:
     """Runs the pipeline once in `folder`, each step in a workspace of its own."""
     before, expected, seconds = {}, {}, {}
     place = folder / "start"
-    lay_out(place)
+    lay_out(place, has_base=len(steps) > 1)  # the first step reads no model
     for step in steps:
         before[step.name] = place
         place = folder / f"after-{step.name}"

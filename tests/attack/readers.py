@@ -45,7 +45,8 @@ def all_readers(made: Miniature) -> dict[str, Reader]:
         **_lines_readers(last),
         **_binary_readers(last),
         **_word_readers(last),
-        **_writers(),
+        **word_readers(),
+        **writers(),
     }
 
 
@@ -277,18 +278,8 @@ SECRET = "hunter2-secret"
 
 
 def _word_readers(last: Path) -> dict[str, Reader]:
-    from flows.parameters import check_commit, check_overrides
     from gpd.registry import find_checkpoint, open_registry
-    from gpd.registry.engine import make_engine, registry_url, shown
     from gpd.registry.sql import ask
-
-    def url(text: str) -> object:
-        try:
-            said = shown(make_engine(registry_url(text)).url)
-        except UserError as error:
-            said = str(error)
-        assert SECRET not in said or text.startswith("sqlite:///me:"), said  # there it is the path of a file
-        return said
 
     def query(text: str) -> object:
         with open_registry(str(last / "registry.db")) as session:
@@ -297,6 +288,27 @@ def _word_readers(last: Path) -> dict[str, Reader]:
     def spec(text: str) -> object:
         with open_registry(str(last / "registry.db")) as session:
             return find_checkpoint(session=session, spec=text)
+
+    sql = st.one_of(hostile.texts, st.sampled_from(_QUERIES), hostile.mutated(b"SELECT * FROM scores").map(_decoded))
+    return {
+        "sql": Reader(sql, query),
+        "checkpoint": Reader(st.one_of(hostile.texts, hostile.mutated(b"best:6:flicker").map(_decoded)), spec),
+    }
+
+
+def word_readers() -> dict[str, Reader]:
+    """Those that need nothing of the miniature."""
+    from flows.parameters import check_commit, check_overrides
+    from gpd.models.weights import find_gaps
+    from gpd.registry.engine import make_engine, registry_url, shown
+
+    def url(text: str) -> object:
+        try:
+            said = shown(make_engine(registry_url(text)).url)
+        except UserError as error:
+            said = str(error)
+        assert SECRET not in said or text.startswith("sqlite:///me:"), said  # there it is the path of a file
+        return said
 
     def commit(text: str) -> None:
         check_commit(text)
@@ -309,13 +321,11 @@ def _word_readers(last: Path) -> dict[str, Reader]:
         texts_of(),
         st.sampled_from(["", f"?password={SECRET}", f"?sslpassword={SECRET}&x=[", f"?PASSWORD={SECRET}"]),
     ).map("".join)
-    sql = st.one_of(hostile.texts, st.sampled_from(_QUERIES), hostile.mutated(b"SELECT * FROM scores").map(_decoded))
     return {
         "registry URL": Reader(urls, url),
-        "sql": Reader(sql, query),
-        "checkpoint": Reader(st.one_of(hostile.texts, hostile.mutated(b"best:6:flicker").map(_decoded)), spec),
         "commit of a flow": Reader(hostile.texts, commit),
         "overrides of a flow": Reader(st.dictionaries(hostile.texts, hostile.values, max_size=3), check_overrides),
+        "lying weights": Reader(headers(), _of_file("w.safetensors", _gaps(find_gaps))),
     }
 
 
@@ -344,7 +354,7 @@ _QUERIES = (
 # --- what is shown: pages, terminal, markdown
 
 
-def _writers() -> dict[str, Reader]:
+def writers() -> dict[str, Reader]:
     from gpd.pages.html import document, paragraph, table
     from gpd.registry.printing import printable
     from gpd.release.card import escape
