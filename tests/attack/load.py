@@ -76,8 +76,8 @@ def watch(folder: Path, words: tuple[str, ...]) -> Watched:
         try:
             seen.memory.append(_private_bytes(path))
             seen.files.append(len(list((path / "fd").iterdir())))
-        except (OSError, ValueError):
-            break
+        except (OSError, StopIteration):
+            break  # it has ended between two looks
         time.sleep(0.1)
     ended = wait_for(process, folder, MAX_SECONDS)
     assert ended.code == 0, ended

@@ -1,4 +1,4 @@
-"""Weights that are in no file, and a text encoder whose embeddings are zero."""
+"""Weights that are in no file or no numbers, and a text encoder whose embeddings are zero."""
 
 import shutil
 from pathlib import Path
@@ -26,7 +26,7 @@ def model(small_wan: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(small_wan, tmp_path / "model"))
 
 
-@pytest.mark.parametrize(
+PARTS = pytest.mark.parametrize(
     ("part", "name", "load"),
     [
         ("text_encoder", "encoder.block.0.layer.1.DenseReluDense.wo.weight", wan.TextEncoder),
@@ -34,9 +34,22 @@ def model(small_wan: Path, tmp_path: Path) -> Path:
         ("vae", "decoder.conv_in.bias", wan.ClipCodec),
     ],
 )
+
+
+@PARTS
 def test_a_weight_that_is_in_no_file_is_named(model: Path, part: str, name: str, load):
     change(model / part, name, None)
     with pytest.raises(UserError, match=rf"{part}: 1 of its weights are in no file \({name}"):
+        load(model)
+
+
+@PARTS
+def test_a_weight_that_is_no_number_is_named(model: Path, part: str, name: str, load):
+    (file,) = (model / part).glob("*.safetensors")
+    weight = load_file(file)[name]
+    weight.view(-1)[-1] = float("nan")
+    change(model / part, name, weight)
+    with pytest.raises(UserError, match=rf"{part}: {name} has numbers from nan to nan; fetch or train it anew"):
         load(model)
 
 
