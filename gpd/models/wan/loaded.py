@@ -1,4 +1,4 @@
-"""Whether a library has loaded all that a network consists of, and numbers. It would fill gaps with noise, and log it."""
+"""Whether a library has loaded all of a network, and numbers: it would fill gaps with noise, and only log it."""
 
 from pathlib import Path
 from typing import Any
