@@ -66,6 +66,10 @@ class Campaign:
             self._keep(case, result)
             self._count(case, result)
 
+    def forget(self) -> None:
+        """Does all cases again."""
+        self._file.unlink(missing_ok=True)
+
     def finish(self, told: str) -> int:
         """Prints the counts and keeps them in RESULTS; returns the exit status."""
         summary = {

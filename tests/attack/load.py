@@ -50,7 +50,9 @@ def run(campaign: Campaign, folder: Path) -> str:
             return _beside(attacks[case], few, many, told)
         return _order(told) if case == "3 order" else _loop(few, told)
 
-    campaign.run([*attacks, "3 order", "4 loop"], attack)
+    campaign.forget()  # each command needs what the one before has written
+    for case in [*attacks, "3 order", "4 loop"]:
+        campaign.run([case], attack)
     return "; ".join(told)
 
 
