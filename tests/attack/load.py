@@ -1,5 +1,6 @@
-"""100,000 prompts in 1,000 shards, and 5,000 iterations: memory and open files stay as they are."""
+"""100,000 prompts, 1,000 shards, 5,000 iterations: memory and open files stay as they are."""
 
+import contextlib
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,11 +16,11 @@ from tests.attack.campaign import Campaign, Result
 from tests.attack.command import import_all, start_command, wait_for
 
 NUM_PROMPTS, NUM_SHARDS, ITERATIONS = 100_000, 1_000, 5_000
+PROMPTS_IN_A_SHARD = 10  # that are really encoded, which takes longest
 MAX_GROWTH = 400 * 2**20  # bytes of a command on all prompts beyond the same on three: some 4 kB a prompt
 MAX_DRIFT = 32 * 2**20  # bytes between the second quarter of the iterations and the last
 MAX_FILES = 100
 MAX_SECONDS = 3_600.0
-COMMANDS = (("prepare",), ("encode",), ("distill", "k4"))
 
 
 @dataclass
@@ -39,27 +40,32 @@ class Watched:
 def run(campaign: Campaign, folder: Path) -> str:
     import_all()
     told: list[str] = []
-    few, many = folder / "few", folder / "many"
+    few, many, shards = folder / "few", folder / "many", folder / "shards"
     miniature.lay_out(few)
-    shutil.copytree(few, many)
-    _enlarge(many)
-    attacks = {f"{number} {'-'.join(words)}": words for number, words in enumerate(COMMANDS)}
-
-    def attack(case: str) -> Result:
-        if case in attacks:
-            return _beside(attacks[case], few, many, told)
-        return _order(told) if case == "3 order" else _loop(few, told)
-
+    _enlarge(few, many, NUM_PROMPTS)
+    _enlarge(few, shards, NUM_SHARDS * PROMPTS_IN_A_SHARD)
+    attacks = {
+        "prepare": lambda: _beside(("prepare",), few, many, f"{NUM_PROMPTS:,} prompts", told),
+        "plan": lambda: _plan(many, told),
+        "order": lambda: _order(told),
+        "prepare for shards": lambda: _beside(("prepare",), few, shards, "those to encode", told),
+        "encode": lambda: _beside(("encode",), few, shards, f"{NUM_SHARDS:,} shards", told),
+        "start": lambda: _beside(("distill", "k4"), few, shards, f"{NUM_SHARDS:,} shards", told),
+        "loop": lambda: _loop(few, told),
+    }
     campaign.forget()  # each command needs what the one before has written
-    for case in [*attacks, "3 order", "4 loop"]:
-        campaign.run([case], attack)
+    for case, attack in attacks.items():
+        campaign.run([case], lambda _, attack=attack: attack())  # type: ignore[misc]
+        print(told[-1], flush=True)
     return "; ".join(told)
 
 
-def _enlarge(folder: Path) -> None:
-    lines = "".join(f"prompt number {number} of many\n" for number in range(NUM_PROMPTS))
+def _enlarge(few: Path, folder: Path, num_prompts: int) -> None:
+    """The same workspace with so many prompts, in NUM_SHARDS shards."""
+    shutil.copytree(few, folder)
+    lines = "".join(f"prompt number {number} of many\n" for number in range(num_prompts))
     (folder / "data/source/prompts.txt").write_text(lines)
-    _change(folder, "encode", {"samples_per_shard": NUM_PROMPTS // NUM_SHARDS})
+    _change(folder, "encode", {"samples_per_shard": num_prompts // NUM_SHARDS})
 
 
 def _change(folder: Path, section: str, changes: dict[str, Any]) -> None:
@@ -99,13 +105,28 @@ def _private_bytes(path: Path) -> int:
     return 1024 * int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
 
 
-def _beside(words: tuple[str, ...], few: Path, many: Path, told: list[str]) -> Result:
+def _plan(many: Path, told: list[str]) -> Result:
+    """What `encode` does before it loads a model."""
+    from gpd.data.jobs import Work
+    from gpd.data.plan import plan
+    from gpd.params import load_params
+
+    began = time.process_time()
+    with contextlib.chdir(many):
+        jobs = plan(load_params())
+        missing = Work(Path(".work/encode/some")).missing(jobs)
+    seconds = time.process_time() - began
+    told.append(f"encode's plan: {NUM_PROMPTS:,} prompts in {len(missing):,} jobs, {seconds:.1f} s of one core")
+    return Result("bounded") if seconds < 60 else Result("unbounded", f"{seconds:.0f} s")
+
+
+def _beside(words: tuple[str, ...], few: Path, many: Path, what: str, told: list[str]) -> Result:
     """A command on few prompts and on many."""
     small, large = watch(few, words), watch(many, words)
     growth, files = max(large.memory) - max(small.memory), max(large.files)
     told.append(
-        f"{' '.join(words)}: {NUM_PROMPTS:,} prompts in {large.seconds:.0f} s, {growth / 2**20:+.0f} MiB beside three "
-        f"prompts, {files} open files"
+        f"{' '.join(words)}: {what} in {large.seconds:.0f} s, {growth / 2**20:+.0f} MiB beside three prompts, "
+        f"{files} open files at most"
     )
     if growth > MAX_GROWTH:
         return Result("unbounded", f"{growth / 2**20:.0f} MiB more")
