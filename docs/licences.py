@@ -1,6 +1,6 @@
 """Lists the licences of all that `pip install gpd` brings along, as the packages state them.
 
-    python docs/licences.py > docs/licences.md
+python docs/licences.py > docs/licences.md
 """
 
 import re
