@@ -10,6 +10,7 @@ from tests.attack import edge
 from tests.attack.campaign import KEPT, Campaign
 
 CAMPAIGNS = ("kills", "faults", "signals", "fuzz", "load")
+NEED_EDGE = ("kills", "faults")
 
 
 def main() -> int:
@@ -19,7 +20,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the order of cases, and of what is drawn")
     parser.add_argument("--only", default="", help="a part of the cases' names, such as distill, there or TWO")
     given = parser.parse_args()
-    edge.preload(KEPT)
+    if given.campaign in NEED_EDGE:
+        edge.preload(KEPT)
     os.environ["HF_HUB_OFFLINE"] = "1"
     campaign = Campaign(given.campaign, given.minutes, given.seed, given.only)
     module = importlib.import_module(f"tests.attack.{given.campaign}")
