@@ -21,10 +21,11 @@ KEPT = Path(".work/attack")
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a case: a word for the counts, and what was seen if it is a defect."""
+    """What became of a case: a word for the counts, what was seen if it is a defect, and what is counted beside it."""
 
     outcome: str
     defect: str = ""
+    beside: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -91,7 +92,7 @@ class Campaign:
         return 1 if self.defects else 0
 
     def _count(self, case: str, result: Result) -> None:
-        self.counts[result.outcome] += 1
+        self.counts.update({result.outcome: 1, **result.beside})
         if result.defect:
             self.defects.append(case)
             print(f"{self.name}: {case}: {result.outcome}: {result.defect}", flush=True)

@@ -62,8 +62,8 @@ def attack(case: str, readers: dict[str, Reader], folder: Path, campaign: Campai
     if not told.exists():
         return Result("reader died", f"{name}: wait status {status}")
     found = json.loads(told.read_text())
-    campaign.counts.update(found["counts"])
-    return Result("batches with a defect" if found["defect"] else "batches", found["defect"])
+    outcome = "batches with a defect" if found["defect"] else "batches"
+    return Result(outcome, found["defect"], found["counts"])
 
 
 def try_reader(reader: Reader, folder: Path, number: int, *, seed: int) -> tuple[Counter[str], str]:
