@@ -17,6 +17,7 @@ from flows.results import Measured, measured
 from flows.shown import show_run
 from flows.tree import Tree
 from gpd.artifacts import UserError
+from gpd.documents.collapse import signs_of_collapse
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ def judge(student: Measured, champion: Checkpoint | None, metric: str, margin: f
     if metric not in student.scores.metrics:
         raise UserError(f"metric {metric!r}: the evaluation has {', '.join(student.scores.metrics)}")
     own = student.scores.metrics[metric]
+    if signs := signs_of_collapse({name: score.value for name, score in student.scores.metrics.items()}):
+        return Decision(False, f"it has collapsed: {'; '.join(signs)}")
     if champion is None:
         return decide(metric, own.value, None, own.direction, margin)
     if champion.content == student.content:

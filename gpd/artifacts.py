@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
+SIGNATURE = "model.sig"  # of a release: over all of its files and the manifest
 WORK = Path(".work")  # untracked: resume states, run records
 
 
@@ -43,8 +44,9 @@ def hash_json(value: Any) -> str:
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Every file below `folder` but the manifest: relative path -> {sha256, size in bytes}."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
+    """Every file below `folder` but the manifest and a signature: relative path -> {sha256, size in bytes}."""
+    apart = (folder / MANIFEST, folder / SIGNATURE)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path not in apart)
     return {
         path.relative_to(folder).as_posix(): {"sha256": hash_file(path), "size": path.stat().st_size} for path in paths
     }
@@ -92,6 +94,21 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def system_errors(path: Path) -> Iterator[None]:
+    """Raises what safetensors says of the disk as the OSError that it was, with a path.
+
+    Its errors are of a class of their own, with the number in the text alone: "I/O error: .. (os error 28)".
+    """
+    try:
+        yield
+    except Exception as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None or isinstance(error, OSError):
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+
+
 def flush_tree(folder: Path) -> None:
     """Has all that a folder holds on the disk."""
     for above, _, names in os.walk(folder):
@@ -115,7 +132,8 @@ def replacing(folder: Path) -> Iterator[Path]:
     _remove(partial)
     partial.mkdir()
     try:
-        yield partial
+        with system_errors(folder):
+            yield partial
         move_into_place(partial, folder)
     finally:
         _remove(partial)

@@ -121,3 +121,11 @@ def test_settings_stand_by_dotted_keys_however_they_were_written(tmp_path: Path)
     raw["params"] = {"model": {"shift": 3.0, "hub": {}}, "seeds": [0, 1]}
     (tmp_path / "a" / "manifest.json").write_text(json.dumps(raw))
     assert documents.load_manifest(tmp_path / "a").params == {"model.shift": 3.0, "model.hub": {}, "seeds": [0, 1]}
+
+
+def test_what_safetensors_says_of_a_full_disk_is_an_oserror() -> None:
+    with pytest.raises(OSError, match="No space left on device") as caught, artifacts.system_errors(Path("k8")):
+        raise ValueError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert (caught.value.errno, caught.value.filename) == (28, "k8")
+    with pytest.raises(ValueError, match="another"), artifacts.system_errors(Path("k8")):
+        raise ValueError("another mistake")

@@ -1,8 +1,10 @@
 """The `gpd` command. Heavy imports happen inside commands, so that `gpd --help` answers at once."""
 
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -247,6 +249,7 @@ def export(
     rank: Annotated[int | None, typer.Option(min=1, help="extract a LoRA from a student of full weights")] = None,
     force: Annotated[bool, typer.Option("--force", help="replace an earlier release in the folder")] = False,
     push: Annotated[str | None, typer.Option(help="OWNER/NAME on the hub, to upload to when all is verified")] = None,
+    sign: Annotated[Path | None, typer.Option(help="private key of an elliptic curve (PEM), to sign it with")] = None,
     card: Annotated[bool, typer.Option("--card", help="write nothing, print the model card")] = False,
 ) -> None:
     """Write a student for diffusers, ComfyUI and others; each file is loaded back and compared."""
@@ -257,7 +260,19 @@ def export(
         return
     if to is None:
         raise UserError("export: --to FOLDER is missing; --card prints the card alone")
-    export.run(_params(), student, to=to, format=format, dtype=dtype, rank=rank, force=force, push=push)
+    export.run(_params(), student, to=to, format=format, dtype=dtype, rank=rank, force=force, push=push, sign=sign)
+
+
+@app.command("verify-release")
+def verify_release(
+    folder: Annotated[Path, typer.Argument(help="a release")],
+    key: Annotated[Path, typer.Option(help="public key (PEM) of whoever is said to have signed it")],
+) -> None:
+    """Check a release's files against its signature."""
+    from gpd.release import signing
+
+    signing.verify(folder, key)
+    print(f"verify-release: {folder} is what was signed by the owner of {key}")
 
 
 @bench_app.callback(invoke_without_command=True)
@@ -329,8 +344,14 @@ def tiny_clips(
     tiny_clips.run(out, num, held_out)
 
 
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """A machine that is taken back, a cancelled flow: what is open is closed, and the run's record is written."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
-    """Entry point: a user's mistake is one line and exit status 2."""
+    """Entry point: a user's mistake is one line and exit status 2; SIGTERM ends it with 143."""
+    signal.signal(signal.SIGTERM, _end)
     try:
         app(standalone_mode=True)
     except UserError as error:

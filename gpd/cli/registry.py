@@ -30,7 +30,7 @@ ProtocolKey = Annotated[
     str | None, typer.Option(help="abbreviated hash; else that of this workspace's evaluations, or the most used")
 ]
 By = Annotated[str | None, typer.Option("--by", help="who decides; else your user name")]
-Force = Annotated[bool, typer.Option("--force", help="move a protected alias")]
+Force = Annotated[bool, typer.Option("--force", help="move a protected alias; promote a collapsed student")]
 Because = Annotated[str, typer.Option("--because", help="why; the history keeps it")]
 
 

@@ -17,6 +17,8 @@ from gpd.artifacts import replace_file
 
 CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "matroska"}  # suffix -> format, as FFmpeg calls it
 BT709, LIMITED_RANGE, FULL_RANGE = 1, 1, 2  # FFmpeg's numbers
+MAX_PIXELS = 8192 * 4320  # of a frame: a few bytes of H.264 may stand for more memory than there is
+MAX_WHOLE_BYTES = 2**32  # of a clip that is held whole; one of Wan's has 97 million
 BT601, BT601_TAG = 5, 6  # of the scaler's table of matrices, and of a stream's tag (SMPTE 170M); BT.709 is 1 in both
 
 
@@ -62,13 +64,15 @@ def load_whole_clip(path: Path, *, as_opencv: bool = False) -> WholeClip:
         as_opencv: take the colours as BT.601 whatever their tag, as cv2.VideoCapture does.
 
     Raises:
-        BrokenClipError: it cannot be decoded, has no video or fewer than two frames.
+        BrokenClipError: it cannot be decoded, has no video, fewer than two frames or more than can be held.
     """
     frames, times = [], []
     for frame, _ in _decode(path):
         height, width = (frame.width, frame.height) if round(frame.rotation / 90) % 2 else (frame.height, frame.width)
         frames.append(fit(frame, 1.0, height, width, BT601 if as_opencv else None))
         times.append(_time(frame))
+        if len(frames) * frames[-1].nbytes > MAX_WHOLE_BYTES:
+            raise BrokenClipError(f"more than {MAX_WHOLE_BYTES >> 30} GiB of frames")
     if len(frames) < 2:
         raise BrokenClipError(f"holds {len(frames)} frames, needs 2")
     if len({frame.shape for frame in frames}) > 1:
@@ -172,12 +176,19 @@ def _decode(path: Path) -> Iterator[tuple[Any, float]]:
             if not container.streams.video:
                 raise BrokenClipError("holds no video")
             stream = container.streams.video[0]
+            _check_size(stream.width, stream.height)
             for frame in container.decode(stream):
+                _check_size(frame.width, frame.height)  # which may change on the way
                 if frame.is_corrupt:
                     raise BrokenClipError("a frame is damaged")
                 yield frame, float(stream.sample_aspect_ratio or 1)
     except av.FFmpegError as error:
         raise BrokenClipError(f"cannot be decoded: {error.strerror}") from None
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise BrokenClipError(f"frames of {width} x {height}, at most {MAX_PIXELS:,} pixels")
 
 
 def _time(frame: Any) -> float:

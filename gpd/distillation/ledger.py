@@ -16,7 +16,8 @@ class Ledger(Document):
         forwards: network evaluations by role, of this process until the stage ends, of all processes then.
         samples_seen: of all processes.
         losses: of every iteration done, the mean over processes.
-        curve: some iterations' loss and its parts, learning rate and guidance scale.
+        curve: some iterations' loss and its parts, learning rate and guidance scale. An iteration stays an integer when
+            it is read back, else a resumed stage's training.csv would say 1.0.
         before, after: the student of the start and of the end on fixed states.
     """
 
@@ -25,7 +26,7 @@ class Ledger(Document):
     forwards: dict[str, int] = Field(default_factory=lambda: {"teacher": 0, "previous": 0, "student": 0, "probe": 0})
     samples_seen: int = 0
     losses: list[float] = Field(default_factory=list)
-    curve: list[dict[str, float]] = Field(default_factory=list)
+    curve: list[dict[str, int | float]] = Field(default_factory=list)
     before: Probed | None = None
     after: Probed | None = None
 

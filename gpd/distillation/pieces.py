@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
+from gpd.artifacts import system_errors
+
 OFFSETS = "offsets"  # key of the header: name of a tensor -> where its piece begins in the whole
 
 
@@ -65,7 +67,8 @@ def write_pieces(path: Path, pieces: Mapping[str, Piece]) -> None:
     """One safetensors file of this process' pieces."""
     offsets = {name: piece.offset for name, piece in pieces.items()}
     tensors = {name: piece.data.contiguous() for name, piece in pieces.items()}
-    save_file(tensors, path, metadata={OFFSETS: json.dumps(offsets)})
+    with system_errors(path):
+        save_file(tensors, path, metadata={OFFSETS: json.dumps(offsets)})
 
 
 def find_pieces(paths: Sequence[Path]) -> dict[str, list[Place]]:

@@ -65,7 +65,11 @@ def _asset(name: str) -> str:
 
 
 def _checkpoint(row: Listed, session: Session) -> dict[str, Any]:
-    remarks = session.exec(select(t.Remark).where(t.Remark.content == row.content).order_by(col(t.Remark.made_at)))
+    remarks = session.exec(
+        select(t.Remark)
+        .where(t.Remark.content == row.content, t.Remark.kind == "remark")
+        .order_by(col(t.Remark.made_at))
+    )
     parents = relatives(row.content, session, upwards=True)
     return {
         **asdict(row),

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from gpd.artifacts import UserError, hash_json
 from gpd.documents import StudentFacts, first_mistake
+from gpd.documents.collapse import signs_of_collapse
 from gpd.registry.best import current_scores
 from gpd.registry.columns import clean_text
 from gpd.registry.finding import (
@@ -32,14 +33,19 @@ def promote(
 ) -> Promotion:
     """Gives an alias to a checkpoint and takes it from the one that had it; a protected one only by force.
 
+    Args:
+        force: also to a student that has collapsed.
+
     Raises:
         UserError: the alias could be taken for a hash or a name, no reason is given, it is protected, or it is a
-            student without a finite score, or with one that is not finite.
+            student without a finite score, with one that is not finite, or one that has collapsed.
     """
     _check_alias(alias, session)
     found = find_artifact(key=key, session=session, kinds=CHECKPOINT_KINDS)
     if found.kind == StudentFacts.kind:
         _check_scores(found, session)
+        if not force:
+            _check_collapse(found, session)
     return _move(session, by, force, alias=alias, content=found.content, because=because)
 
 
@@ -105,6 +111,14 @@ def _check_scores(student: Artifact, session: Session) -> None:
         raise UserError(f"{label}: {worst.metric} is {worst.not_finite}, not a finite number; {advice}")
     if session.exec(of_it.limit(1)).first() is None:
         raise UserError(f"{label}: no finite score in the registry; {advice}")
+
+
+def _check_collapse(student: Artifact, session: Session) -> None:
+    rows = session.exec(current_scores(Score).where(col(Evaluation.checkpoint) == student.content))
+    signs = {sign: None for row in rows for sign in signs_of_collapse({row.metric: row.value})}
+    if signs:
+        label = f"{student.name} ({student.content[:SHORT]})"
+        raise UserError(f"{label}: collapsed: {'; '.join(sorted(signs))}; --force promotes it all the same")
 
 
 def _move(session: Session, by: str | None, force: bool, *, alias: str, content: str | None, because: str) -> Promotion:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from gpd import artifacts, documents
-from gpd.artifacts import MANIFEST, UserError
+from gpd.artifacts import MANIFEST, SIGNATURE, UserError
 from gpd.documents import Exported, ReleaseFacts
 from gpd.params import Params
-from gpd.release import hub
+from gpd.release import hub, signing
 from gpd.release.card import render_card
 from gpd.release.formats import DTYPES, FORMATS, Format, Source
 from gpd.release.student import Student, open_student
@@ -26,6 +26,7 @@ def run(
     rank: int | None = None,
     force: bool = False,
     push: str | None = None,
+    sign: Path | None = None,
 ) -> None:
     """Writes a release to a new folder, whole or not at all, and uploads it if asked.
 
@@ -36,14 +37,17 @@ def run(
         rank: of factors to extract from a student of full weights.
         force: replace an earlier release in the folder.
         push: a repository on the hub.
+        sign: a private key of an elliptic curve, in a file.
 
     Raises:
-        UserError: there is no such student, format or type; the folder is taken; what is read back differs.
+        UserError: there is no such student, format, type or key; the folder is taken; what is read back differs.
     """
     check_choices(format, dtype)
     check_target(to, force)
     if push is not None:
         hub.check(push)
+    if sign is not None:
+        signing.check_key(sign)
     source = Source(open_student(params, spec), rank)
     chosen, refused = choose(format, source)
     for name, reason in refused.items():
@@ -54,6 +58,8 @@ def run(
             exports.append(one.export(source, folder, dtype))
             print(summary(exports[-1]), flush=True)
         publish(folder, source.student, exports, push)
+        if sign is not None:
+            signing.sign(folder, sign)
     print(f"export: {source.student.folder} -> {to}")
     if push is not None:
         print(f"export: {to} -> {hub.upload(to, push)}")
@@ -77,7 +83,7 @@ def check_target(to: Path, force: bool) -> None:
     except (UserError, OSError):
         raise UserError(f"--to={to}: holds something that is no release; --force replaces nothing else") from None
     there = {path.relative_to(to).as_posix() for path in to.rglob("*") if path.is_file()}
-    if others := sorted(there - {*released, MANIFEST}):
+    if others := sorted(there - {*released, MANIFEST, SIGNATURE}):
         raise UserError(f"--to={to}: {others[0]} is not of the release there; --force would remove it")
 
 

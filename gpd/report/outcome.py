@@ -23,6 +23,7 @@ from gpd.documents import (
     SubjectProfile,
     SubjectScores,
 )
+from gpd.documents.collapse import signs_of_collapse
 from gpd.documents.inside import path_inside
 from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.protocol import EVALUATIONS
@@ -102,6 +103,15 @@ class Outcome:
             return subject.steps != steps, subject.guidance_scale == 1.0, subject.solver != "euler"
 
         return min(baselines, key=rank)
+
+    @property
+    def collapsed(self) -> dict[str, list[str]]:
+        """Students that have collapsed, with its signs; they stand in the tables like others."""
+        found = {name: signs_of_collapse(self._values(name)) for name in self.students if name in self.subjects}
+        return {name: signs for name, signs in found.items() if signs}
+
+    def _values(self, subject: str) -> dict[str, float]:
+        return {metric: score.value for metric, score in self.subjects[subject].metrics.items()}
 
     @property
     def line_up(self) -> list[str]:

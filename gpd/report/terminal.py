@@ -21,6 +21,8 @@ def print_table(outcome: Outcome, *, has_all: bool = False) -> None:
     tables = _all_metrics(outcome, console.width) if has_all else [_headlines(outcome)]
     for table in tables:
         console.print(table, "")
+    for name, signs in outcome.collapsed.items():
+        console.print(f"collapsed: {name}: {'; '.join(signs)}; it is not promoted", soft_wrap=True)
 
 
 def _headlines(outcome: Outcome) -> Table:

@@ -13,6 +13,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from gpd import documents
+from gpd.artifacts import system_errors
 from gpd.documents import Listing, Sample, SamplesFacts
 
 LISTING = "samples.json"
@@ -28,7 +29,8 @@ def save_part(path: Path, latents: np.ndarray) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         # safetensors writes the memory of an array as it lies: views with other strides would come back scrambled
-        save_file({"latents": np.ascontiguousarray(latents)}, partial)
+        with system_errors(path):
+            save_file({"latents": np.ascontiguousarray(latents)}, partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

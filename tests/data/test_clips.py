@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpd.data.clips import BrokenClipError, choose_frames, cover, load_clip, write_mp4
+from gpd.data import clips
+from gpd.data.clips import BrokenClipError, choose_frames, cover, load_clip, load_whole_clip, write_mp4
 
 
 def grey_clip(levels: list[int], height: int = 32, width: int = 48) -> np.ndarray:
@@ -238,3 +239,15 @@ def test_a_clip_without_pictures_is_broken(tmp_path: Path) -> None:
         output.mux(stream.encode())
     with pytest.raises(BrokenClipError, match="holds no video"):
         load_clip(tmp_path / "sound.mp4", frames_per_second=16, num_frames=1, height=32, width=32)
+
+
+def test_a_clip_that_is_larger_than_memory_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few kilobytes may stand for terabytes of black; here the bounds are lowered instead."""
+    path = tmp_path / "clip.mp4"
+    write_mp4(path, np.zeros((5, 64, 64, 3), np.uint8), 16.0)
+    monkeypatch.setattr(clips, "MAX_WHOLE_BYTES", 4 * 64 * 64 * 3)
+    with pytest.raises(BrokenClipError, match="GiB of frames"):
+        load_whole_clip(path)
+    monkeypatch.setattr(clips, "MAX_PIXELS", 64 * 64 - 1)
+    with pytest.raises(BrokenClipError, match="frames of 64 x 64, at most 4,095 pixels"):
+        load_clip(path, frames_per_second=16.0, num_frames=5, height=16, width=16)

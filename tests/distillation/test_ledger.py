@@ -1,3 +1,5 @@
+import json
+
 from gpd.distillation.ledger import Ledger
 
 
@@ -18,3 +20,11 @@ def test_the_curve_has_the_first_iteration_and_about_a_hundred_more() -> None:
 def test_a_ledger_comes_back_from_json_to_the_last_bit() -> None:
     ledger = Ledger(losses=[0.1 + 0.2, 1 / 3])
     assert Ledger.model_validate_json(ledger.model_dump_json()) == ledger
+
+
+def test_what_is_read_back_is_written_as_before() -> None:
+    """A resumed stage's training.csv and manifest are those of an uninterrupted one, to the byte."""
+    ledger = Ledger()
+    ledger.note(1, 10, loss=0.5, learning_rate=0.0)
+    again = Ledger.model_validate(json.loads(json.dumps(ledger.model_dump())))
+    assert str(again.curve) == str(ledger.curve)

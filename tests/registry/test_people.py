@@ -64,6 +64,22 @@ def test_a_student_with_a_score_that_is_not_finite_is_not_promoted(
         assert current_aliases(session=session) == {}
 
 
+def test_a_collapsed_student_is_promoted_only_by_force(workspace: Path, synced: str) -> None:
+    subject = subject_of(workspace / "data/students/k8", error=0.1, steps=6)
+    subject["metrics"]["motion_ratio"] = {**subject["metrics"]["trajectory_error"], "value": 0.02, "direction": "one"}
+    make_evaluation(workspace, "k8", {"k8": subject})
+    sync(url=synced)
+    words = {"key": "k8", "alias": "champion", "because": "it is near"}
+    with open_registry(synced, writes=True) as session:
+        with pytest.raises(
+            UserError, match=r"k8 \(.*\): collapsed: motion_ratio is 0\.02, outside 0\.33 to 3; --force"
+        ):
+            promote(session=session, **words)
+        assert current_aliases(session=session) == {}
+        promote(session=session, **words, force=True)
+        assert list(current_aliases(session=session)) == ["champion"]
+
+
 def test_a_student_that_was_never_measured_is_not_promoted_but_a_base_model_is(workspace: Path, synced: str) -> None:
     make_student(workspace, "k16", 16, workspace / "data/students/k8")
     make_folder(workspace / "data/other", kind="base", facts={"name": "other"})

@@ -66,6 +66,18 @@ def test_all_metrics_fit_the_width_in_parts(workspace: Params, capsys: pytest.Ca
     assert fit(["a" * 10], 5) == [["a" * 10]]
 
 
+def test_a_collapsed_student_is_marked_on_page_and_terminal(
+    workspace: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path("data/evaluations/k4/evaluation.json")
+    found = json.loads(path.read_text())
+    found["subjects"]["k4"]["metrics"]["spectral_time_ratio"]["value"] = 0.01
+    artifacts.write_json(path, found)
+    report.run(workspace)
+    assert "k4 has collapsed:" in PAGE.read_text()
+    assert "collapsed: k4: spectral_time_ratio is 0.01, outside 0.33 to 3" in capsys.readouterr().out
+
+
 def test_best_is_marked_by_direction_and_never_where_all_are_alike(workspace: Params) -> None:
     outcome = load_outcome(workspace)
     error, psnr = (

@@ -1,0 +1,133 @@
+"""A campaign: cases in an order that the seed decides, a line kept for each, counts at the end.
+
+Cases that were done at the same commit are not done again, so a campaign may be run for a few minutes at a time.
+"""
+
+import json
+import platform
+import random
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from gpd.artifacts import write_json
+
+RESULTS = Path("docs/robustness.json")
+KEPT = Path(".work/attack")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a case: a word for the counts, what was seen if it is a defect, and what is counted beside it."""
+
+    outcome: str
+    defect: str = ""
+    beside: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Campaign:
+    """Attributes:
+    name: the word after `python -m tests.attack`.
+    minutes: no case begins later.
+    only: a part of the names of the cases to do now.
+    """
+
+    name: str
+    minutes: float
+    seed: int
+    only: str = ""
+    started: float = 0.0  # when the first cases could begin
+    counts: Counter[str] = field(default_factory=Counter)
+    defects: list[str] = field(default_factory=list)
+
+    @property
+    def has_time(self) -> bool:
+        return not self.started or time.monotonic() - self.started < 60 * self.minutes
+
+    def shuffled(self, cases: Iterable[str]) -> Iterator[str]:
+        """Those cases that are not done, in the seed's order, as long as there is time; the others are counted."""
+        self.started = self.started or time.monotonic()
+        known = self._known()
+        ordered = sorted(case for case in cases if self.only in case)
+        random.Random(self.seed).shuffle(ordered)
+        for case in ordered:
+            if case in known:
+                self._count(case, known[case])
+            elif self.has_time:
+                yield case
+            else:
+                self.counts["not begun"] += 1
+
+    def run(self, cases: Iterable[str], attack: Callable[[str], Result]) -> None:
+        """All cases for which there is time."""
+        for case in self.shuffled(cases):
+            result = attack(case)
+            self._keep(case, result)
+            self._count(case, result)
+
+    def forget(self) -> None:
+        """Does all cases again."""
+        self._file.unlink(missing_ok=True)
+
+    def finish(self, told: str) -> int:
+        """Prints the counts and keeps them in RESULTS; returns the exit status."""
+        summary = {
+            "command": f"python -m tests.attack {self.name} --minutes {self.minutes:g} --seed {self.seed}"
+            + (f" --only {self.only}" if self.only else ""),
+            "told": told,
+            "counts": dict(sorted(self.counts.items())),
+            "defects": len(self.defects),
+            "minutes": round((time.monotonic() - self.started) / 60, 1),
+            "commit": commit(),
+            "machine": machine(),
+        }
+        everything = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        write_json(RESULTS, {**everything, self.name: summary})
+        counts = ", ".join(f"{number} {outcome}" for outcome, number in sorted(self.counts.items()))
+        print(f"{self.name}: {counts}; {len(self.defects)} defects")
+        return 1 if self.defects else 0
+
+    def _count(self, case: str, result: Result) -> None:
+        self.counts.update({result.outcome: 1, **result.beside})
+        if result.defect:
+            self.defects.append(case)
+            print(f"{self.name}: {case}: {result.outcome}: {result.defect}", flush=True)
+
+    @property
+    def _file(self) -> Path:
+        return KEPT / f"{self.name}-{self.seed}-{commit()[:12]}.jsonl"
+
+    def _known(self) -> dict[str, Result]:
+        if not self._file.exists():
+            return {}
+        rows = [json.loads(line) for line in self._file.read_text().splitlines()]
+        return {row.pop("case"): Result(**row) for row in rows}
+
+    def _keep(self, case: str, result: Result) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a") as file:
+            file.write(json.dumps({"case": case, **asdict(result)}) + "\n")
+
+
+def commit() -> str:
+    """Of the code under attack; with a plus if tracked files differ from it."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    return git("rev-parse", "HEAD")[:12] + ("+" if git("status", "--porcelain", "-uno", "--", "gpd") else "")
+
+
+def machine() -> str:
+    """In a few words."""
+    model = next((line.split(":")[1] for line in _cpu_lines() if line.startswith("model name")), platform.machine())
+    return " ".join(f"{model}, {len([1 for line in _cpu_lines() if line.startswith('processor')])} cores".split())
+
+
+def _cpu_lines() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []

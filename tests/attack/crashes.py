@@ -1,0 +1,95 @@
+"""A command of the miniature that is disturbed, and then given again: what it left, and what it ends with."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from gpd import documents
+from gpd.artifacts import MANIFEST, UserError
+from tests.attack import miniature
+from tests.attack.campaign import Result
+from tests.attack.command import Ended
+from tests.attack.miniature import REGISTRY, Miniature, Step
+
+LEFTOVERS = (".*.partial", ".*.old")
+
+
+def recovers(
+    made: Miniature, step: Step, folder: Path, disturb: Callable[[Path], Ended | None], *, is_there: bool
+) -> Result:
+    """Disturbs a step in a copy of the workspace and runs it again.
+
+    Args:
+        disturb: runs the step's command in a folder; None if it was killed.
+        is_there: whether the step's output is there already, from a run before.
+    """
+    before = made.after(step) if is_there else made.before[step.name]
+    shutil.rmtree(folder, ignore_errors=True)
+    miniature.copy(before, folder)
+    try:
+        ended = disturb(folder)
+        told = _told(ended) if ended else ""
+        if defect := told or _half_written(folder, step, made, is_there):
+            return Result("lost", defect)
+        return _again(made, step, folder, "killed" if ended is None else "ended well" if ended.code == 0 else "failed")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _again(made: Miniature, step: Step, folder: Path, before: str) -> Result:
+    again = made.run(step, folder)
+    if again.code != 0:
+        return Result("lost", f"{before}, then again: {again.code}: {again.said[-600:]}")
+    if different := differences(miniature.digests(folder, step), made.expected[step.name]):
+        return Result("lost", f"{before}, then again: other than without it: {different}")
+    left = [path.name for pattern in LEFTOVERS for path in (folder / "data").rglob(pattern)]
+    if left:
+        return Result("lost", f"{before}, then again: {left[0]} is left")
+    return Result(f"{before}, recovered")
+
+
+def _told(ended: Ended) -> str:
+    """What is wrong with how a command that met a fault has ended."""
+    if ended.code == 0:
+        return ""
+    lines = ended.said.strip().splitlines()
+    if ended.code < 0 or "Traceback" in ended.said or not lines or not lines[-1].startswith("gpd: "):
+        return f"exit status {ended.code}, not one line: {ended.said[-900:]}"
+    return ""
+
+
+def _half_written(folder: Path, step: Step, made: Miniature, is_there: bool) -> str:
+    """Whether an output is neither what it was nor what it shall be."""
+    if step.outs == (REGISTRY,):
+        return _unreadable(folder)
+    found = miniature.digests(folder, step)
+    if found == made.expected[step.name]:
+        return ""
+    if is_there and not step.name.startswith("evaluate"):  # which has several outputs, one of them a folder
+        return f"the output that was there is not: {differences(found, made.expected[step.name])}"
+    for manifest in sorted(path for out in step.outs for path in (folder / out).rglob(MANIFEST)):
+        try:
+            if wrong := documents.verify(manifest.parent):
+                return f"{manifest.parent.name}: {wrong[0]}"
+        except UserError as error:
+            return str(error)
+    wrong = differences(found, made.expected[step.name], only_found=True)
+    return f"half-written: {wrong}" if wrong else ""
+
+
+def _unreadable(folder: Path) -> str:
+    import sqlite3
+
+    if not (folder / REGISTRY).exists():
+        return ""
+    with sqlite3.connect(folder / REGISTRY) as connection:
+        (word,) = connection.execute("PRAGMA integrity_check").fetchone()
+    connection.close()
+    return "" if word == "ok" else f"registry: {word}"
+
+
+def differences(found: dict[str, str], expected: dict[str, str], *, only_found: bool = False) -> str:
+    """Names that differ, in a few words; with `only_found` a missing one is no difference."""
+    names = found if only_found else found | expected
+    wrong = [name for name in sorted(names) if found.get(name) != expected.get(name)]
+    return f"{len(wrong)} of {len(names)}: {', '.join(wrong[:3])}" if wrong else ""
