@@ -9,7 +9,7 @@ from gpd import documents
 from gpd.artifacts import MANIFEST, UserError
 from gpd.documents import ClipsFacts, Evaluation, Manifest, Score, StudentFacts, flatten
 from gpd.documents.inside import path_inside
-from gpd.evaluation.evaluate import EVALUATIONS
+from gpd.evaluation.protocol import EVALUATIONS
 from gpd.evaluation.folders import list_clips
 from gpd.params import REFERENCE
 
