@@ -146,7 +146,11 @@ def _known_objective(name: str) -> str:
 
 
 class Distill(Section):
-    """What all distillation stages share, and the stages."""
+    """What all distillation stages share, and the stages.
+
+    Students of `final_steps` steps and of fewer are final: trained where inference by their steps starts, and nowhere
+    else. Those before them are trained all over the grid, as later stages may jump with them from anywhere.
+    """
 
     final_steps: Positive
     objective: Annotated[str, AfterValidator(_known_objective)]
@@ -187,6 +191,7 @@ class Sampling(Section):
     batch: Positive
     diversity_prompts: NotNegative
     diversity_seeds: Annotated[int, Field(ge=2)]
+    num_kept_points: Positive
     subjects: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")], Subject]
 
     @property
@@ -222,11 +227,6 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _check_curriculum(self) -> "Params":
-        if self.model.grid_steps % self.distill.final_steps:
-            raise ValueError(
-                f"distill.final_steps={self.distill.final_steps} does not divide "
-                f"model.grid_steps={self.model.grid_steps}"
-            )
         previous_path, previous_horizon = self.model.path, 0
         for name, stage in self.distill.stages.items():
             key = f"distill.stages.{name}"
@@ -241,12 +241,34 @@ class Params(Section):
             if stage.tail > stage.horizon:
                 raise ValueError(f"{key}.tail={stage.tail} is longer than horizon={stage.horizon}")
             previous_path, previous_horizon = student_path(name), stage.horizon
-        last = self.model.grid_steps // self.distill.final_steps
-        if previous_horizon != last:
+        return self
+
+    @model_validator(mode="after")
+    def _check_final(self) -> "Params":
+        """A final student walks its own even grid, as the plain pipeline does, and is jumped with along it alone."""
+        grid_steps, distill = self.model.grid_steps, self.distill
+        if grid_steps % distill.final_steps:
+            raise ValueError(f"distill.final_steps={distill.final_steps} does not divide model.grid_steps={grid_steps}")
+        first = grid_steps // distill.final_steps
+        if f"k{first}" not in distill.stages:
             raise ValueError(
-                f"distill.stages ends at horizon {previous_horizon}, but {self.model.grid_steps} grid steps over "
-                f"{self.distill.final_steps} final steps need {last}"
+                f"distill.final_steps={distill.final_steps} needs a stage of horizon {first}, as "
+                f"model.grid_steps={grid_steps}; distill.stages has {', '.join(distill.stages)}"
             )
+        previous = first
+        for stage in distill.stages.values():
+            key = f"distill.stages.k{stage.horizon}"
+            if stage.horizon >= first and grid_steps % stage.horizon:
+                raise ValueError(
+                    f"{key}.horizon={stage.horizon} does not divide model.grid_steps={grid_steps}: only students "
+                    f"before k{first}, the first of distill.final_steps={distill.final_steps}, may end in a shorter step"
+                )
+            if stage.horizon > first and stage.tail < stage.horizon and stage.horizon % previous:
+                raise ValueError(
+                    f"{key}.tail={stage.tail} jumps with k{previous} from where that was not trained: its steps start "
+                    f"at multiples of {previous}; a tail of {stage.horizon} does without it"
+                )
+            previous = max(first, stage.horizon)
         return self
 
     @model_validator(mode="after")
@@ -284,6 +306,11 @@ class Params(Section):
                     f"sample.subjects.{name}.steps={subject.steps} does not divide "
                     f"model.grid_steps={self.model.grid_steps}"
                 )
+        if self.model.grid_steps % self.sample.num_kept_points:
+            raise ValueError(
+                f"sample.num_kept_points={self.sample.num_kept_points} does not divide "
+                f"model.grid_steps={self.model.grid_steps}"
+            )
 
     def _wanted(self, name: str, subject: Subject) -> dict[str, Any]:
         """What a subject's name and checkpoint leave no choice about: a student is sampled as it was trained."""

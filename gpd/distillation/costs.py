@@ -47,12 +47,12 @@ def forwards_per_sample(distill: Distill, params: StageParams, previous_horizon:
 
 
 def restart_forwards(distill: Distill, params: StageParams, grid_steps: int) -> float:
-    """Walks to where trajectories begin anew, for each streamed sample; the last stage begins at noise.
+    """Walks to where trajectories begin anew, for each streamed sample; a final stage begins at noise.
 
     Trajectories from the offsets 0 .. k-1 meet each of the N - k + 1 start indices once: those of offset o the indices
     o, o + k, and so on. So k restarts go with N - k + 1 samples.
     """
-    if _is_last(distill, params, grid_steps):
+    if _is_final(distill, params, grid_steps):
         return 0.0
     offsets = torch.arange(params.horizon)
     return sum(walk_forwards(offsets, _jumps(params)).values()) / (grid_steps - params.horizon + 1)
@@ -79,7 +79,7 @@ def probe_walk_forwards(distill: Distill, params: StageParams, grid_steps: int) 
 
 
 def _walks(distill: Distill, params: StageParams, grid_steps: int, number: int) -> int:
-    starts = start_indices(grid_steps, params.horizon, _is_last(distill, params, grid_steps))
+    starts = start_indices(grid_steps, params.horizon, _is_final(distill, params, grid_steps))
     return sum(walk_forwards(staggered(starts, number), _jumps(params)).values())
 
 
@@ -87,5 +87,5 @@ def _jumps(params: StageParams) -> bool:
     return params.tail < params.horizon
 
 
-def _is_last(distill: Distill, params: StageParams, grid_steps: int) -> bool:
-    return params.horizon == grid_steps // distill.final_steps
+def _is_final(distill: Distill, params: StageParams, grid_steps: int) -> bool:
+    return params.horizon >= grid_steps // distill.final_steps

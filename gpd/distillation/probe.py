@@ -82,7 +82,7 @@ def probe_states(stage: Stage, share: Share, at_once: int) -> States:
 
 def _places(stage: Stage) -> Tensor:
     """Grid indices of the states, spread over where steps start."""
-    starts = start_indices(stage.grid.num_steps, stage.params.horizon, stage.is_last)
+    starts = start_indices(stage.grid.num_steps, stage.params.horizon, stage.is_final)
     number = stage.distill.probe.num_states
     return starts[torch.arange(number) * len(starts) // number]
 

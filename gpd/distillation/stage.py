@@ -49,19 +49,18 @@ class Stage:
     mesh: DeviceMesh | None = None
 
     @property
-    def last_horizon(self) -> int:
-        """Grid intervals of one step of the final student."""
-        return self.grid.num_steps // self.distill.final_steps
-
-    @property
-    def is_last(self) -> bool:
-        """Whether this stage makes the final student."""
-        return self.params.horizon == self.last_horizon
+    def is_final(self) -> bool:
+        """Whether this stage's student is final: see `gpd.params.Distill`."""
+        return self.params.horizon >= self._final_horizon
 
     @property
     def share_of_curriculum(self) -> float:
-        """0 at horizon 1, 1 at the last: no other stage enters, so that editing one leaves the rest valid."""
-        return (self.params.horizon - 1) / max(1, self.last_horizon - 1)
+        """0 at horizon 1, 1 from the first final on: no other stage enters, so that editing one leaves the rest valid."""
+        return min(1.0, (self.params.horizon - 1) / max(1, self._final_horizon - 1))
+
+    @property
+    def _final_horizon(self) -> int:
+        return self.grid.num_steps // self.distill.final_steps
 
     @property
     def seed(self) -> int:

@@ -29,8 +29,8 @@ class Objective(ABC):
         yield from ()
 
     @abstractmethod
-    def starts(self, params: StageParams, num_steps: int, is_last: bool) -> "Tensor":
-        """Indices of a grid of `num_steps` where a step may start; `is_last` of the stage that makes the student."""
+    def starts(self, params: StageParams, num_steps: int, is_final: bool) -> "Tensor":
+        """Indices of a grid of `num_steps` where a step may start; `is_final` of the stage: see `gpd.params.Distill`."""
 
     @abstractmethod
     def target(self, stage: "Stage", batch: "Batch", average: "nn.Module | None") -> "Target":

@@ -48,9 +48,9 @@ class Consistency(Objective):
         if distill.loss_weighting != "uniform":
             yield f"{key}: its steps all end at 0; distill.loss_weighting={distill.loss_weighting!r} must be 'uniform'"
 
-    def starts(self, params: StageParams, num_steps: int, is_last: bool) -> Tensor:
+    def starts(self, params: StageParams, num_steps: int, is_final: bool) -> Tensor:
         """Every n-th point of the grid, as a skip leads from one to the next and at last to the end."""
-        return start_indices(num_steps, params.tail, is_last=False)[:: params.tail]
+        return start_indices(num_steps, params.tail, is_final=False)[:: params.tail]
 
     def target(self, stage: Stage, batch: Batch, average: nn.Module | None) -> Target:
         """See `consistency_target`."""

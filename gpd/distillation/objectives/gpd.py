@@ -27,9 +27,9 @@ class Gpd(Objective):
         """A jump in the first stage."""
         yield from first_stage_without_jump(distill)
 
-    def starts(self, params: StageParams, num_steps: int, is_last: bool) -> Tensor:
-        """Wherever a step has room; in the last stage where inference starts."""
-        return start_indices(num_steps, params.horizon, is_last)
+    def starts(self, params: StageParams, num_steps: int, is_final: bool) -> Tensor:
+        """Wherever a step has room; in a final stage where inference starts."""
+        return start_indices(num_steps, params.horizon, is_final)
 
     def target(self, stage: Stage, batch: Batch, average: nn.Module | None) -> Target:
         """The online target of each sample's own horizon, or the stored end if a roll-out has it."""
