@@ -250,23 +250,24 @@ class Params(Section):
         if grid_steps % distill.final_steps:
             raise ValueError(f"distill.final_steps={distill.final_steps} does not divide model.grid_steps={grid_steps}")
         first = grid_steps // distill.final_steps
-        if f"k{first}" not in distill.stages:
+        if first not in {stage.horizon for stage in distill.stages.values()}:
             raise ValueError(
                 f"distill.final_steps={distill.final_steps} needs a stage of horizon {first}, as "
                 f"model.grid_steps={grid_steps}; distill.stages has {', '.join(distill.stages)}"
             )
         previous = first
-        for stage in distill.stages.values():
-            key = f"distill.stages.k{stage.horizon}"
+        for name, stage in distill.stages.items():
+            key = f"distill.stages.{name}"
             if stage.horizon >= first and grid_steps % stage.horizon:
                 raise ValueError(
-                    f"{key}.horizon={stage.horizon} does not divide model.grid_steps={grid_steps}: only students "
-                    f"before k{first}, the first of distill.final_steps={distill.final_steps}, may end in a shorter step"
+                    f"{key}.horizon={stage.horizon} does not divide model.grid_steps={grid_steps}: only "
+                    f"students before horizon {first}, that of distill.final_steps={distill.final_steps}, may end in a "
+                    "shorter step"
                 )
             if stage.horizon > first and stage.tail < stage.horizon and stage.horizon % previous:
                 raise ValueError(
-                    f"{key}.tail={stage.tail} jumps with k{previous} from where that was not trained: its steps start "
-                    f"at multiples of {previous}; a tail of {stage.horizon} does without it"
+                    f"{key}.tail={stage.tail} jumps with the student of horizon {previous} from where that was not "
+                    f"trained: its steps start at multiples of {previous}; a tail of {stage.horizon} does without it"
                 )
             previous = max(first, stage.horizon)
         return self

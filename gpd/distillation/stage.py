@@ -55,7 +55,7 @@ class Stage:
 
     @property
     def share_of_curriculum(self) -> float:
-        """0 at horizon 1, 1 from the first final on: no other stage enters, so that editing one leaves the rest valid."""
+        """0 at horizon 1, 1 from the first final one on; no other stage enters: editing one leaves the rest valid."""
         return min(1.0, (self.params.horizon - 1) / max(1, self._final_horizon - 1))
 
     @property

@@ -119,7 +119,7 @@ def _read_prompts(params: Params) -> list[Sample]:
 
 
 def kept_points(params: Params, name: str) -> list[Point]:
-    """The even points of the base grid, sample.num_kept_points of them, that the subject comes by; the start is left out."""
+    """Of sample.num_kept_points even points of the base grid, the start left out, those that the subject comes by."""
     grid_steps, steps = params.model.grid_steps, params.sample.subjects[name].steps
     stage = params.distill.stages.get(name)
     interval = grid_steps // steps if stage is None else stage.horizon

@@ -30,7 +30,7 @@ class Objective(ABC):
 
     @abstractmethod
     def starts(self, params: StageParams, num_steps: int, is_final: bool) -> "Tensor":
-        """Indices of a grid of `num_steps` where a step may start; `is_final` of the stage: see `gpd.params.Distill`."""
+        """Indices of a grid of `num_steps` where a step may start; what is final: `gpd.params.Distill`."""
 
     @abstractmethod
     def target(self, stage: "Stage", batch: "Batch", average: "nn.Module | None") -> "Target":
