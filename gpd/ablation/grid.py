@@ -66,7 +66,7 @@ class AblationGrid(Section):
     """All that `gpd ablate` runs.
 
     Attributes:
-        learning_rates: of a variant that runs at several; its best is shown. Stages that name a rate of their own keep it.
+        learning_rates: of a variant that runs at several, of which the best is shown; stages keep a rate of their own.
         floors: steps of the undistilled teacher, guided, that is sampled beside the subjects of params.yaml.
     """
 

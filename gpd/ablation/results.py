@@ -34,7 +34,7 @@ class StageResult(Document):
 class RunResult(Document):
     """One training and its evaluation; `protocol` is a hash, `commit` that of the code, `key` names the file."""
 
-    format: Literal[2] = 2
+    format: Literal[1] = 1
     variant: str
     budget: int
     seed: int

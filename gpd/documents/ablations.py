@@ -60,7 +60,7 @@ class AblationFloor(Document):
 class AblationResults(Document):
     """results.json."""
 
-    format: Literal[2] = 2
+    format: Literal[1] = 1
     protocol: str | None
     seeds: list[int]
     rows: list[AblationRow]

@@ -26,7 +26,7 @@ def test_the_table_has_every_row_under_its_group() -> None:
 
 def test_of_several_learning_rates_the_best_is_shown_with_its_rate() -> None:
     swept = [
-        row(f"a@{rate:g}", error, origin="a", learning_rate=rate, is_swept=True, label="a") for rate, error in RATES
+        row("a", error, variant=f"a@{rate:g}", origin="a", learning_rate=rate, is_swept=True) for rate, error in RATES
     ]
     (best,) = results(swept, []).best_rows()
     assert label_of(best) == "a, rate 0.0008"
