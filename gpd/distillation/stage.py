@@ -5,7 +5,6 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,6 @@ from gpd.core.schedule import Grid
 from gpd.core.velocity import Velocity, guided, stack_text, unguided
 from gpd.distillation.copies import send
 from gpd.distillation.share import CPU
-from gpd.distillation.states import Batch
 from gpd.params import Distill, StageParams
 
 Stored = tuple[Tensor, int]  # a clip's latents or a stored trajectory, and the number of its text
@@ -89,12 +87,6 @@ class Stage:
     def previous_student(self, text: Tensor) -> Velocity | None:
         """The field of the student that this one begins as; None if no target needs it."""
         return None if self.previous is None else unguided(self.previous, text)
-
-    def velocity(self, student: Any, latents: Tensor, index: Tensor, batch: Batch) -> Tensor:
-        """What a student predicts at grid indices [B]; one of several horizons gets each sample's, too."""
-        horizons = [batch.states.horizon] if self.distill.horizons else []
-        velocity: Tensor = student(latents, self.grid_on_device.timesteps[index], batch.text, *horizons)
-        return velocity
 
 
 def stage_seed(distill: Distill, params: StageParams) -> int:
