@@ -94,11 +94,12 @@ class States(Section):
 
 
 class Guidance(Section):
-    """The teacher's guidance scale, linear along an axis."""
+    """The teacher's guidance scale, linear along an axis; the block that the negative prompt's branch leaves out."""
 
     start: GuidanceScale
     end: GuidanceScale
     axis: Literal["stage", "iteration", "sigma"]
+    skip_block: NotNegative | None = None
 
 
 class Frequency(Section):

@@ -57,6 +57,9 @@ def _load_each(params: Params, name: str, device: torch.device, has_previous: bo
     mesh = choose_mesh(device, _planned_bytes(params, student, num_frozen, device))
     if mesh is None:
         student.to(device)
+    elif (number := distill.guidance.skip_block) is not None:
+        # Whoever leaves a block out and whoever does not would wait for each other's weights
+        raise UserError(f"params.yaml: distill.guidance.skip_block={number} must be null for networks that are cut")
     frozen = [_load(model, folder, model.dtype, device, mesh) for folder in [model.path, previous][:num_frozen]]
     before = None
     if has_previous:

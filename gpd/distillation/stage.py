@@ -12,9 +12,10 @@ from torch.distributed.device_mesh import DeviceMesh
 
 from gpd.core.randomness import Stream, seed_of
 from gpd.core.schedule import Grid
-from gpd.core.velocity import Velocity, guided, stack_text, unguided
+from gpd.core.velocity import Velocity, guided, guided_by, stack_text, unguided
 from gpd.distillation.copies import send
 from gpd.distillation.share import CPU
+from gpd.models.skipping import Skipping
 from gpd.params import Distill, StageParams
 
 Stored = tuple[Tensor, int]  # a clip's latents or a stored trajectory, and the number of its text
@@ -82,7 +83,15 @@ class Stage:
 
     def guided_teacher(self, text: Tensor, scale: Tensor) -> Velocity:
         """The teacher's field under guidance, for texts [B, L, D] and scales [B]: two forwards a sample."""
+        if self.weak_teacher is not None:
+            return guided_by(self.teacher, self.weak_teacher, text, self.negative_on_device, scale)
         return guided(self.teacher, text, self.negative_on_device, scale)
+
+    @functools.cached_property
+    def weak_teacher(self) -> nn.Module | None:
+        """The teacher with a block left out, on the negative prompt; None if that has the whole teacher, too."""
+        number = self.distill.guidance.skip_block
+        return None if number is None else Skipping(self.teacher, number)
 
     def previous_student(self, text: Tensor) -> Velocity | None:
         """The field of the student that this one begins as; None if no target needs it."""
