@@ -32,9 +32,8 @@ class Skipping(nn.Module):
         shared = network.roles.network if isinstance(network, Role) else network
         self.network, self.number, self.blocks = network, number, _blocks_of(shared)
         if number >= len(self.blocks):
-            raise UserError(
-                f"params.yaml: distill.guidance.skip_block={number}: the teacher's blocks are 0 .. {len(self.blocks) - 1}"
-            )
+            key, last = f"distill.guidance.skip_block={number}", len(self.blocks) - 1
+            raise UserError(f"params.yaml: {key}: the teacher's blocks are 0 .. {last}")
 
     def forward(self, *args: Tensor) -> Tensor:
         """As of the network."""
