@@ -39,6 +39,8 @@ def some_stage(folder: Path, name: str) -> Stage:
     params = stage.params.model_copy(update={"batch": 12, "learning_rate": 1e-3})
     networks = {"student": HeadedNetwork()} if name == "heads" else block_networks(stage.distill.lora_rank)
     stage = dataclasses.replace(stage, params=params, **networks)
+    if name == "heads":
+        return dataclasses.replace(stage, mesh=choose_mesh(CPU, 0))
     return lay_out(stage) if name == "previous" else stage
 
 
