@@ -47,9 +47,9 @@ class FlowMap(StepObjective):
         super().prepare(student, params, name)
         student.embed_steps(range(1, params.distill.stages[name].horizon))
 
-    def starts(self, params: StageParams, num_steps: int, is_last: bool) -> Tensor:
+    def starts(self, params: StageParams, num_steps: int, is_final: bool) -> Tensor:
         """Wherever one interval is left."""
-        return start_indices(num_steps, 1, is_last=False)
+        return start_indices(num_steps, 1, False)
 
     def vary(self, stage: Stage, states: States) -> States:
         """A horizon for each sample, cut where the grid ends."""

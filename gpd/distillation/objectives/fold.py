@@ -39,9 +39,9 @@ class Fold(StepObjective):
             raise UserError(f"params.yaml: distill.stages.{name}.previous={previous}: has no heads to fold")
         student.drop_heads()
 
-    def starts(self, params: StageParams, num_steps: int, is_last: bool) -> Tensor:
-        """Wherever a step has room; in the last stage where inference starts."""
-        return start_indices(num_steps, params.horizon, is_last)
+    def starts(self, params: StageParams, num_steps: int, is_final: bool) -> Tensor:
+        """Wherever a step has room; in a final stage where inference starts."""
+        return start_indices(num_steps, params.horizon, is_final)
 
     @torch.no_grad()
     def target(self, stage: Stage, batch: Batch, average: nn.Module | None) -> Target:

@@ -92,9 +92,9 @@ class Parallel(Objective):
         if student.heads is None:
             student.grow_heads(model.grid_steps)
 
-    def starts(self, params: StageParams, num_steps: int, is_last: bool) -> Tensor:
-        """Wherever a block has room; in the last stage where inference starts."""
-        return start_indices(num_steps, params.horizon, is_last)
+    def starts(self, params: StageParams, num_steps: int, is_final: bool) -> Tensor:
+        """Wherever a block has room; in a final stage where inference starts."""
+        return start_indices(num_steps, params.horizon, is_final)
 
     def asked(self, stage: Stage, batch: Batch) -> dict[str, Tensor]:
         """The three parts of the block."""
