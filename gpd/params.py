@@ -94,11 +94,12 @@ class States(Section):
 
 
 class Guidance(Section):
-    """The teacher's guidance scale, linear along an axis."""
+    """The teacher's guidance scale, linear along an axis; the block that the negative prompt's branch leaves out."""
 
     start: GuidanceScale
     end: GuidanceScale
     axis: Literal["stage", "iteration", "sigma"]
+    skip_block: NotNegative | None = None
 
 
 class Frequency(Section):
@@ -123,8 +124,18 @@ class Probe(Section):
     num_states: Positive
 
 
+def _known_objective(name: str) -> str:
+    known = sorted(path.stem for path in OBJECTIVES.glob("[a-z]*.py"))
+    if name not in known:
+        raise PydanticCustomError("unknown_objective", "is none of {known}", {"known": ", ".join(known)})
+    return name
+
+
+Objective = Annotated[str, AfterValidator(_known_objective)]
+
+
 class StageParams(Section):
-    """One distillation stage."""
+    """One distillation stage; `objective` is its own if it differs from distill.objective."""
 
     horizon: Positive
     tail: NotNegative
@@ -132,17 +143,16 @@ class StageParams(Section):
     iterations: Positive
     batch: Positive
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
+    objective: Objective | None = Field(default=None, exclude_if=lambda objective: objective is None)
+
+    @property
+    def own_name(self) -> str:
+        """What the stage is called."""
+        return f"k{self.horizon}" if self.objective is None else f"k{self.horizon}-{self.objective}"
 
     def at_horizon(self, horizon: int) -> "StageParams":
         """The same for a step of `horizon` intervals, at most its own: the tail ends with the step."""
         return self.model_copy(update={"horizon": horizon, "tail": min(self.tail, horizon)})
-
-
-def _known_objective(name: str) -> str:
-    known = sorted(path.stem for path in OBJECTIVES.glob("[a-z]*.py"))
-    if name not in known:
-        raise PydanticCustomError("unknown_objective", "is none of {known}", {"known": ", ".join(known)})
-    return name
 
 
 class Distill(Section):
@@ -153,7 +163,8 @@ class Distill(Section):
     """
 
     final_steps: Positive
-    objective: Annotated[str, AfterValidator(_known_objective)]
+    objective: Objective
+    increment: Literal["euler", "midpoint"]
     horizons: list[Positive]
     teacher_walk: TeacherWalk
     pool_slots: Positive
@@ -230,9 +241,10 @@ class Params(Section):
         previous_path, previous_horizon = self.model.path, 0
         for name, stage in self.distill.stages.items():
             key = f"distill.stages.{name}"
-            if name != f"k{stage.horizon}":
-                raise ValueError(f"{key}: a stage of horizon {stage.horizon} is called k{stage.horizon}")
-            if stage.horizon <= previous_horizon:
+            if name != stage.own_name:
+                raise ValueError(f"{key}: a stage of horizon {stage.horizon} is called {stage.own_name}")
+            keeps = stage.objective is not None and stage.horizon == previous_horizon
+            if stage.horizon <= previous_horizon and not keeps:
                 raise ValueError(f"{key}.horizon={stage.horizon} does not rise above {previous_horizon}")
             if stage.previous != previous_path:
                 raise ValueError(

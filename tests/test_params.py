@@ -58,7 +58,10 @@ def test_every_value_of_a_profile_has_its_line(profile: str) -> None:
         ({"model.shift": -1.0}, "model.shift=-1.0"),
         ({"distill.teacher_walk.stride": 0}, "distill.teacher_walk.stride=0"),
         ({"distill.teacher_walk.solver": "heun"}, "distill.teacher_walk.solver='heun'"),
-        ({"distill.objective": "dmd"}, "distill.objective='dmd': is none of consistency, gpd, piecewise_flow"),
+        (
+            {"distill.objective": "dmd"},
+            "distill.objective='dmd': is none of consistency, flow_map, fold, gpd, parallel, ",
+        ),
         ({"distill.horizons": [0]}, "distill.horizons.0=0"),
         ({"distill.horizons": [1]}, r"distill.horizons=\[1\]: distill.stages must hold one stage, not 4"),
         ({"model.shift": float("nan")}, "model.shift=nan"),

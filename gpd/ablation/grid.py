@@ -1,7 +1,7 @@
 """The declared grid of an ablation: data/ablation/grid.yaml as types."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -20,6 +20,7 @@ class StageShare(Section):
     horizon: Positive
     tail: NotNegative
     share: Share
+    objective: str | None = None
     learning_rate: Rate | None = None
     batch: Positive | None = None
 
@@ -48,7 +49,8 @@ class Family(Section):
         label: what it is, short enough for a legend.
         set: dotted keys over params.yaml.
         chains: horizons of the stages of each of its variants; the last stage's student is measured.
-        jumps: whether a stage's target begins with one step of the student before; else the teacher walks all of it.
+        tail: what the teacher walks of a target: all of it, the rest after a step of the student before, or one interval.
+        fold_share: of the budget for a stage that folds the heads of the last one; without it there is none.
         last_share: of the budget for the last stage, the rest for those before it evenly; without it all are even.
         are_all_final: whether every stage is trained where inference starts, or the last one alone.
     """
@@ -56,7 +58,8 @@ class Family(Section):
     label: str
     set: dict[str, Any] = Field(default_factory=dict)
     chains: Annotated[list[Annotated[list[Positive], Field(min_length=1)]], Field(min_length=1)]
-    jumps: bool = False
+    tail: Literal["whole", "rest", "one"] = "whole"
+    fold_share: Share | None = None
     last_share: Share | None = None
     are_all_final: bool = True
     learning_rate: Rate | None = None

@@ -88,8 +88,9 @@ def _stages(grid: AblationGrid, planned: Planned, previous: str) -> dict[str, di
     """A variant's stages, of one iteration each until their costs are reckoned."""
     stages = {}
     for stage in planned.variant.stages:
-        name = f"k{stage.horizon}"
-        stages[name] = {
+        own = {} if stage.objective is None else {"objective": stage.objective}
+        name = "-".join([f"k{stage.horizon}", *own.values()])
+        stages[name] = own | {
             "horizon": stage.horizon,
             "tail": stage.tail,
             "previous": previous,

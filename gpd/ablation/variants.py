@@ -73,11 +73,14 @@ def _of_family(grid: AblationGrid, name: str, family: Family) -> Iterator[Planne
 
 def _stages(family: Family, horizons: Sequence[int]) -> Iterator[StageShare]:
     """The last stage has its share of the budget, those before it the rest in equal parts; all the same without one."""
-    even = 1 / len(horizons)
-    last = family.last_share if family.last_share is not None and len(horizons) > 1 else even
-    shares = [(1 - last) / (len(horizons) - 1)] * (len(horizons) - 1) if len(horizons) > 1 else []
-    for previous, horizon, share in zip([0, *horizons], horizons, [*shares, last], strict=False):
-        yield StageShare(horizon=horizon, tail=horizon - previous if family.jumps else horizon, share=share)
+    number, to_fold = len(horizons), family.fold_share or 0.0
+    last = 1 / number if family.last_share is None or number == 1 else family.last_share
+    shares = [(1 - last) / max(1, number - 1)] * (number - 1) + [last]
+    for previous, horizon, share in zip([0, *horizons[:-1]], horizons, shares, strict=True):
+        tail = {"whole": horizon, "rest": horizon - previous, "one": 1}[family.tail]
+        yield StageShare(horizon=horizon, tail=tail, share=share * (1 - to_fold))
+    if to_fold:
+        yield StageShare(horizon=horizons[-1], tail=horizons[-1], share=to_fold, objective="fold")
 
 
 def choose(grid: AblationGrid, only: Sequence[str]) -> list[str]:

@@ -65,7 +65,7 @@ def draw_states(stage: Stage, objective: Objective, pool: Pool, share: Share, it
     before = mix.streamed + mix.clips
     if numbers := [first + row - before for row in rows if row >= before]:
         parts.append(rollout_states(stage.rollouts, starts_of(stage, objective, own), own, numbers, seed=stage.seed))
-    return join_states(parts)._replace(number=torch.tensor(rows) + first)
+    return objective.vary(stage, join_states(parts)._replace(number=torch.tensor(rows) + first))
 
 
 def horizon_of_clips(stage: Stage, iteration: int) -> int:

@@ -12,7 +12,8 @@ from tests.ablation.test_plan import GRID, params
 
 FAMILIES = {
     "begun": {"label": "begun", "chains": [[8], [4, 8, 16]], "last_share": 0.5},
-    "jump": {"label": "jump", "chains": [[2, 3, 8]], "jumps": True, "are_all_final": False},
+    "jump": {"label": "jump", "chains": [[2, 3, 8]], "tail": "rest", "are_all_final": False},
+    "heads": {"label": "heads", "set": {"distill.objective": "parallel"}, "chains": [[8]], "fold_share": 0.25},
 }
 
 
@@ -34,17 +35,24 @@ def test_a_sweep_of_nothing_is_named() -> None:
 
 def test_a_family_has_a_variant_for_each_of_its_chains() -> None:
     planned = all_variants(opened())
-    assert list(planned)[2:] == ["begun-k8", "begun-k16", "jump-k8"]
+    assert list(planned)[2:] == ["begun-k8", "begun-k16", "jump-k8", "heads-k8"]
     stages = {name: [(s.horizon, s.tail, s.share) for s in planned[name].variant.stages] for name in list(planned)[2:]}
     assert stages["begun-k8"] == [(8, 8, 1.0)]
     assert stages["begun-k16"] == [(4, 4, 0.25), (8, 8, 0.25), (16, 16, 0.5)]
     assert [(horizon, tail) for horizon, tail, _ in stages["jump-k8"]] == [(2, 2), (3, 1), (8, 5)]
     assert [share for _, _, share in stages["jump-k8"]] == pytest.approx([1 / 3] * 3)
+    assert [(s.objective, s.share) for s in planned["heads-k8"].variant.stages] == [(None, 0.75), ("fold", 0.25)]
 
 
 def test_a_familys_students_are_final_or_its_last_alone() -> None:
     final = {run.variant: run.params.distill.final_steps for run in make_runs(opened(), params())}
-    assert final == {"one-shot": 6, "two": 6, "begun-k8": 6, "begun-k16": 12, "jump-k8": 6}
+    assert final == {"one-shot": 6, "two": 6, "begun-k8": 6, "begun-k16": 12, "jump-k8": 6, "heads-k8": 6}
+
+
+def test_a_fold_is_what_is_measured_of_heads() -> None:
+    run = next(run for run in make_runs(opened(), params()) if run.variant == "heads-k8")
+    assert run.last_stage == "k8-fold"
+    assert run.params.sample.subjects["k8-fold"].steps == 6
 
 
 def test_what_runs_is_chosen_by_variant_sweep_family_or_group_in_the_grids_order() -> None:
@@ -52,7 +60,7 @@ def test_what_runs_is_chosen_by_variant_sweep_family_or_group_in_the_grids_order
     assert choose(grid, ["two"]) == ["two@0.0002", "two@0.0005"]
     assert choose(grid, ["begun-k8", "two@0.0005"]) == ["two@0.0005", "begun-k8"]
     assert choose(grid, ["begun"]) == ["begun-k8", "begun-k16"]
-    assert choose(grid, ["steps"]) == ["begun-k8", "begun-k16", "jump-k8"]
+    assert choose(grid, ["steps"]) == ["begun-k8", "begun-k16", "jump-k8", "heads-k8"]
     assert choose(grid, []) == list(all_variants(grid))
-    with pytest.raises(UserError, match=r"'three'; it has one-shot, two, begun, jump; groups rivals, steps"):
+    with pytest.raises(UserError, match=r"'three'; it has one-shot, two, begun, jump, heads; groups rivals, steps"):
         choose(grid, ["two", "three"])

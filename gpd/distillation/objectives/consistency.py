@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gpd.core.schedule import Grid
 from gpd.core.velocity import Velocity, clean_latent, euler_step, mean_velocity, unguided
-from gpd.distillation.objectives import Objective, one_stage_of_own_targets
+from gpd.distillation.objectives import StepObjective, one_stage_of_own_targets
 from gpd.distillation.stage import Stage
 from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch
@@ -34,7 +34,7 @@ def consistency_target(
     return Target(clean, mean_velocity(latents, clean, sigmas[index], torch.zeros_like(sigmas[index])))
 
 
-class Consistency(Objective):
+class Consistency(StepObjective):
     """The stage's `tail` is the skip n."""
 
     def excludes(self, distill: Distill) -> Iterator[str]:
