@@ -49,7 +49,7 @@ class Family(Section):
         label: what it is, short enough for a legend.
         set: dotted keys over params.yaml.
         chains: horizons of the stages of each of its variants; the last stage's student is measured.
-        tail: what the teacher walks of a target: all of it, the rest after a step of the student before, or one interval.
+        tail: what the teacher walks of a target: all, the rest after a step of the student before, or one interval.
         fold_share: of the budget for a stage that folds the heads of the last one; without it there is none.
         last_share: of the budget for the last stage, the rest for those before it evenly; without it all are even.
         are_all_final: whether every stage is trained where inference starts, or the last one alone.
