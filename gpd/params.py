@@ -267,22 +267,32 @@ class Params(Section):
                 f"distill.final_steps={distill.final_steps} needs a stage of horizon {first}, as "
                 f"model.grid_steps={grid_steps}; distill.stages has {', '.join(distill.stages)}"
             )
-        previous = first
-        for name, stage in distill.stages.items():
-            key = f"distill.stages.{name}"
+        self._check_last_steps(first)
+        self._check_jumps(first)
+        return self
+
+    def _check_last_steps(self, first: int) -> None:
+        """No final student ends in a shorter step; `first` is the shortest horizon of them."""
+        grid_steps, final_steps = self.model.grid_steps, self.distill.final_steps
+        for name, stage in self.distill.stages.items():
             if stage.horizon >= first and grid_steps % stage.horizon:
                 raise ValueError(
-                    f"{key}.horizon={stage.horizon} does not divide model.grid_steps={grid_steps}: only "
-                    f"students before horizon {first}, that of distill.final_steps={distill.final_steps}, may end in a "
-                    "shorter step"
+                    f"distill.stages.{name}.horizon={stage.horizon} does not divide model.grid_steps={grid_steps}: only "
+                    f"students before horizon {first}, that of distill.final_steps={final_steps}, may end in a shorter "
+                    "step"
                 )
+
+    def _check_jumps(self, first: int) -> None:
+        """A jump with a final student goes along the steps that it was trained at."""
+        previous = first
+        for name, stage in self.distill.stages.items():
             if stage.horizon > first and stage.tail < stage.horizon and stage.horizon % previous:
                 raise ValueError(
-                    f"{key}.tail={stage.tail} jumps with the student of horizon {previous} from where that was not "
-                    f"trained: its steps start at multiples of {previous}; a tail of {stage.horizon} does without it"
+                    f"distill.stages.{name}.tail={stage.tail} jumps with the student of horizon {previous} from where "
+                    f"that was not trained: its steps start at multiples of {previous}; a tail of {stage.horizon} does "
+                    "without it"
                 )
             previous = max(first, stage.horizon)
-        return self
 
     @model_validator(mode="after")
     def _check_use(self) -> "Params":
