@@ -277,9 +277,9 @@ class Params(Section):
         for name, stage in self.distill.stages.items():
             if stage.horizon >= first and grid_steps % stage.horizon:
                 raise ValueError(
-                    f"distill.stages.{name}.horizon={stage.horizon} does not divide model.grid_steps={grid_steps}: only "
-                    f"students before horizon {first}, that of distill.final_steps={final_steps}, may end in a shorter "
-                    "step"
+                    f"distill.stages.{name}.horizon={stage.horizon} does not divide model.grid_steps={grid_steps}: "
+                    f"only students before horizon {first}, that of distill.final_steps={final_steps}, may end in "
+                    "a shorter step"
                 )
 
     def _check_jumps(self, first: int) -> None:
