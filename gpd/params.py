@@ -94,11 +94,12 @@ class States(Section):
 
 
 class Guidance(Section):
-    """The teacher's guidance scale, linear along an axis."""
+    """The teacher's guidance scale, linear along an axis; the block that the negative prompt's branch leaves out."""
 
     start: GuidanceScale
     end: GuidanceScale
     axis: Literal["stage", "iteration", "sigma"]
+    skip_block: NotNegative | None = None
 
 
 class Frequency(Section):
@@ -123,21 +124,6 @@ class Probe(Section):
     num_states: Positive
 
 
-class StageParams(Section):
-    """One distillation stage."""
-
-    horizon: Positive
-    tail: NotNegative
-    previous: str
-    iterations: Positive
-    batch: Positive
-    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
-
-    def at_horizon(self, horizon: int) -> "StageParams":
-        """The same for a step of `horizon` intervals, at most its own: the tail ends with the step."""
-        return self.model_copy(update={"horizon": horizon, "tail": min(self.tail, horizon)})
-
-
 def _known_objective(name: str) -> str:
     known = sorted(path.stem for path in OBJECTIVES.glob("[a-z]*.py"))
     if name not in known:
@@ -145,11 +131,40 @@ def _known_objective(name: str) -> str:
     return name
 
 
+Objective = Annotated[str, AfterValidator(_known_objective)]
+
+
+class StageParams(Section):
+    """One distillation stage; `objective` is its own if it differs from distill.objective."""
+
+    horizon: Positive
+    tail: NotNegative
+    previous: str
+    iterations: Positive
+    batch: Positive
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
+    objective: Objective | None = Field(default=None, exclude_if=lambda objective: objective is None)
+
+    @property
+    def own_name(self) -> str:
+        """What the stage is called."""
+        return f"k{self.horizon}" if self.objective is None else f"k{self.horizon}-{self.objective}"
+
+    def at_horizon(self, horizon: int) -> "StageParams":
+        """The same for a step of `horizon` intervals, at most its own: the tail ends with the step."""
+        return self.model_copy(update={"horizon": horizon, "tail": min(self.tail, horizon)})
+
+
 class Distill(Section):
-    """What all distillation stages share, and the stages."""
+    """What all distillation stages share, and the stages.
+
+    Students of `final_steps` steps and of fewer are final: trained where inference by their steps starts, and nowhere
+    else. Those before them are trained all over the grid, as later stages may jump with them from anywhere.
+    """
 
     final_steps: Positive
-    objective: Annotated[str, AfterValidator(_known_objective)]
+    objective: Objective
+    increment: Literal["euler", "midpoint"]
     horizons: list[Positive]
     teacher_walk: TeacherWalk
     pool_slots: Positive
@@ -187,6 +202,7 @@ class Sampling(Section):
     batch: Positive
     diversity_prompts: NotNegative
     diversity_seeds: Annotated[int, Field(ge=2)]
+    num_kept_points: Positive
     subjects: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")], Subject]
 
     @property
@@ -222,17 +238,13 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _check_curriculum(self) -> "Params":
-        if self.model.grid_steps % self.distill.final_steps:
-            raise ValueError(
-                f"distill.final_steps={self.distill.final_steps} does not divide "
-                f"model.grid_steps={self.model.grid_steps}"
-            )
         previous_path, previous_horizon = self.model.path, 0
         for name, stage in self.distill.stages.items():
             key = f"distill.stages.{name}"
-            if name != f"k{stage.horizon}":
-                raise ValueError(f"{key}: a stage of horizon {stage.horizon} is called k{stage.horizon}")
-            if stage.horizon <= previous_horizon:
+            if name != stage.own_name:
+                raise ValueError(f"{key}: a stage of horizon {stage.horizon} is called {stage.own_name}")
+            keeps = stage.objective is not None and stage.horizon == previous_horizon
+            if stage.horizon <= previous_horizon and not keeps:
                 raise ValueError(f"{key}.horizon={stage.horizon} does not rise above {previous_horizon}")
             if stage.previous != previous_path:
                 raise ValueError(
@@ -241,13 +253,46 @@ class Params(Section):
             if stage.tail > stage.horizon:
                 raise ValueError(f"{key}.tail={stage.tail} is longer than horizon={stage.horizon}")
             previous_path, previous_horizon = student_path(name), stage.horizon
-        last = self.model.grid_steps // self.distill.final_steps
-        if previous_horizon != last:
-            raise ValueError(
-                f"distill.stages ends at horizon {previous_horizon}, but {self.model.grid_steps} grid steps over "
-                f"{self.distill.final_steps} final steps need {last}"
-            )
         return self
+
+    @model_validator(mode="after")
+    def _check_final(self) -> "Params":
+        """A final student walks its own even grid, as the plain pipeline does, and is jumped with along it alone."""
+        grid_steps, distill = self.model.grid_steps, self.distill
+        if grid_steps % distill.final_steps:
+            raise ValueError(f"distill.final_steps={distill.final_steps} does not divide model.grid_steps={grid_steps}")
+        first = grid_steps // distill.final_steps
+        if first not in {stage.horizon for stage in distill.stages.values()}:
+            raise ValueError(
+                f"distill.final_steps={distill.final_steps} needs a stage of horizon {first}, as "
+                f"model.grid_steps={grid_steps}; distill.stages has {', '.join(distill.stages)}"
+            )
+        self._check_last_steps(first)
+        self._check_jumps(first)
+        return self
+
+    def _check_last_steps(self, first: int) -> None:
+        """No final student ends in a shorter step; `first` is the shortest horizon of them."""
+        grid_steps, final_steps = self.model.grid_steps, self.distill.final_steps
+        for name, stage in self.distill.stages.items():
+            if stage.horizon >= first and grid_steps % stage.horizon:
+                raise ValueError(
+                    f"distill.stages.{name}.horizon={stage.horizon} does not divide model.grid_steps={grid_steps}: "
+                    f"only students before horizon {first}, that of distill.final_steps={final_steps}, may end in "
+                    "a shorter step"
+                )
+
+    def _check_jumps(self, first: int) -> None:
+        """A jump with a final student goes along the steps that it was trained at."""
+        previous = first
+        for name, stage in self.distill.stages.items():
+            if stage.horizon > first and stage.tail < stage.horizon and stage.horizon % previous:
+                raise ValueError(
+                    f"distill.stages.{name}.tail={stage.tail} jumps with the student of horizon {previous} from where "
+                    f"that was not trained: its steps start at multiples of {previous}; a tail of {stage.horizon} does "
+                    "without it"
+                )
+            previous = max(first, stage.horizon)
 
     @model_validator(mode="after")
     def _check_use(self) -> "Params":
@@ -284,6 +329,11 @@ class Params(Section):
                     f"sample.subjects.{name}.steps={subject.steps} does not divide "
                     f"model.grid_steps={self.model.grid_steps}"
                 )
+        if self.model.grid_steps % self.sample.num_kept_points:
+            raise ValueError(
+                f"sample.num_kept_points={self.sample.num_kept_points} does not divide "
+                f"model.grid_steps={self.model.grid_steps}"
+            )
 
     def _wanted(self, name: str, subject: Subject) -> dict[str, Any]:
         """What a subject's name and checkpoint leave no choice about: a student is sampled as it was trained."""

@@ -58,14 +58,18 @@ def test_every_value_of_a_profile_has_its_line(profile: str) -> None:
         ({"model.shift": -1.0}, "model.shift=-1.0"),
         ({"distill.teacher_walk.stride": 0}, "distill.teacher_walk.stride=0"),
         ({"distill.teacher_walk.solver": "heun"}, "distill.teacher_walk.solver='heun'"),
-        ({"distill.objective": "dmd"}, "distill.objective='dmd': is none of consistency, gpd, piecewise_flow"),
+        (
+            {"distill.objective": "dmd"},
+            "distill.objective='dmd': is none of consistency, flow_map, fold, gpd, parallel, ",
+        ),
         ({"distill.horizons": [0]}, "distill.horizons.0=0"),
         ({"distill.horizons": [1]}, r"distill.horizons=\[1\]: distill.stages must hold one stage, not 4"),
         ({"model.shift": float("nan")}, "model.shift=nan"),
         ({"encode.max_broken_share": 1.5}, "encode.max_broken_share=1.5"),
         ({"distill.states.clips": 0.5}, r"distill.states: stream \+ clips \+ rollouts is 1.25, must be 1"),
         ({"distill.final_steps": 5}, "distill.final_steps=5 does not divide model.grid_steps=48"),
-        ({"distill.final_steps": 12}, "distill.stages ends at horizon 8, but 48 grid steps over 12 final steps need 4"),
+        ({"distill.final_steps": 3}, "distill.final_steps=3 needs a stage of horizon 16, .*stages has k1, k2, k4, k8"),
+        ({"sample.num_kept_points": 5}, "sample.num_kept_points=5 does not divide model.grid_steps=48"),
         ({"distill.stages.k4.horizon": 3}, "distill.stages.k4: a stage of horizon 3 is called k3"),
         ({"distill.stages.k2.previous": "data/students/k4"}, "k2.previous='data/students/k4' must be"),
         ({"distill.stages.k8.tail": 9}, "distill.stages.k8.tail=9 is longer than horizon=8"),
@@ -158,17 +162,54 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
         load_params(tmp_path / "params.yaml")
 
 
-@pytest.mark.parametrize(
-    "horizons", [[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 4, 8], [8], [1, 8], [1, 3, 8]], ids=lambda h: "-".join(map(str, h))
-)
-def test_any_rising_list_of_horizons_is_a_curriculum(tmp_path: Path, horizons: list[int]) -> None:
+def chain(horizons: list[int], final_steps: int, tail: int = 100) -> dict[str, Any]:
+    """Stages of these horizons, sampled, with tails of at most `tail`; the first has nothing to jump with."""
     stages, subjects, previous = {}, undistilled(doubling_profile()), "data/tiny-wan"
     for number, horizon in enumerate(horizons):
-        stage = {"horizon": horizon, "tail": 1 if number else horizon, "previous": previous}
+        stage = {"horizon": horizon, "tail": min(tail, horizon) if number else horizon, "previous": previous}
         stages[f"k{horizon}"] = {**stage, "iterations": 10, "batch": 4, "learning_rate": 1e-4}
         previous = f"data/students/k{horizon}"
         subjects[f"k{horizon}"] = student_subject(horizon)
-    load_params(write(tmp_path, {"distill.stages": stages, "sample.subjects": subjects}))
+    return {"distill.stages": stages, "sample.subjects": subjects, "distill.final_steps": final_steps}
+
+
+@pytest.mark.parametrize(
+    ("horizons", "final_steps", "tail"),
+    [
+        ([1, 2, 3, 4, 5, 6, 7, 8], 6, 1),
+        ([1, 3, 8], 6, 1),
+        ([8], 6, 8),
+        ([48], 1, 48),
+        ([4, 8, 12, 16, 24, 48], 12, 48),  # each begins as the one before and has its targets from the teacher alone
+        ([4, 8, 16, 48], 12, 4),  # each jumps along the steps of the one before
+        ([4, 8, 12, 16, 24], 2, 4),
+    ],
+    ids=str,
+)
+def test_any_rising_list_of_horizons_is_a_curriculum(
+    tmp_path: Path, horizons: list[int], final_steps: int, tail: int
+) -> None:
+    params = load_params(write(tmp_path, chain(horizons, final_steps, tail)))
+    assert [params.sample.subjects[name].steps for name in params.distill.stages] == [-(-48 // k) for k in horizons]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            chain([8, 10], 6),
+            "distill.stages.k10.horizon=10 does not divide model.grid_steps=48: .* horizon 8, .*final_steps=6",
+        ),
+        (
+            chain([4, 8, 12], 6, 4),
+            "distill.stages.k12.tail=4 jumps with the student of horizon 8 from where that was not trained",
+        ),
+    ],
+)
+def test_a_chain_that_cannot_be_walked_is_refused_by_name(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        load_params(write(tmp_path, change))
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_horizon_that_does_not_divide_the_grid_takes_one_more_shorter_step() -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gpd.core.velocity import per_sample
+from gpd.models.heads import Heads
 from gpd.models.roles import Roles
 from gpd.models.wan import StepEmbedding
 
@@ -80,6 +81,24 @@ class SteppingNetwork(SmallNetwork):
             hidden = hidden + self.steps(horizon)
         of_latents, constant = self.mixing[2](self.mixing[1](hidden)).unbind(1)
         return per_sample(of_latents, latents) * latents + per_sample(constant, latents)
+
+
+class HeadedNetwork(SmallNetwork):
+    """A trainable field with a last layer for each grid interval: of a latent and of its text's number."""
+
+    def __init__(self, num_heads: int = 48) -> None:
+        super().__init__()
+        self.heads = Heads(nn.Linear(2, 1), num_heads, channels=1)
+        self.num_forwards = 0
+
+    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor, mix: Tensor | None = None) -> Tensor:
+        self.num_forwards += len(latents)
+        plain = super().forward(latents, timesteps, text)
+        words = per_sample(text[:, 0, 0], latents).expand_as(latents)
+        self.heads.mix = mix
+        mixed = self.heads(torch.stack([latents.flatten(1), words.flatten(1)], 2)).mT  # [B, M, values]
+        velocity = plain[:, None] + mixed.unflatten(2, latents.shape[1:])
+        return velocity[:, 0] if mix is None else velocity
 
 
 def text_of(*means: float) -> Tensor:

@@ -53,6 +53,7 @@ def workspace_params(base: Path) -> Params:
         "k4": Subject(**student | {"checkpoint": "data/students/k4", "steps": 2}),
     }
     sample = {"batch": 3, "num_prompts": NUM_PROMPTS, "seeds": [0, 1], "diversity_prompts": 2, "diversity_seeds": 3}
+    sample["num_kept_points"] = 2
     changes = {
         "model": {"path": str(base), "grid_steps": 8, "num_frames": 5},
         "prepare": {"source": "source", "num_evaluation_prompts": NUM_PROMPTS + 1},

@@ -8,20 +8,24 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpd.ablation.grid import AblationGrid, choose, load_grid
+from gpd.ablation.earlier import join_rows
+from gpd.ablation.grid import AblationGrid, load_grid
+from gpd.ablation.markdown import make_markdown
 from gpd.ablation.page import make_page
 from gpd.ablation.plan import Run, base_params, make_runs
-from gpd.ablation.results import collect, load_results
+from gpd.ablation.results import load_results, make_floors, make_rows
 from gpd.ablation.runs import execute, load_floors, make
-from gpd.ablation.tables import make_markdown, print_rows
+from gpd.ablation.tables import print_rows
 from gpd.ablation.trees import Tree, base_tree, result_file, run_tree
+from gpd.ablation.variants import all_variants, choose
 from gpd.artifacts import UserError, write_json, write_text
-from gpd.documents import AblationResults
+from gpd.documents import AblationResults, load_document
 from gpd.params import Params
 from gpd.progress import progress_bar
 from gpd.stages import identities
 
 OUTPUT = Path("data/ablation")
+RESULTS = "results.json"
 
 
 @dataclass(frozen=True)
@@ -92,15 +96,20 @@ def _run_all(jobs: list[_Job], at_once: int) -> list[str]:
 
 def _write(grid: AblationGrid, jobs: list[_Job], base: Tree) -> None:
     """Gathers what is finished: results.json for the report and people's own plots, table.md, ablation.html."""
-    finished = load_results((job.run.variant, job.run.budget, job.result) for job in jobs)
-    results = collect(grid, finished, load_floors(base))
+    variants, floors = all_variants(grid), load_floors(base)
+    rows = make_rows(variants, load_results((job.run.variant, job.run.budget, job.result) for job in jobs))
+    protocol, path = floors[0].protocol.hash, OUTPUT / RESULTS
+    before = [load_document(AblationResults, path, "remove it, `gpd ablate` writes it")] if path.exists() else []
+    earlier = [row for results in before for row in results.rows if row.protocol == protocol]
+    rows = join_rows(rows, earlier, variants, {job.result.stem for job in jobs})
+    results = AblationResults(protocol=protocol, seeds=grid.seeds, rows=rows, floors=make_floors(floors))
     write_outcome(results, OUTPUT)
-    print_rows(results.rows)
+    print_rows(results.best_rows())
     print(f"ablate: {OUTPUT}/ablation.html")
 
 
 def write_outcome(results: AblationResults, folder: Path) -> None:
     """The three files of an ablation."""
-    write_json(folder / "results.json", results.model_dump(mode="json"))
+    write_json(folder / RESULTS, results.model_dump(mode="json"))
     write_text(folder / "table.md", make_markdown(results))
     write_text(folder / "ablation.html", make_page(results))

@@ -40,7 +40,7 @@ def crossings(results: AblationResults) -> list[list[str]]:
     """For each curve and floor above which it begins: label, floor, and where each metric of CURVES falls to it."""
     found = [
         [label, floor.label, *(_crossing(some, floor, metric) for metric in CURVES)]
-        for label, some in curves(results.rows).items()
+        for label, some in curves(results.best_rows()).items()
         for floor in results.floors
     ]
     return [cells for cells in found if not all(cell.startswith("by ") for cell in cells[2:])]  # never above

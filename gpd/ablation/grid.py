@@ -1,8 +1,7 @@
 """The declared grid of an ablation: data/ablation/grid.yaml as types."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -12,6 +11,8 @@ from gpd.params import NotNegative, Positive, Section, Seed, Share, explain
 
 GRID_FILE = Path("data/ablation/grid.yaml")
 
+Rate = Annotated[float, Field(gt=0.0, le=1.0)]
+
 
 class StageShare(Section):
     """One stage of a variant; its iterations follow from its share of the budget."""
@@ -19,7 +20,8 @@ class StageShare(Section):
     horizon: Positive
     tail: NotNegative
     share: Share
-    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    objective: str | None = None
+    learning_rate: Rate | None = None
     batch: Positive | None = None
 
 
@@ -40,15 +42,46 @@ class Variant(Section):
     budgets: list[Positive] = Field(default_factory=list)
 
 
+class Family(Section):
+    """A way to students of several numbers of steps: a line of the chart over steps.
+
+    Attributes:
+        label: what it is, short enough for a legend.
+        set: dotted keys over params.yaml.
+        chains: horizons of the stages of each of its variants; the last stage's student is measured.
+        tail: what the teacher walks of a target: all, the rest after a step of the student before, or one interval.
+        fold_share: of the budget for a stage that folds the heads of the last one; without it there is none.
+        last_share: of the budget for the last stage, the rest for those before it evenly; without it all are even.
+        are_all_final: whether every stage is trained where inference starts, or the last one alone.
+    """
+
+    label: str
+    set: dict[str, Any] = Field(default_factory=dict)
+    chains: Annotated[list[Annotated[list[Positive], Field(min_length=1)]], Field(min_length=1)]
+    tail: Literal["whole", "rest", "one"] = "whole"
+    fold_share: Share | None = None
+    last_share: Share | None = None
+    are_all_final: bool = True
+    learning_rate: Rate | None = None
+
+
 class AblationGrid(Section):
-    """All that `gpd ablate` runs."""
+    """All that `gpd ablate` runs.
+
+    Attributes:
+        learning_rates: of a variant that runs at several, of which the best is shown; stages keep a rate of their own.
+        floors: steps of the undistilled teacher, guided, that is sampled beside the subjects of params.yaml.
+    """
 
     budget: Positive
     seeds: Annotated[list[Seed], Field(min_length=2)]
     batch: Positive
-    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
+    learning_rate: Rate
+    learning_rates: dict[str, Annotated[list[Rate], Field(min_length=2)]] = Field(default_factory=dict)
+    floors: list[Positive] = Field(default_factory=list)
     common: dict[str, Any]
     variants: Annotated[dict[str, Variant], Field(min_length=1)]
+    families: dict[str, Family] = Field(default_factory=dict)
 
 
 def load_grid(path: Path = GRID_FILE) -> AblationGrid:
@@ -66,15 +99,3 @@ def load_grid(path: Path = GRID_FILE) -> AblationGrid:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         raise UserError(explain(path, error)) from None
-
-
-def choose(grid: AblationGrid, only: Sequence[str]) -> list[str]:
-    """The variants of these names in the grid's order; all of them if no name is given.
-
-    Raises:
-        UserError: a name that the grid does not have.
-    """
-    unknown = sorted(set(only) - set(grid.variants))
-    if unknown:
-        raise UserError(f"{GRID_FILE}: variants has no {unknown[0]!r}; it has {', '.join(grid.variants)}")
-    return [name for name in grid.variants if name in only or not only]

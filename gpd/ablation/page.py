@@ -1,9 +1,11 @@
 """ablation.html: curves over what training cost, and every table, on one self-contained page."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpd.ablation.curves import CURVES, crossings, curves, points
-from gpd.ablation.tables import CROSSING_HEAD, HEAD, cells, groups, words
+from gpd.ablation.steps import Line, head, lines, table_rows
+from gpd.ablation.tables import CROSSING_HEAD, HEAD, cells, groups, label_of, words
 from gpd.documents import AblationFloor, AblationResults
 from gpd.evaluation.metrics import METRICS
 from gpd.pages.chart import Series, line_chart
@@ -18,6 +20,7 @@ def make_page(results: AblationResults) -> str:
         TITLE,
         element("h1", TITLE),
         paragraph(words(results).replace("`", ""), "lead"),
+        *_over_steps(results),
         section(
             "Quality over training forwards",
             element("div", *(_chart(metric, results) for metric in CURVES), class_="charts"),
@@ -28,12 +31,35 @@ def make_page(results: AblationResults) -> str:
 
 
 def _group(title: str, some: list[Any]) -> str:
-    return section(title.capitalize(), table([title, *HEAD], [[row.label, *cells(row)] for row in some]))
+    return section(title.capitalize(), table([title, *HEAD], [[label_of(row), *cells(row)] for row in some]))
+
+
+def _over_steps(results: AblationResults) -> Iterator[str]:
+    """A line for each family over the number of steps, and the undistilled teacher's; nothing without families."""
+    if found := lines(results):
+        charts = [_steps_chart(metric, found) for metric in CURVES]
+        yield section(
+            "Quality over the number of steps",
+            element("div", *charts, class_="charts"),
+            table(head(found), table_rows(found)),
+        )
+
+
+def _steps_chart(metric: str, found: Mapping[str, Line]) -> str:
+    series = [_line(label, line, metric, colour) for colour, (label, line) in enumerate(found.items())]
+    label = METRICS[metric].label
+    return line_chart(f"{label} over steps", "steps of sampling", label, series, log_x=True, log_y=True)
+
+
+def _line(label: str, line: Line, metric: str, colour: int) -> Series:
+    entries = [(steps, line[steps].metrics[metric]) for steps in sorted(line) if metric in line[steps].metrics]
+    points = [(float(steps), entry.mean) for steps, entry in entries]
+    return Series(label, points, colour, spreads=[entry.std for _, entry in entries])
 
 
 def _chart(metric: str, results: AblationResults) -> str:
     """A metric's curves, and the floors that they have to cross as level lines."""
-    drawn = {label: points(some, metric) for label, some in curves(results.rows).items()}
+    drawn = {label: points(some, metric) for label, some in curves(results.best_rows()).items()}
     every = [point for curve in drawn.values() for point in curve]
     if not every:
         return ""

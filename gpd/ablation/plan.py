@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gpd.ablation.grid import GRID_FILE, AblationGrid, Variant
+from gpd.ablation.variants import Planned, all_variants
 from gpd.artifacts import UserError
 from gpd.distillation.costs import fill_forwards, forwards_per_sample
 from gpd.distillation.objectives import check_objective
@@ -38,12 +39,16 @@ class Run:
 
 
 def base_params(grid: AblationGrid, params: Params) -> Params:
-    """Those of the data and the reference that all runs share.
+    """Those of the data and the reference that all runs share, and of the undistilled teacher.
 
     Raises:
         UserError: a key of the grid does not exist or its value is not allowed.
     """
-    return _with(params, grid.common, "common")
+    path, scale = params.model.path, params.sample.reference.guidance_scale
+    guided = {"checkpoint": path, "solver": "euler", "guidance_scale": scale}
+    floors = {f"teacher-{steps}": {**guided, "steps": steps} for steps in grid.floors}
+    subjects = {name: subject.model_dump() for name, subject in params.sample.subjects.items()}
+    return _with(params, {**grid.common, "sample.subjects": subjects | floors}, "common")
 
 
 def make_runs(grid: AblationGrid, params: Params) -> Iterator[Run]:
@@ -52,37 +57,46 @@ def make_runs(grid: AblationGrid, params: Params) -> Iterator[Run]:
     Raises:
         UserError: a variant's keys or stages are not allowed.
     """
-    for name, variant in grid.variants.items():
-        for budget in variant.budgets or [grid.budget]:
+    for name, planned in all_variants(grid).items():
+        for budget in planned.variant.budgets or [grid.budget]:
             for seed in grid.seeds:
-                overrides = make_overrides(grid, params, name, budget, seed)
+                overrides = make_overrides(grid, params, planned, budget, seed)
                 yield Run(name, budget, seed, overrides, _with(params, overrides, f"variants.{name}"))
 
 
-def make_overrides(grid: AblationGrid, params: Params, name: str, budget: int, seed: int) -> Overrides:
+def make_overrides(grid: AblationGrid, params: Params, planned: Planned, budget: int, seed: int) -> Overrides:
     """Those of one run: the common keys, the variant's, and stages that spend the budget."""
-    variant = grid.variants[name]
-    stages = _stages(grid, variant, params.model.path)
-    chosen = {**grid.common, **variant.set, "distill.seed": seed, "distill.stages": stages, **_measured(params, stages)}
-    checked = _with(params, chosen, f"variants.{name}")
-    check_objective(checked.distill, f"{GRID_FILE}: variants.{name}")
+    variant, where = planned.variant, f"variants.{planned.name}"
+    stages = _stages(grid, planned, params.model.path)
+    final = variant.stages[0 if planned.are_all_final else -1].horizon
+    chosen = {
+        **grid.common,
+        "distill.final_steps": num_student_steps(params.model.grid_steps, final),
+        **variant.set,
+        "distill.seed": seed,
+        "distill.stages": stages,
+        **_measured(params, stages),
+    }
+    checked = _with(params, chosen, where)
+    check_objective(checked.distill, f"{GRID_FILE}: {where}")
     for stage, iterations in zip(stages.values(), _iterations(checked, variant, budget), strict=True):
         stage["iterations"] = iterations
     return chosen
 
 
-def _stages(grid: AblationGrid, variant: Variant, previous: str) -> dict[str, dict[str, Any]]:
+def _stages(grid: AblationGrid, planned: Planned, previous: str) -> dict[str, dict[str, Any]]:
     """A variant's stages, of one iteration each until their costs are reckoned."""
     stages = {}
-    for stage in variant.stages:
-        name = f"k{stage.horizon}"
-        stages[name] = {
+    for stage in planned.variant.stages:
+        own = {} if stage.objective is None else {"objective": stage.objective}
+        name = "-".join([f"k{stage.horizon}", *own.values()])
+        stages[name] = own | {
             "horizon": stage.horizon,
             "tail": stage.tail,
             "previous": previous,
             "iterations": 1,
             "batch": stage.batch or grid.batch,
-            "learning_rate": stage.learning_rate or grid.learning_rate,
+            "learning_rate": stage.learning_rate or planned.learning_rate,
         }
         previous = student_path(name)
     return stages

@@ -1,16 +1,15 @@
 """What an ablation found: results of runs, gathered over seeds into data/ablation/results.json."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from gpd.ablation.grid import AblationGrid
+from gpd.ablation.variants import Planned
 from gpd.documents import (
     AblationFloor,
-    AblationResults,
     AblationRow,
     Document,
     Evaluation,
@@ -33,30 +32,28 @@ class StageResult(Document):
 
 
 class RunResult(Document):
-    """One training and its evaluation; `protocol` is a hash."""
+    """One training and its evaluation; `protocol` is a hash, `commit` that of the code, `key` names the file."""
 
     format: Literal[1] = 1
     variant: str
     budget: int
     seed: int
     protocol: str
+    commit: str | None
+    key: str = ""
+    steps: int
     training_forwards: int
     sampling_forwards: int
     metrics: dict[str, float]
     stages: list[StageResult]
 
 
-def collect(grid: AblationGrid, results: Iterable[RunResult], floors: list[Evaluation]) -> AblationResults:
+def make_rows(variants: Mapping[str, Planned], results: Iterable[RunResult]) -> list[AblationRow]:
     """One row for each variant and budget that has at least one finished run, in the order of the results."""
     found: dict[tuple[str, int], list[RunResult]] = defaultdict(list)
     for result in results:
         found[result.variant, result.budget].append(result)
-    return AblationResults(
-        protocol=floors[0].protocol.hash,
-        seeds=grid.seeds,
-        rows=[make_row(grid, some) for some in found.values()],
-        floors=make_floors(floors),
-    )
+    return [make_row(variants[name], some) for (name, _), some in found.items()]
 
 
 def load_results(files: Iterable[tuple[str, int, Path]]) -> Iterable[RunResult]:
@@ -68,17 +65,24 @@ def load_results(files: Iterable[tuple[str, int, Path]]) -> Iterable[RunResult]:
     for variant, budget, path in files:
         if path.exists():
             result = load_document(RunResult, path, "`gpd ablate` writes it")
-            yield result.model_copy(update={"variant": variant, "budget": budget})
+            yield result.model_copy(update={"variant": variant, "budget": budget, "key": path.stem})
 
 
-def make_row(grid: AblationGrid, results: list[RunResult]) -> AblationRow:
+def make_row(planned: Planned, results: list[RunResult]) -> AblationRow:
     """A variant at one budget: means over its runs, at least one."""
-    first, variant = results[0], grid.variants[results[0].variant]
+    first = results[0]
     values = [with_agreement(result.metrics) for result in results]
     return AblationRow(
-        variant=first.variant,
-        group=variant.group,
-        label=variant.label,
+        variant=planned.name,
+        origin=planned.origin,
+        group=planned.variant.group,
+        label=planned.variant.label,
+        family=planned.family,
+        steps=first.steps,
+        learning_rate=planned.learning_rate,
+        is_swept=planned.is_swept,
+        commit=first.commit,
+        runs=[result.key for result in results],
         budget=first.budget,
         num_seeds=len(results),
         sampling_forwards=first.sampling_forwards,
@@ -97,7 +101,9 @@ def make_floors(evaluations: list[Evaluation]) -> list[AblationFloor]:
 def _floor(name: str, scores: SubjectScores) -> AblationFloor:
     values = with_agreement({metric: score.value for metric, score in scores.metrics.items()})
     metrics = {metric: Spread(mean=value) for metric, value in values.items()}
-    return AblationFloor(label=name, sampling_forwards=scores.forwards, metrics=metrics)
+    return AblationFloor(
+        label=name, solver=scores.solver, steps=scores.steps, sampling_forwards=scores.forwards, metrics=metrics
+    )
 
 
 def with_agreement(metrics: dict[str, float]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from gpd.ablation.plan import Run
 from gpd.ablation.results import RunResult, StageResult
 from gpd.ablation.trees import MEASURING, TRAINING, Tree
 from gpd.artifacts import write_json
-from gpd.documents import Evaluation, StudentFacts, load_document, load_manifest
+from gpd.documents import Evaluation, StudentFacts, git_state, load_document, load_manifest
 from gpd.params import Params
 from gpd.stages import Stage, order
 
@@ -77,11 +77,19 @@ def read_result(run: Run, tree: Tree) -> RunResult:
         budget=run.budget,
         seed=run.seed,
         protocol=evaluation.protocol.hash,
+        commit=_commit(),
+        steps=scores.steps,
         training_forwards=sum(stage.forwards[role] for stage in facts for role in ROLES),
         sampling_forwards=scores.forwards,
         metrics={name: score.value for name, score in scores.metrics.items()},
         stages=[StageResult(stage=stage.stage, before=stage.before, after=stage.after) for stage in facts],
     )
+
+
+def _commit() -> str | None:
+    """Of the code that runs, as a person names it."""
+    found = git_state()
+    return found.commit and found.commit[:7] + ("-dirty" if found.is_dirty else "")
 
 
 def load_floors(base: Tree) -> list[Evaluation]:

@@ -1,12 +1,13 @@
-"""The ablation's tables: what every form of them shows, and table.md for reading in git."""
+"""The ablation's tables: what every form of them shows."""
 
-from gpd.ablation.curves import CURVES, crossings
+from gpd.ablation.curves import CURVES
 from gpd.ablation.results import AGREEMENT
 from gpd.documents import AblationFloor, AblationResults, AblationRow, Spread
 from gpd.evaluation.metrics import METRICS
 
 SHOWN = {name: metric.column for name, metric in METRICS.items() if metric.column} | {AGREEMENT: "caption"}
-HEAD = ["seeds", "forwards a clip", "training forwards", *SHOWN.values()]
+HEAD = ["seeds", "forwards a clip", "training forwards", *SHOWN.values(), "commit"]
+STALE = " †"
 CROSSING_HEAD = [
     "training forwards until",
     "as good as",
@@ -17,7 +18,7 @@ CROSSING_HEAD = [
 def groups(results: AblationResults) -> dict[str, list[AblationRow] | list[AblationFloor]]:
     """Title -> the rows of one table: the floors, then each group of the grid in its order."""
     found: dict[str, list[AblationRow]] = {}
-    for row in results.rows:
+    for row in results.best_rows():
         found.setdefault(row.group, []).append(row)
     return {"the undistilled teacher": results.floors, **found}
 
@@ -25,7 +26,15 @@ def groups(results: AblationResults) -> dict[str, list[AblationRow] | list[Ablat
 def cells(row: AblationRow | AblationFloor) -> list[str]:
     """A row under HEAD; a floor was not trained."""
     seeds, training = (row.num_seeds, row.training_forwards) if isinstance(row, AblationRow) else (1, 0)
-    return [str(seeds), str(row.sampling_forwards), f"{training:,}", *figures(row)]
+    commit = row.commit if isinstance(row, AblationRow) else None
+    return [str(seeds), str(row.sampling_forwards), f"{training:,}", *figures(row), commit or "–"]
+
+
+def label_of(row: AblationRow | AblationFloor) -> str:
+    """Its words, with the learning rate that was the best of several, and a mark if it is stale."""
+    if isinstance(row, AblationFloor):
+        return row.label
+    return row.label + (f", rate {row.learning_rate:g}" if row.is_swept else "") + (STALE if row.is_stale else "")
 
 
 def figures(row: AblationRow | AblationFloor) -> list[str]:
@@ -45,26 +54,19 @@ def words(results: AblationResults) -> str:
     seeds = sorted({row.num_seeds for row in results.rows}) or [0]
     return (
         "Means and standard deviations over training seeds "
-        f"({seeds[0]}{f' to {seeds[-1]}' if len(seeds) > 1 else ''} of them) of students in 6 steps, on the same "
-        "held-out prompts and noise, against the guided 48-step teacher. Runs of a table spend about the same training "
-        "forwards, but for those over a budget; a backward counts as two. `gpd ablate` makes this page from "
+        f"({seeds[0]}{f' to {seeds[-1]}' if len(seeds) > 1 else ''} of them) of students, in 6 steps unless they say "
+        "otherwise, on the same held-out prompts and noise, against the guided 48-step teacher. Runs of a table spend "
+        "about the same training forwards, but for those over a budget; a backward counts as two. A row with a rate is "
+        f"the best of several, by trajectory error.{_stale_words(results)} `gpd ablate` makes this page from "
         "`data/ablation/grid.yaml`.\n"
     )
 
 
-def make_markdown(results: AblationResults) -> str:
-    """One table a group, floors first; then where curves cross the floors."""
-    tables = [
-        _table([title, *HEAD], ["---", *["---:"] * len(HEAD)], [[row.label, *cells(row)] for row in some])
-        for title, some in groups(results).items()
-    ]
-    if crossed := crossings(results):
-        tables.append(_table(CROSSING_HEAD, ["---", "---", "---:", "---:"], crossed))
-    return "\n".join(["# Ablation on the miniature\n", words(results), *tables])
-
-
-def _table(head: list[str], rule: list[str], rows: list[list[str]]) -> str:
-    return "".join(f"| {' | '.join(line)} |\n" for line in [head, rule, *rows])
+def _stale_words(results: AblationResults) -> str:
+    """What the mark of stale rows means, if there are any."""
+    if not any(row.is_stale for row in results.rows):
+        return ""
+    return f" Rows marked{STALE} were made by other code than the rest: compare them among themselves."
 
 
 def print_rows(rows: list[AblationRow]) -> None:

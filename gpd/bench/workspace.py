@@ -93,7 +93,8 @@ def make_params(request: Request, device: str) -> Params:
     distill["stages"] = {STAGE: first | own | {"iterations": request.iterations or (2 if on_cpu else 10)}}
     raw["prepare"] |= {"source": SOURCE, "num_evaluation_prompts": 1}
     raw["encode"]["rollouts"] |= {"num": 0}
-    raw["sample"] |= {"num_prompts": 1, "seeds": [0], "batch": 1, "diversity_prompts": 0, "subjects": _subjects(grid)}
+    raw["sample"] |= {"num_prompts": 1, "seeds": [0], "batch": 1, "diversity_prompts": 0, "num_kept_points": 1}
+    raw["sample"] |= {"subjects": _subjects(grid)}
     return _merging_padding(Params.model_validate(raw)) if on_cpu else Params.model_validate(raw)
 
 

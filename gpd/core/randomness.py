@@ -30,6 +30,8 @@ class Stream(IntEnum):
     ROLLOUT_START = 12  # the point of a stored roll-out
     CHORD = 13  # the point of a step's straight line that the student is trained at
     ADAPTER = 14  # the first low-rank factors
+    INCREMENT = 15  # the interval of a block that heads are corrected at
+    FLOW_HORIZON = 16  # how long the step is that a flow map is taught
 
 
 def seeded_noise(shape: tuple[int, ...], *, seed: int, index: int) -> Tensor:

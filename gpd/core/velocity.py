@@ -72,6 +72,12 @@ def guided(network: Network, text: Tensor, negative: Tensor, scale: Tensor) -> V
     return velocity
 
 
+def guided_by(network: Network, weak: Network, text: Tensor, negative: Tensor, scale: Tensor) -> Velocity:
+    """`guided` with another network on the negative prompt, away from which it leads: two forwards a sample."""
+    words = negative.expand(len(text), -1, -1)
+    return lambda latents, timesteps: guide(network(latents, timesteps, text), weak(latents, timesteps, words), scale)
+
+
 def join_text(*texts: Tensor) -> Tensor:
     """Texts [B_i, L_i, D] stacked to [sum B_i, max L_i, D]; padding rows are zero, as everywhere."""
     longest = max(text.shape[1] for text in texts)

@@ -21,7 +21,7 @@ from gpd.distillation.walks import walk_from_noise
 
 def make_pool(stage: Stage, num_slots: int, seed: int, share: Share) -> Pool:
     """Trajectories of the stage's prompts, in steps of its own horizon."""
-    steps = Steps(stage.grid.num_steps, stage.params.horizon, stage.is_last)
+    steps = Steps(stage.grid.num_steps, stage.params.horizon, stage.is_final)
     walk = functools.partial(walk_from_noise, stage)
     return Pool(num_slots, stage.latent_shape, stage.num_prompts, steps, walk, seed=seed, share=share)
 
@@ -29,8 +29,8 @@ def make_pool(stage: Stage, num_slots: int, seed: int, share: Share) -> Pool:
 def starts_of(stage: Stage, objective: Objective, horizon: int) -> Tensor:
     """Where a step of `horizon` may start: if shorter than the stage's own, where inference by such steps does."""
     if horizon == stage.params.horizon:
-        return objective.starts(stage.params, stage.grid.num_steps, stage.is_last)
-    return start_indices(stage.grid.num_steps, horizon, is_last=True)
+        return objective.starts(stage.params, stage.grid.num_steps, stage.is_final)
+    return start_indices(stage.grid.num_steps, horizon, is_final=True)
 
 
 class Mix(NamedTuple):
@@ -65,7 +65,7 @@ def draw_states(stage: Stage, objective: Objective, pool: Pool, share: Share, it
     before = mix.streamed + mix.clips
     if numbers := [first + row - before for row in rows if row >= before]:
         parts.append(rollout_states(stage.rollouts, starts_of(stage, objective, own), own, numbers, seed=stage.seed))
-    return join_states(parts)._replace(number=torch.tensor(rows) + first)
+    return objective.vary(stage, join_states(parts)._replace(number=torch.tensor(rows) + first))
 
 
 def horizon_of_clips(stage: Stage, iteration: int) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
-from gpd.distillation.objectives import get_objective
+from gpd.distillation.objectives import objective_of
 from gpd.distillation.stage import Stage
 from gpd.distillation.starts import staggered, start_indices
 from gpd.distillation.walks import walk_forwards
@@ -15,7 +15,7 @@ STUDENT_FORWARDS = 3  # forward and backward; a backward counts twice
 
 def target_forwards(distill: Distill, params: StageParams, previous_horizon: int) -> dict[str, int]:
     """Network evaluations of one online target by role; the student's own three come on top."""
-    return get_objective(distill.objective).forwards(distill, params, previous_horizon)
+    return objective_of(distill, params).forwards(distill, params, previous_horizon)
 
 
 def batch_forwards(stage: Stage, to_make: Mapping[int, int]) -> dict[str, int]:
@@ -47,15 +47,15 @@ def forwards_per_sample(distill: Distill, params: StageParams, previous_horizon:
 
 
 def restart_forwards(distill: Distill, params: StageParams, grid_steps: int) -> float:
-    """Walks to where trajectories begin anew, for each streamed sample; the last stage begins at noise.
+    """Walks to where trajectories begin anew, for each streamed sample; a final stage begins at noise.
 
     Trajectories from the offsets 0 .. k-1 meet each of the N - k + 1 start indices once: those of offset o the indices
     o, o + k, and so on. So k restarts go with N - k + 1 samples.
     """
-    if _is_last(distill, params, grid_steps):
+    if _is_final(distill, params, grid_steps):
         return 0.0
     offsets = torch.arange(params.horizon)
-    return sum(walk_forwards(offsets, _jumps(params)).values()) / (grid_steps - params.horizon + 1)
+    return sum(walk_forwards(offsets, asks_previous(distill, params)).values()) / (grid_steps - params.horizon + 1)
 
 
 def fill_forwards(distill: Distill, params: StageParams, grid_steps: int) -> int:
@@ -79,13 +79,14 @@ def probe_walk_forwards(distill: Distill, params: StageParams, grid_steps: int) 
 
 
 def _walks(distill: Distill, params: StageParams, grid_steps: int, number: int) -> int:
-    starts = start_indices(grid_steps, params.horizon, _is_last(distill, params, grid_steps))
-    return sum(walk_forwards(staggered(starts, number), _jumps(params)).values())
+    starts = start_indices(grid_steps, params.horizon, _is_final(distill, params, grid_steps))
+    return sum(walk_forwards(staggered(starts, number), asks_previous(distill, params)).values())
 
 
-def _jumps(params: StageParams) -> bool:
-    return params.tail < params.horizon
+def asks_previous(distill: Distill, params: StageParams) -> bool:
+    """Whether targets need the previous student, which then walks to where states begin."""
+    return target_forwards(distill, params, previous_horizon=1).get("previous", 0) > 0
 
 
-def _is_last(distill: Distill, params: StageParams, grid_steps: int) -> bool:
-    return params.horizon == grid_steps // distill.final_steps
+def _is_final(distill: Distill, params: StageParams, grid_steps: int) -> bool:
+    return params.horizon >= grid_steps // distill.final_steps

@@ -12,7 +12,7 @@ from gpd import documents
 from gpd.artifacts import UserError
 from gpd.core.schedule import make_grid
 from gpd.data.shards import Latents, open_latents
-from gpd.distillation.costs import target_forwards
+from gpd.distillation.costs import asks_previous
 from gpd.distillation.networks import load_networks
 from gpd.distillation.stage import Stage
 from gpd.documents import StudentFacts
@@ -31,14 +31,13 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
     model, distill, stage = params.model, params.distill, params.distill.stages[name]
     previous = documents.load_manifest(Path(stage.previous)).facts
     previous_horizon = previous.horizon if isinstance(previous, StudentFacts) else 0  # the base model has none
-    asks_previous = target_forwards(distill, stage, previous_horizon).get("previous", 0) > 0
     data = open_latents(LATENTS, params)
     training = data.texts("train")
     texts = Texts(data.texts(), first=list(training))
     clips = _Samples(data, "clip", data.num_clips, texts.number)
     if distill.states.clips > 0 and not clips:
         raise UserError(f"params.yaml: distill.states.clips={distill.states.clips:g}, but {LATENTS} has no clips")
-    networks = load_networks(params, name, device, has_previous=asks_previous)
+    networks = load_networks(params, name, device, has_previous=asks_previous(distill, stage))
     return Stage(
         name=name,
         params=stage,

@@ -85,7 +85,8 @@ def step_weights(sigmas: Tensor, index: Tensor, horizon: int, starts: Tensor) ->
     latents more than the same residual of a short one. Under a shift the first steps are the shortest and their
     residuals the largest, so that unweighted they take most of the gradient.
     """
-    return (sigmas[index] - sigmas[index + horizon]) / (sigmas[starts] - sigmas[starts + horizon]).mean()
+    ends = (starts + horizon).clamp(max=len(sigmas) - 1)  # objectives whose steps may be shorter start up to the end
+    return (sigmas[index] - sigmas[index + horizon]) / (sigmas[starts] - sigmas[ends]).mean()
 
 
 def masked_square_residual(velocity: Tensor, target: Tensor, mask: Tensor) -> Tensor:

@@ -10,12 +10,15 @@ from torch.distributed.device_mesh import DeviceMesh
 from gpd import documents
 from gpd.artifacts import UserError
 from gpd.core.precision import fast_dtype
+from gpd.core.schedule import make_grid
+from gpd.distillation.objectives import objective_of
 from gpd.distillation.sharding import ENVIRONMENT, choose_mesh, planned_bytes, shard
 from gpd.distillation.share import CPU
 from gpd.distillation.stage import stage_seed
 from gpd.models.adapted import is_adapter, load_adapter_document
 from gpd.models.adapters import WEIGHTS_FILE, load_factors, merge
 from gpd.models.families import open_model
+from gpd.models.network import as_plain
 from gpd.models.roles import Role, Roles
 from gpd.params import Model, Params
 
@@ -49,14 +52,19 @@ def _load_each(params: Params, name: str, device: torch.device, has_previous: bo
     # On the CPU first: if it is cut, it goes to the devices block by block.
     student = _load(model, previous, "float32", CPU, checkpointing=model.gradient_checkpointing)
     merge(student)  # the student before may have been an adapter
-    if distill.horizons:
-        student.embed_steps(distill.horizons)
+    objective_of(distill, distill.stages[name]).prepare(student, params, name)
     num_frozen = 1 + has_previous
     mesh = choose_mesh(device, _planned_bytes(params, student, num_frozen, device))
     if mesh is None:
         student.to(device)
+    elif (number := distill.guidance.skip_block) is not None:
+        # Whoever leaves a block out and whoever does not would wait for each other's weights
+        raise UserError(f"params.yaml: distill.guidance.skip_block={number} must be null for networks that are cut")
     frozen = [_load(model, folder, model.dtype, device, mesh) for folder in [model.path, previous][:num_frozen]]
-    return Networks(student.requires_grad_(False), frozen[0], frozen[1] if has_previous else None, mesh)
+    before = None
+    if has_previous:
+        before = as_plain(frozen[1], make_grid(model.grid_steps, model.shift), distill.stages[name].horizon)
+    return Networks(student.requires_grad_(False), frozen[0], before, mesh)
 
 
 def _planned_bytes(params: Params, student: nn.Module, num_frozen: int, device: torch.device) -> int:

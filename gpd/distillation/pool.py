@@ -20,7 +20,7 @@ class Steps(NamedTuple):
 
     num_steps: int
     horizon: int
-    is_last: bool  # whether they start where inference by such steps does
+    is_final: bool  # whether they start where inference by such steps does
 
 
 class New(NamedTuple):
@@ -112,8 +112,8 @@ class Pool:
         return offsets
 
     def _offsets(self, number: int) -> Tensor:
-        """Where new trajectories begin: in 0..k-1, as horizons need not divide the grid; 0 in the last stage."""
-        if self.steps.is_last:
+        """Where new trajectories begin: in 0..k-1, as horizons need not divide the grid; 0 in a final stage."""
+        if self.steps.is_final:
             return torch.zeros(number, dtype=torch.int64)
         numbers = range(self.num_started, self.num_started + number)
         return integers_of(self.steps.horizon, self.seed, Stream.TRAJECTORY_OFFSET, numbers)

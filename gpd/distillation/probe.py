@@ -10,7 +10,6 @@ from gpd.core.randomness import Stream, seed_of
 from gpd.distillation.batches import make_batch, make_pool
 from gpd.distillation.costs import probe_forwards
 from gpd.distillation.divergence import DivergedError
-from gpd.distillation.losses import square_residual
 from gpd.distillation.objectives import Objective
 from gpd.distillation.share import Share, pieces
 from gpd.distillation.stage import Stage
@@ -32,8 +31,9 @@ class Measured(NamedTuple):
 def probe(
     stage: Stage, objective: Objective, network: nn.Module, average: nn.Module | None, share: Share, at_once: int
 ) -> Measured:
-    """The residual against the online target, and the distance to the true roll-out: |v - v_true| / |v_true|, v_true
-    the mean velocity of the guided teacher walked `horizon` intervals one by one; both in the mean over states.
+    """The residual against the online target in the objective's terms, and the distance to the true roll-out:
+    |v - v_true| / |v_true|, v_true the mean velocity of the guided teacher walked `horizon` intervals one by one; both
+    in the mean over states.
 
     Each process measures its share of the states, `at_once` at a time.
 
@@ -44,10 +44,8 @@ def probe(
     measured = [torch.zeros(0, 2, device=stage.device)]
     for some in pieces(len(states.number), at_once):
         batch = make_batch(stage, objective, states.rows(some), share_of_iterations=1.0)
-        index = batch.states.grid_index
-        velocity = network(batch.states.latents, stage.grid_on_device.timesteps[index], batch.text)
+        velocity, residual = objective.probed(stage, batch, network, average)
         truth = true_velocity(stage, batch)
-        residual = square_residual(velocity, objective.target(stage, batch, average).velocity)
         distance = (velocity - truth).flatten(1).norm(dim=1) / truth.flatten(1).norm(dim=1)
         measured.append(torch.stack([residual, distance], 1).float())
     residual, distance = share.together(torch.cat(measured), number).T.contiguous()
@@ -82,7 +80,7 @@ def probe_states(stage: Stage, share: Share, at_once: int) -> States:
 
 def _places(stage: Stage) -> Tensor:
     """Grid indices of the states, spread over where steps start."""
-    starts = start_indices(stage.grid.num_steps, stage.params.horizon, stage.is_last)
+    starts = start_indices(stage.grid.num_steps, stage.params.horizon, stage.is_final)
     number = stage.distill.probe.num_states
     return starts[torch.arange(number) * len(starts) // number]
 

@@ -24,7 +24,7 @@ def publish(
             writer = csv.DictWriter(file, list(ledger.curve[0]))
             writer.writeheader()
             writer.writerows(ledger.curve)
-        facts = _facts(params, name, ledger, base_path=params.model.path if isinstance(student, Role) else None)
+        facts = _facts(params, name, ledger, student)
         settings = settings_of(f"distill@{name}", params.model_dump())
         return documents.write_manifest(folder, facts, inputs=inputs, params=settings)
 
@@ -39,14 +39,17 @@ def _save_weights(params: Params, folder: Path, student: Any) -> None:
         base.save_student(folder, student, grid_steps=model.grid_steps, shift=model.shift)
 
 
-def _facts(params: Params, name: str, ledger: Ledger, base_path: str | None) -> StudentFacts:
+def _facts(params: Params, name: str, ledger: Ledger, student: Any) -> StudentFacts:
     assert ledger.before, "the stage is finished"
     assert ledger.after, "the stage is finished"
+    is_adapter = isinstance(student, Role)
+    heads = None if is_adapter else student.heads
+    steps = None if is_adapter else student.steps
     grid_steps, horizon = params.model.grid_steps, params.distill.stages[name].horizon
     return StudentFacts(
         stage=name,
         horizon=horizon,
-        horizons=params.distill.horizons,
+        horizons=[] if steps is None else steps.horizons.tolist(),
         grid_steps=grid_steps,
         sampling_steps=grid_steps // horizon if grid_steps % horizon == 0 else None,
         forwards=ledger.forwards,
@@ -54,7 +57,8 @@ def _facts(params: Params, name: str, ledger: Ledger, base_path: str | None) -> 
         samples_seen=ledger.samples_seen,
         before=ledger.before,
         after=ledger.after,
-        base_path=base_path,
+        heads=None if heads is None else heads.number,
+        base_path=params.model.path if is_adapter else None,
     )
 
 

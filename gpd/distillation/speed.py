@@ -17,7 +17,7 @@ from gpd.core.velocity import unguided
 from gpd.distillation.batches import make_batch
 from gpd.distillation.costs import forwards_per_sample, target_forwards
 from gpd.distillation.loading import make_stage
-from gpd.distillation.objectives import get_objective
+from gpd.distillation.objectives import objective_of
 from gpd.distillation.optimizers import make_room
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import Batch, make_states
@@ -157,15 +157,15 @@ def bare_seconds_of(
     """
     training = begin(stage, accelerator)
     batch = noise_batch(stage, training.at_once)
-    latents, index = batch.states.latents, batch.states.grid_index
+    timesteps = stage.grid_on_device.timesteps[batch.states.grid_index]
+    asked = objective_of(stage.distill, stage.params).asked(stage, batch)
     losses: list[Tensor] = []
 
     def targets() -> None:
         evaluate_networks(stage, training.network, batch)
 
     def forward() -> None:
-        with accelerator.autocast():
-            losses.append(stage.velocity(training.student, latents, index, batch).square().mean())
+        losses.append(training.predict(batch.states.latents, timesteps, batch.text, **asked).square().mean())
 
     def backward() -> None:
         accelerator.backward(losses.pop())
@@ -185,7 +185,7 @@ def noise_batch(stage: Stage, number: int) -> Batch:
     """So many samples of pure noise at the stage's own horizon."""
     latents, index = torch.randn(number, *stage.latent_shape), torch.zeros(number, dtype=torch.int64)
     states = make_states(latents, index, stage.params.horizon, torch.arange(number) % len(stage.texts))
-    return make_batch(stage, get_objective(stage.distill.objective), states, share_of_iterations=0.0)
+    return make_batch(stage, objective_of(stage.distill, stage.params), states, share_of_iterations=0.0)
 
 
 @torch.no_grad()

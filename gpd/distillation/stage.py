@@ -5,7 +5,6 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +12,10 @@ from torch.distributed.device_mesh import DeviceMesh
 
 from gpd.core.randomness import Stream, seed_of
 from gpd.core.schedule import Grid
-from gpd.core.velocity import Velocity, guided, stack_text, unguided
+from gpd.core.velocity import Velocity, guided, guided_by, stack_text, unguided
 from gpd.distillation.copies import send
 from gpd.distillation.share import CPU
-from gpd.distillation.states import Batch
+from gpd.models.skipping import Skipping
 from gpd.params import Distill, StageParams
 
 Stored = tuple[Tensor, int]  # a clip's latents or a stored trajectory, and the number of its text
@@ -49,19 +48,18 @@ class Stage:
     mesh: DeviceMesh | None = None
 
     @property
-    def last_horizon(self) -> int:
-        """Grid intervals of one step of the final student."""
-        return self.grid.num_steps // self.distill.final_steps
-
-    @property
-    def is_last(self) -> bool:
-        """Whether this stage makes the final student."""
-        return self.params.horizon == self.last_horizon
+    def is_final(self) -> bool:
+        """Whether this stage's student is final: see `gpd.params.Distill`."""
+        return self.params.horizon >= self._final_horizon
 
     @property
     def share_of_curriculum(self) -> float:
-        """0 at horizon 1, 1 at the last: no other stage enters, so that editing one leaves the rest valid."""
-        return (self.params.horizon - 1) / max(1, self.last_horizon - 1)
+        """0 at horizon 1, 1 from the first final one on; no other stage enters: editing one leaves the rest valid."""
+        return min(1.0, (self.params.horizon - 1) / max(1, self._final_horizon - 1))
+
+    @property
+    def _final_horizon(self) -> int:
+        return self.grid.num_steps // self.distill.final_steps
 
     @property
     def seed(self) -> int:
@@ -84,17 +82,19 @@ class Stage:
 
     def guided_teacher(self, text: Tensor, scale: Tensor) -> Velocity:
         """The teacher's field under guidance, for texts [B, L, D] and scales [B]: two forwards a sample."""
+        if self.weak_teacher is not None:
+            return guided_by(self.teacher, self.weak_teacher, text, self.negative_on_device, scale)
         return guided(self.teacher, text, self.negative_on_device, scale)
+
+    @functools.cached_property
+    def weak_teacher(self) -> nn.Module | None:
+        """The teacher with a block left out, on the negative prompt; None if that has the whole teacher, too."""
+        number = self.distill.guidance.skip_block
+        return None if number is None else Skipping(self.teacher, number)
 
     def previous_student(self, text: Tensor) -> Velocity | None:
         """The field of the student that this one begins as; None if no target needs it."""
         return None if self.previous is None else unguided(self.previous, text)
-
-    def velocity(self, student: Any, latents: Tensor, index: Tensor, batch: Batch) -> Tensor:
-        """What a student predicts at grid indices [B]; one of several horizons gets each sample's, too."""
-        horizons = [batch.states.horizon] if self.distill.horizons else []
-        velocity: Tensor = student(latents, self.grid_on_device.timesteps[index], batch.text, *horizons)
-        return velocity
 
 
 def stage_seed(distill: Distill, params: StageParams) -> int:

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 
-def start_indices(num_steps: int, horizon: int, is_last: bool) -> Tensor:
-    """Where a step of `horizon` may start: wherever there is room; in the last stage, where inference starts."""
-    return torch.arange(0, num_steps - horizon + 1, horizon if is_last else 1)
+def start_indices(num_steps: int, horizon: int, is_final: bool) -> Tensor:
+    """Where a step of `horizon` may start: wherever there is room; in a final stage, where inference starts."""
+    return torch.arange(0, num_steps - horizon + 1, horizon if is_final else 1)
 
 
 def staggered(starts: Tensor, num_slots: int) -> Tensor:

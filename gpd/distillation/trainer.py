@@ -14,7 +14,7 @@ from gpd.distillation.costs import batch_forwards
 from gpd.distillation.divergence import check_iteration, check_outcome
 from gpd.distillation.ledger import Ledger
 from gpd.distillation.losses import make_loss
-from gpd.distillation.objectives import Objective, get_objective
+from gpd.distillation.objectives import Objective, objective_of
 from gpd.distillation.probe import probe
 from gpd.distillation.schedules import has_stalled, learning_rate, set_learning_rate
 from gpd.distillation.sharding import plain
@@ -74,7 +74,7 @@ def train(
     stage: Stage, accelerator: Accelerator, state: TrainState, on_report: Callable[[int, float], None], stop: Stop
 ) -> tuple[nn.Module, Ledger]:
     """`train_stage` with its train state at hand."""
-    params, distill, objective = stage.params, stage.distill, get_objective(stage.distill.objective)
+    params, distill, objective = stage.params, stage.distill, objective_of(stage.distill, stage.params)
     loss_of, training = make_loss(stage), begin(stage, accelerator)
     resume_or_measure(stage, objective, training, state)
 
@@ -83,17 +83,12 @@ def train(
         own_states = draw_states(stage, objective, training.pool, training.share, iteration)
         ends, figures = [], []
         for states, share in training.parts(own_states):
-            # Where the previous student and the guided teacher bring the states
+            # What the student predicts of the states, and what the objective has it learn there
             batch = make_batch(stage, objective, states, iteration / params.iterations)
-            target = objective.target(stage, batch, training.average)
-            latents, index = objective.point(stage, batch, target)
-
-            # The student learns the mean velocity of that step
-            with accelerator.autocast():
-                velocity = stage.velocity(training.student, latents, index, batch)
-            loss = loss_of(velocity, target.velocity, batch.weight).times(share)
+            lesson = objective.lesson(stage, batch, training.predict, training.average)
+            loss = loss_of(lesson.velocity, lesson.target, lesson.weight).times(share)
             accelerator.backward(loss.total)
-            ends.append(target.end)
+            ends.append(lesson.end)
             figures.append(torch.stack([*loss, share * batch.guidance_scale.mean()]).detach())
         norm = accelerator.clip_grad_norm_(training.student.parameters(), distill.max_gradient_norm)
         training.optimizer.step()
@@ -101,7 +96,7 @@ def train(
         if training.average is not None:
             training.average.update_parameters(training.network)
 
-        # Streamed states go one horizon on, along the target and not along the student
+        # Streamed states go one horizon on, where the objective says
         began = training.pool.advance(own_states, torch.cat(ends))
 
         # What was done and spent, by all processes

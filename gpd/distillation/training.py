@@ -55,6 +55,12 @@ class Training:
         published: nn.Module = self.network if self.average is None else self.average.module
         return published
 
+    def predict(self, *args: Tensor, **kwargs: Tensor) -> Tensor:
+        """What the student predicts, multiplied in the format of the run."""
+        with self.accelerator.autocast():
+            velocity: Tensor = self.student(*args, **kwargs)
+        return velocity
+
     def whole(self) -> nn.Module:
         """What is published as a network of its own, on the main process; every process calls it."""
         if self.outline is None:

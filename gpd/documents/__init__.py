@@ -38,7 +38,7 @@ from gpd.documents.manifests import (
     verify,
     write_manifest,
 )
-from gpd.documents.runs import RunRecord, recording_run
+from gpd.documents.runs import RunRecord, git_state, recording_run
 from gpd.documents.samples import Listing, Point, Sample
 
 __all__ = [
@@ -80,6 +80,7 @@ __all__ = [
     "dump",
     "first_mistake",
     "flatten",
+    "git_state",
     "identify",
     "load_document",
     "load_json",

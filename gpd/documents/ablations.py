@@ -4,6 +4,8 @@ from typing import Literal
 
 from gpd.documents.document import Document
 
+DECIDES = "trajectory_error"  # which of several learning rates is the best; every row has it
+
 
 class Spread(Document):
     """A metric over training seeds; `std` is null with a single one."""
@@ -13,16 +15,35 @@ class Spread(Document):
 
 
 class AblationRow(Document):
-    """A variant at one budget, in training forwards."""
+    """A variant at one budget, in training forwards.
+
+    Attributes:
+        origin: what the grid calls it: itself, its sweep or its family.
+        family: the family's label, if it is one of a family: a point of the chart over steps.
+        steps: of the student that was measured.
+        learning_rate: of stages without one of their own.
+        is_swept: one of several learning rates, of which the best is shown.
+        commit: of the code that trained it, the first seven digits.
+        runs: keys of its runs.
+        is_stale: made by other code, data or params than the repository's when the file was written.
+    """
 
     variant: str
+    origin: str
     group: str
     label: str
+    family: str | None = None
+    steps: int
+    learning_rate: float
+    is_swept: bool = False
     budget: int
     num_seeds: int
     sampling_forwards: int
     training_forwards: int
     protocol: str
+    commit: str | None
+    runs: list[str]
+    is_stale: bool = False
     metrics: dict[str, Spread]
 
 
@@ -30,6 +51,8 @@ class AblationFloor(Document):
     """The undistilled teacher in fewer steps."""
 
     label: str
+    solver: str
+    steps: int
     sampling_forwards: int
     metrics: dict[str, Spread]
 
@@ -42,3 +65,12 @@ class AblationResults(Document):
     seeds: list[int]
     rows: list[AblationRow]
     floors: list[AblationFloor]
+
+    def best_rows(self) -> list[AblationRow]:
+        """The rows; of a sweep over learning rates only the best at each budget."""
+        best: dict[tuple[str, int], AblationRow] = {}
+        for row in self.rows:
+            name = (row.origin if row.is_swept else row.variant), row.budget
+            if name not in best or row.metrics[DECIDES].mean < best[name].metrics[DECIDES].mean:
+                best[name] = row
+        return list(best.values())

@@ -67,6 +67,7 @@ class StudentFacts(Facts):
         sampling_steps: null if the horizon does not divide the grid.
         forwards: this stage's own, by role: teacher, previous, student, probe.
         iterations: those really done: fewer than configured if the loss stalled.
+        heads: last layers on its backbone, if it has several and so is no plain pipeline; absent if it has one.
         base_path: where the base model lay, if the student is an adapter for it; absent if it is a whole pipeline.
     """
 
@@ -81,6 +82,7 @@ class StudentFacts(Facts):
     samples_seen: int
     before: Probed
     after: Probed
+    heads: int | None = Field(default=None, exclude_if=lambda heads: heads is None)
     base_path: str | None = Field(default=None, exclude_if=lambda path: path is None)
 
 

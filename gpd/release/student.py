@@ -146,7 +146,21 @@ def open_student(params: Params, spec: str) -> Student:
     """
     folder = find_folder(params, spec)
     manifest = documents.load_manifest(folder, StudentFacts)
+    check_plain(folder, manifest.facts)
     return Student(folder, manifest, find_base(params, manifest.inputs["teacher"]))
+
+
+def check_plain(folder: Path, facts: StudentFacts) -> None:
+    """Whether other programs can sample the student.
+
+    Raises:
+        UserError: it has heads.
+    """
+    if facts.heads is not None:
+        raise UserError(
+            f"{folder}: a student with heads={facts.heads}, no plain pipeline; fold it first: a last stage "
+            f"{facts.stage}-fold with objective: fold"
+        )
 
 
 def find_folder(params: Params, spec: str) -> Path:

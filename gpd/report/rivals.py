@@ -17,4 +17,4 @@ def load_rivals(protocol: str) -> list[AblationRow]:
     if not RESULTS.exists():
         return []
     results = load_document(AblationResults, RESULTS, "run `gpd ablate` again")
-    return [row for row in results.rows if row.group == GROUP and results.protocol == protocol]
+    return [row for row in results.best_rows() if row.group == GROUP and results.protocol == protocol]

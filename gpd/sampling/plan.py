@@ -119,13 +119,13 @@ def _read_prompts(params: Params) -> list[Sample]:
 
 
 def kept_points(params: Params, name: str) -> list[Point]:
-    """The points of the last student's grid that the subject comes by, the start left out: all have the same noise."""
+    """Of sample.num_kept_points even points of the base grid, the start left out, those that the subject comes by."""
     grid_steps, steps = params.model.grid_steps, params.sample.subjects[name].steps
     stage = params.distill.stages.get(name)
     interval = grid_steps // steps if stage is None else stage.horizon
-    last_horizon = grid_steps // params.distill.final_steps
+    apart = grid_steps // params.sample.num_kept_points
     reached = [(step, min(step * interval, grid_steps)) for step in range(1, steps + 1)]
-    return [Point(index=index, step=step) for step, index in reached if index % last_horizon == 0]
+    return [Point(index=index, step=step) for step, index in reached if index % apart == 0]
 
 
 def open_samples(params: Params, name: str) -> SampleSet:

@@ -9,6 +9,7 @@ from gpd.artifacts import UserError
 from gpd.core.schedule import make_grid
 from gpd.documents import StudentFacts
 from gpd.models.families import open_model
+from gpd.models.network import as_plain
 from gpd.params import REFERENCE, Params
 from gpd.sampling.subject import Subject, student_grid
 
@@ -55,7 +56,7 @@ def load_student(params: Params, folder: Path, negative: Tensor, device: str) ->
     network = student.load_network(device, merge_padding=model.merge_padding, dtype=model.dtype)
     return Subject(
         name=facts.stage,
-        network=network,
+        network=as_plain(network, make_grid(model.grid_steps, model.shift), facts.horizon),
         grid=student_grid(model.grid_steps, facts.horizon, model.shift),
         shift=model.shift,
         make_solver=student.solvers["euler"],

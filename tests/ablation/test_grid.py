@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gpd.ablation.grid import AblationGrid, choose, load_grid
+from gpd.ablation.grid import load_grid
 from gpd.artifacts import UserError
 from tests.ablation.test_plan import GRID
 
@@ -31,11 +31,3 @@ def test_a_mistake_in_the_grid_is_named(tmp_path: Path, changes: dict[str, Any],
 def test_a_missing_grid_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.yaml: no such file"):
         load_grid(tmp_path / "none.yaml")
-
-
-def test_variants_are_chosen_in_the_grids_order() -> None:
-    grid = AblationGrid.model_validate(GRID)
-    assert choose(grid, []) == ["one-shot", "two"]
-    assert choose(grid, ["two"]) == ["two"]
-    with pytest.raises(UserError, match=r"grid\.yaml: variants has no 'three'; it has one-shot, two"):
-        choose(grid, ["two", "three"])

@@ -8,6 +8,7 @@ from accelerate import Accelerator
 from gpd.ablation.grid import GRID_FILE, AblationGrid, load_grid
 from gpd.ablation.plan import base_params, make_runs
 from gpd.ablation.runs import ROLES
+from gpd.ablation.variants import all_variants
 from gpd.artifacts import UserError
 from gpd.distillation.trainer import train_stage
 from gpd.params import Params, load_params, override
@@ -56,6 +57,13 @@ def test_iterations_spend_the_budget_by_hand() -> None:
     assert stages["k1"].iterations == (4560 - 2 * 4 * 162) // (16 * 5)
     assert stages["k8"].iterations == (4560 - 480) // (8 * 12)  # k1 walks alone; 7 jumps of it, 2, 3
     assert (stages["k8"].learning_rate, stages["k8"].batch, stages["k8"].previous) == (1e-4, 8, "data/students/k1")
+
+
+def test_floors_are_the_guided_teacher_in_fewer_steps() -> None:
+    grid = AblationGrid.model_validate({**GRID, "floors": [3, 1]})
+    subjects = base_params(grid, params()).sample.subjects
+    found = [(subjects[f"teacher-{n}"].steps, subjects[f"teacher-{n}"].guidance_scale) for n in grid.floors]
+    assert found == [(3, 3.0), (1, 3.0)]
 
 
 def test_a_run_is_its_overrides_of_the_params() -> None:
@@ -108,7 +116,10 @@ def test_the_committed_grid_is_valid_and_its_variants_differ() -> None:
     grid = load_grid(ROOT / GRID_FILE)
     base_params(grid, params())
     firsts = [run for run in make_runs(grid, params()) if run.seed == grid.seeds[0]]
-    runs = [run for run in firsts if grid.variants[run.variant].group != "budget"]  # curves go through other rows
+    variants = all_variants(grid)
+    runs = [
+        run for run in firsts if variants[run.variant].variant.group not in ("budget", "steps")
+    ]  # curves share points
     assert len(grid.seeds) >= 3
     settings = [run.params.distill.model_dump_json() for run in runs]
     assert len(set(settings)) == len(settings)
@@ -123,7 +134,7 @@ def test_the_committed_grid_is_valid_and_its_variants_differ() -> None:
         ),
         ({"set": {"distill.ema_decay": 2.0}}, "variants.x: distill.ema_decay=2.0"),
         ({"set": {"distill.states.rollouts": 1.0}}, "variants.x: distill.states: stream"),
-        ({"stages": [{"horizon": 4, "tail": 4, "share": 1.0}]}, "variants.x: distill.stages ends at horizon 4"),
+        ({"stages": [{"horizon": 5, "tail": 5, "share": 1.0}]}, "variants.x: distill.final_steps=10 does not divide"),
     ],
 )
 def test_a_variant_that_cannot_run_is_named(part: dict[str, Any], message: str) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from gpd.ablation.ablate import write_outcome
 from gpd.ablation.grid import AblationGrid
-from gpd.ablation.results import RunResult, collect, load_results, make_floors, spread, with_agreement
+from gpd.ablation.results import RunResult, load_results, make_floors, make_rows, spread, with_agreement
+from gpd.ablation.variants import all_variants
 from gpd.artifacts import write_json
 from gpd.documents import AblationResults, Evaluation, Protocol, Score, Spread, SubjectScores, load_document
 from tests.ablation.test_plan import GRID
@@ -22,6 +23,9 @@ def result(variant: str, seed: int, error: float, training: int = 100) -> RunRes
         budget=9120,
         seed=seed,
         protocol="p",
+        commit="abc1234",
+        key=f"{variant}-{seed}",
+        steps=6,
         training_forwards=training,
         sampling_forwards=6,
         metrics={"trajectory_error": error},
@@ -53,13 +57,14 @@ def test_agreement_is_the_mean_over_the_captions_properties() -> None:
 
 def test_seeds_of_a_variant_are_one_row() -> None:
     runs = [result("two", 3, 0.1, 100), result("two", 5, 0.3, 103), result("one-shot", 3, 0.4)]
-    found = collect(AblationGrid.model_validate(GRID), runs, [evaluation(plain=scores(trajectory_error=0.2))])
-    assert [(row.variant, row.num_seeds, row.training_forwards) for row in found.rows] == [
+    found = make_rows(all_variants(AblationGrid.model_validate(GRID)), runs)
+    assert [(row.variant, row.num_seeds, row.training_forwards) for row in found] == [
         ("two", 2, 102),
         ("one-shot", 1, 100),
     ]
-    assert found.rows[0].metrics["trajectory_error"] == Spread(mean=0.2, std=0.141421)
-    assert found.rows[1].metrics["trajectory_error"].std is None
+    assert found[0].metrics["trajectory_error"] == Spread(mean=0.2, std=0.141421)
+    assert found[1].metrics["trajectory_error"].std is None
+    assert (found[0].runs, found[0].commit) == (["two-3", "two-5"], "abc1234")
 
 
 def test_floors_are_all_undistilled_subjects_but_the_reference() -> None:
@@ -71,6 +76,7 @@ def test_equal_runs_share_a_file_and_each_has_its_row(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", result("two", 3, 0.1).model_dump(mode="json"))
     files = [("two", 9120, tmp_path / "a.json"), ("curve", 500, tmp_path / "a.json"), ("new", 1, tmp_path / "b.json")]
     assert [(one.variant, one.budget) for one in load_results(files)] == [("two", 9120), ("curve", 500)]
+    assert {one.key for one in load_results(files)} == {"a"}
 
 
 @pytest.mark.parametrize("name", ["results.json", "table.md"])

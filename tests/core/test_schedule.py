@@ -9,7 +9,7 @@ from gpd.models import wan
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0, 5.0, 8.0])
-@pytest.mark.parametrize("num_steps", [6, 12, 48])
+@pytest.mark.parametrize("num_steps", [1, 2, 3, 4, 6, 8, 12, 48])
 def test_grid_is_the_exported_schedulers(num_steps: int, shift: float) -> None:
     scheduler = wan.student_scheduler(48, shift)
     scheduler.set_timesteps(num_steps)
@@ -18,9 +18,10 @@ def test_grid_is_the_exported_schedulers(num_steps: int, shift: float) -> None:
     assert torch.equal(grid.timesteps, scheduler.timesteps)
 
 
+@pytest.mark.parametrize("horizon", [4, 6, 8, 12, 16, 24, 48])
 @pytest.mark.parametrize("shift", [1.0, 3.0, 5.0])
-def test_six_steps_are_every_eighth_of_forty_eight(shift: float) -> None:
-    coarse, fine = make_grid(6, shift), make_grid(48, shift).every(8)
+def test_the_grid_of_fewer_steps_is_every_kth_point_of_forty_eight(shift: float, horizon: int) -> None:
+    coarse, fine = make_grid(48 // horizon, shift), make_grid(48, shift).every(horizon)
     assert torch.allclose(coarse.sigmas, fine.sigmas, atol=1e-7)
     assert torch.equal(coarse.timesteps, fine.timesteps)
 

@@ -15,7 +15,7 @@ from gpd.distillation.share import CPU
 from gpd.distillation.stage import Stage
 from gpd.distillation.trainer import make_accelerator, train_stage
 from tests.distillation.test_trainer import StoppedError, make_stage, weights
-from tests.toy import BlockNetwork, block_networks
+from tests.toy import BlockNetwork, HeadedNetwork, block_networks
 
 ITERATIONS, STOP = 20, 13
 SLOW_IMPORTS = ("torch._dynamo", "torch.distributed.fsdp", "peft")  # seconds each, in every process
@@ -28,6 +28,7 @@ STAGES: dict[str, tuple[int, int, dict[str, Any]]] = {  # horizon, tail and chan
     "lora": (7, 7, {**STREAMED, "lora_rank": 2}),
     "previous": (5, 2, STREAMED),
     "flow": (8, 8, {"objective": "piecewise_flow"}),
+    "heads": (8, 8, {**STREAMED, "objective": "parallel"}),
 }
 
 
@@ -36,7 +37,10 @@ def some_stage(folder: Path, name: str) -> Stage:
     horizon, tail, changes = STAGES[name]
     stage = make_stage(folder / name, horizon, tail, ITERATIONS, **changes)
     params = stage.params.model_copy(update={"batch": 12, "learning_rate": 1e-3})
-    stage = dataclasses.replace(stage, params=params, **block_networks(stage.distill.lora_rank))
+    networks = {"student": HeadedNetwork()} if name == "heads" else block_networks(stage.distill.lora_rank)
+    stage = dataclasses.replace(stage, params=params, **networks)
+    if name == "heads":
+        return dataclasses.replace(stage, mesh=choose_mesh(CPU, 0))
     return lay_out(stage) if name == "previous" else stage
 
 

@@ -44,7 +44,7 @@ def params_of(base: Path) -> Params:
     stage = {"horizon": 4, "tail": 4, "previous": str(base), "iterations": 6, "batch": 4, "learning_rate": 1e-3}
     raw["distill"]["stages"] = {"k4": stage}
     reference = {"checkpoint": str(base), "steps": 8, "solver": "euler", "guidance_scale": 3.0}
-    raw["sample"] |= {"num_prompts": 1, "subjects": {"reference": reference}}
+    raw["sample"] |= {"num_prompts": 1, "num_kept_points": 2, "subjects": {"reference": reference}}
     return Params.model_validate(raw)
 
 

@@ -16,8 +16,8 @@ def walk_to(noise: torch.Tensor, prompts: torch.Tensor, ends: torch.Tensor) -> t
     return ends.view(-1, 1, 1, 1, 1).expand_as(noise).float()
 
 
-def make_pool(horizon: int = 8, is_last: bool = True, num_slots: int = 24) -> Pool:
-    return Pool(num_slots, SHAPE, 5, Steps(48, horizon, is_last), walk_to, seed=0, share=Share())
+def make_pool(horizon: int = 8, is_final: bool = True, num_slots: int = 24) -> Pool:
+    return Pool(num_slots, SHAPE, 5, Steps(48, horizon, is_final), walk_to, seed=0, share=Share())
 
 
 def run(pool: Pool, num_batches: int, batch: int = 4) -> list[torch.Tensor]:
@@ -30,9 +30,9 @@ def run(pool: Pool, num_batches: int, batch: int = 4) -> list[torch.Tensor]:
     return seen
 
 
-@pytest.mark.parametrize(("horizon", "is_last"), [(1, False), (3, False), (5, False), (7, False), (8, True)])
-def test_states_stay_where_a_step_fits_and_follow_their_trajectory(horizon: int, is_last: bool) -> None:
-    pool = make_pool(horizon, is_last)
+@pytest.mark.parametrize(("horizon", "is_final"), [(1, False), (3, False), (5, False), (7, False), (8, True)])
+def test_states_stay_where_a_step_fits_and_follow_their_trajectory(horizon: int, is_final: bool) -> None:
+    pool = make_pool(horizon, is_final)
     pool.fill(4)
     for _ in range(200):
         states = pool.take(4)

@@ -10,7 +10,7 @@ import torch
 from gpd.distillation.train_state import MARKER
 from tests.distillation.some_processes import ITERATIONS, STOP, Ended, run
 
-NAMES = ("full", "lora", "flow")
+NAMES = ("full", "lora", "flow", "heads")
 Whole = Callable[[int], dict[str, Ended]]
 
 

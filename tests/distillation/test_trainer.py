@@ -185,10 +185,10 @@ class Recorder(SteppingNetwork):
         super().__init__(*horizons)
         self.asked: list[tuple[torch.Tensor, ...]] = []
 
-    def forward(self, *asked: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        if len(asked) == 4:
-            self.asked.append(asked)
-        return super().forward(*asked)
+    def forward(self, *asked: torch.Tensor, horizon: torch.Tensor | None = None) -> torch.Tensor:  # type: ignore[override]
+        if horizon is not None:
+            self.asked.append((*asked, horizon))
+        return super().forward(*asked, horizon)
 
 
 def test_each_sample_is_trained_at_its_own_horizon(tmp_path: Path) -> None:

@@ -135,8 +135,16 @@ def test_missing_evaluation_says_what_to_run(workspace: Params) -> None:
 def rival(variant: str, label: str, error: float, **changes: Any) -> dict[str, Any]:
     metrics = {"trajectory_error": {"mean": error, "std": 0.125}, "psnr": {"mean": 30.0, "std": None}}
     counts = {"budget": 71_000, "num_seeds": 3, "sampling_forwards": 2, "training_forwards": 71_234}
-    row = {"variant": variant, "group": "rivals", "label": label, "protocol": "p", "metrics": metrics}
-    return row | counts | changes
+    row = {
+        "variant": variant,
+        "origin": variant,
+        "group": "rivals",
+        "label": label,
+        "protocol": "p",
+        "metrics": metrics,
+    }
+    made = {"steps": 2, "learning_rate": 1e-3, "commit": None, "runs": []}
+    return row | counts | made | changes
 
 
 def save_rivals(protocol: str) -> None:

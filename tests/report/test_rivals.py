@@ -16,8 +16,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def row(variant: str = "one-shot", **changes: Any) -> dict[str, Any]:
     metrics = {"trajectory_error": {"mean": 0.25, "std": 0.01}, "frechet_latent": {"mean": 0.1, "std": None}}
     counts = {"budget": 70_000, "num_seeds": 3, "sampling_forwards": 6, "training_forwards": 70_000}
-    names = {"variant": variant, "group": "rivals", "label": "One shot", "protocol": "p"}
-    return {**names, **counts, "metrics": metrics, **changes}
+    names = {"variant": variant, "origin": variant, "group": "rivals", "label": "One shot", "protocol": "p"}
+    made = {"steps": 6, "learning_rate": 1e-3, "commit": None, "runs": []}
+    return {**names, **counts, **made, "metrics": metrics, **changes}
 
 
 def save(*rows: dict[str, Any], protocol: str | None = "p", number: int = 1) -> None:

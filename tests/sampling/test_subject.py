@@ -6,7 +6,7 @@ from gpd.core.schedule import make_grid
 from gpd.sampling.subject import Subject, student_grid
 
 
-@pytest.mark.parametrize("horizon", [1, 2, 3, 4, 6, 8])
+@pytest.mark.parametrize("horizon", [1, 2, 3, 4, 6, 8, 12, 16, 24, 48])
 def test_a_horizon_that_divides_gives_the_grid_of_fewer_steps(horizon: int) -> None:
     grid, expected = student_grid(48, horizon, 5.0), make_grid(48 // horizon, 5.0)
     assert torch.allclose(grid.sigmas, expected.sigmas, atol=1e-7, rtol=0)

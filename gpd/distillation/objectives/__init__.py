@@ -7,42 +7,122 @@ file's name.
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpd.artifacts import UserError
-from gpd.params import Distill, StageParams
+from gpd.params import Distill, Params, StageParams
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gpd.distillation.stage import Stage
-    from gpd.distillation.states import Batch
+    from gpd.distillation.states import Batch, States
     from gpd.distillation.targets import Target
+    from gpd.models.network import VideoNetwork
+
+
+class Lesson(NamedTuple):
+    """What a student predicts of a batch and what it should predict.
+
+    Attributes:
+        velocity, target: [B, C, F, H, W]; the prediction has a gradient.
+        weight: of each sample in the loss, [B].
+        end: where streamed states go on, [B, C, F, H, W].
+    """
+
+    velocity: "Tensor"
+    target: "Tensor"
+    weight: "Tensor"
+    end: "Tensor"
+
+
+class Probing(NamedTuple):
+    """What a network predicts of whole steps, [B, C, F, H, W], and its square residual as the objective has it, [B]."""
+
+    velocity: "Tensor"
+    residual: "Tensor"
 
 
 class Objective(ABC):
-    """How a step's target is made. Without state: all that is needed comes as arguments."""
+    """How a student is taught. Without state: all that is needed comes as arguments."""
 
     def excludes(self, distill: Distill) -> Iterator[str]:
         """What of the settings does not go together with it: key, value and what is wrong, each in one line."""
         yield from ()
 
+    def prepare(self, student: "VideoNetwork", params: Params, name: str) -> None:
+        """Gives the network that stage `name` begins with what it needs to learn; it is whole and on the CPU.
+
+        Raises:
+            UserError: it cannot be taught this way.
+        """
+        if student.heads is not None:
+            stage = params.distill.stages[name]
+            raise UserError(
+                f"params.yaml: distill.stages.{name}.previous={stage.previous}: a student with heads; only objectives "
+                "'parallel' and 'fold' begin with one"
+            )
+
     @abstractmethod
-    def starts(self, params: StageParams, num_steps: int, is_last: bool) -> "Tensor":
-        """Indices of a grid of `num_steps` where a step may start; `is_last` of the stage that makes the student."""
+    def starts(self, params: StageParams, num_steps: int, is_final: bool) -> "Tensor":
+        """Indices of a grid of `num_steps` where a step may start; what is final: `gpd.params.Distill`."""
+
+    def vary(self, stage: "Stage", states: "States") -> "States":
+        """The states of a batch, with horizons of their own if the objective draws them."""
+        return states
+
+    @abstractmethod
+    def asked(self, stage: "Stage", batch: "Batch") -> "dict[str, Tensor]":
+        """What the student's forward is given beside latents, timesteps and text."""
+
+    @abstractmethod
+    def lesson(
+        self, stage: "Stage", batch: "Batch", student: "Callable[..., Tensor]", average: "nn.Module | None"
+    ) -> Lesson:
+        """The student's prediction and its target; `average` is the student's moving average, if one is kept."""
+
+    @abstractmethod
+    def probed(self, stage: "Stage", batch: "Batch", network: Any, average: "nn.Module | None") -> Probing:
+        """One evaluation of a network at the states, and one target."""
+
+    @abstractmethod
+    def forwards(self, distill: Distill, params: StageParams, previous_horizon: int) -> dict[str, int]:
+        """Network evaluations of one target by role: teacher, previous, student (its average, that is)."""
+
+
+class StepObjective(Objective):
+    """The student learns the mean velocity from a step's start to where it should end."""
 
     @abstractmethod
     def target(self, stage: "Stage", batch: "Batch", average: "nn.Module | None") -> "Target":
         """Where each sample's step shall end; `average` is the student's moving average, if one is kept."""
 
-    def point(self, stage: "Stage", batch: "Batch", target: "Target") -> tuple["Tensor", "Tensor"]:
+    def point(self, stage: "Stage", batch: "Batch", target: "Target") -> "tuple[Tensor, Tensor]":
         """Latents and grid indices [B] that the student is trained at: the start, unless the objective moves it."""
         return batch.states.latents, batch.states.grid_index
 
-    @abstractmethod
-    def forwards(self, distill: Distill, params: StageParams, previous_horizon: int) -> dict[str, int]:
-        """Network evaluations of one target by role: teacher, previous, student (its average, that is)."""
+    def asked(self, stage: "Stage", batch: "Batch") -> "dict[str, Tensor]":
+        """The horizons, if the student learns several."""
+        return {"horizon": batch.states.horizon} if stage.distill.horizons else {}
+
+    def lesson(
+        self, stage: "Stage", batch: "Batch", student: "Callable[..., Tensor]", average: "nn.Module | None"
+    ) -> Lesson:
+        """Where the other networks bring the states, and what the student makes of that step."""
+        target = self.target(stage, batch, average)
+        latents, index = self.point(stage, batch, target)
+        timesteps = stage.grid_on_device.timesteps[index]
+        velocity = student(latents, timesteps, batch.text, **self.asked(stage, batch))
+        return Lesson(velocity, target.velocity, batch.weight, target.end)
+
+    def probed(self, stage: "Stage", batch: "Batch", network: Any, average: "nn.Module | None") -> Probing:
+        """At the start of the stage's own step."""
+        from gpd.distillation.losses import square_residual
+
+        timesteps = stage.grid_on_device.timesteps[batch.states.grid_index]
+        velocity = network(batch.states.latents, timesteps, batch.text)
+        return Probing(velocity, square_residual(velocity, self.target(stage, batch, average).velocity))
 
 
 def get_objective(name: str) -> Objective:
@@ -51,13 +131,19 @@ def get_objective(name: str) -> Objective:
     return objective
 
 
+def objective_of(distill: Distill, params: StageParams) -> Objective:
+    """The objective of a stage: its own if it names one, else that of all."""
+    return get_objective(params.objective or distill.objective)
+
+
 def check_objective(distill: Distill, where: str = "params.yaml") -> None:
-    """Whether the objective goes together with the other settings.
+    """Whether the stages' objectives go together with the other settings.
 
     Raises:
         UserError: one line for each mistake; `where` the settings stand.
     """
-    mistakes = list(get_objective(distill.objective).excludes(distill))
+    names = dict.fromkeys(stage.objective or distill.objective for stage in distill.stages.values())
+    mistakes = [mistake for name in names for mistake in get_objective(name).excludes(distill)]
     if mistakes:
         raise UserError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
 
@@ -81,3 +167,24 @@ def one_stage_of_own_targets(distill: Distill) -> Iterator[str]:
         yield f"{key} makes its own targets: distill.states.rollouts={distill.states.rollouts:g} must be 0"
     if distill.horizons:
         yield f"{key} has one horizon: distill.horizons={distill.horizons} must be []"
+
+
+def stages_taught_by(distill: Distill, objective: str) -> Iterator[tuple[str, StageParams]]:
+    """The stages of an objective, by name."""
+    for name, stage in distill.stages.items():
+        if (stage.objective or distill.objective) == objective:
+            yield name, stage
+
+
+def heads_learn_alone(distill: Distill, objective: str) -> Iterator[str]:
+    """Mistakes of objectives with heads: they learn no factors, no stored ends, and have no tail."""
+    key = f"distill.objective={objective!r}"
+    if distill.states.rollouts > 0:
+        yield f"{key} makes its own targets: distill.states.rollouts={distill.states.rollouts:g} must be 0"
+    if distill.lora_rank > 0:
+        yield f"{key} trains last layers, which have no factors: distill.lora_rank={distill.lora_rank} must be 0"
+    if distill.horizons:
+        yield f"{key} has one horizon: distill.horizons={distill.horizons} must be []"
+    for name, stage in stages_taught_by(distill, objective):
+        if stage.tail != stage.horizon:
+            yield f"distill.stages.{name}.tail={stage.tail} must be {stage.horizon}: {objective!r} has no jump"

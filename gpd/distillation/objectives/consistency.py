@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gpd.core.schedule import Grid
 from gpd.core.velocity import Velocity, clean_latent, euler_step, mean_velocity, unguided
-from gpd.distillation.objectives import Objective, one_stage_of_own_targets
+from gpd.distillation.objectives import StepObjective, one_stage_of_own_targets
 from gpd.distillation.stage import Stage
 from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch
@@ -34,7 +34,7 @@ def consistency_target(
     return Target(clean, mean_velocity(latents, clean, sigmas[index], torch.zeros_like(sigmas[index])))
 
 
-class Consistency(Objective):
+class Consistency(StepObjective):
     """The stage's `tail` is the skip n."""
 
     def excludes(self, distill: Distill) -> Iterator[str]:
@@ -48,9 +48,9 @@ class Consistency(Objective):
         if distill.loss_weighting != "uniform":
             yield f"{key}: its steps all end at 0; distill.loss_weighting={distill.loss_weighting!r} must be 'uniform'"
 
-    def starts(self, params: StageParams, num_steps: int, is_last: bool) -> Tensor:
+    def starts(self, params: StageParams, num_steps: int, is_final: bool) -> Tensor:
         """Every n-th point of the grid, as a skip leads from one to the next and at last to the end."""
-        return start_indices(num_steps, params.tail, is_last=False)[:: params.tail]
+        return start_indices(num_steps, params.tail, is_final=False)[:: params.tail]
 
     def target(self, stage: Stage, batch: Batch, average: nn.Module | None) -> Target:
         """See `consistency_target`."""

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from gpd.core.velocity import mean_velocity
-from gpd.distillation.objectives import Objective, first_stage_without_jump
+from gpd.distillation.objectives import StepObjective, first_stage_without_jump
 from gpd.distillation.stage import Stage
 from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch
 from gpd.distillation.targets import Route, Target, make_target
-from gpd.params import Distill, StageParams
+from gpd.models.network import VideoNetwork
+from gpd.params import Distill, Params, StageParams
 
 
 def route_of(distill: Distill, params: StageParams, previous_horizon: int) -> Route:
@@ -20,16 +21,22 @@ def route_of(distill: Distill, params: StageParams, previous_horizon: int) -> Ro
     return Route(params.horizon, params.tail, previous_horizon, walk.stride, walk.solver)
 
 
-class Gpd(Objective):
+class Gpd(StepObjective):
     """See above; the formulas are in `gpd.distillation.targets.make_target`."""
 
     def excludes(self, distill: Distill) -> Iterator[str]:
         """A jump in the first stage."""
         yield from first_stage_without_jump(distill)
 
-    def starts(self, params: StageParams, num_steps: int, is_last: bool) -> Tensor:
-        """Wherever a step has room; in the last stage where inference starts."""
-        return start_indices(num_steps, params.horizon, is_last)
+    def prepare(self, student: VideoNetwork, params: Params, name: str) -> None:
+        """Vectors for shorter steps, if it learns them."""
+        super().prepare(student, params, name)
+        if params.distill.horizons:
+            student.embed_steps(params.distill.horizons)
+
+    def starts(self, params: StageParams, num_steps: int, is_final: bool) -> Tensor:
+        """Wherever a step has room; in a final stage where inference starts."""
+        return start_indices(num_steps, params.horizon, is_final)
 
     def target(self, stage: Stage, batch: Batch, average: nn.Module | None) -> Target:
         """The online target of each sample's own horizon, or the stored end if a roll-out has it."""

@@ -6,13 +6,14 @@ import torch
 
 from gpd.models.adapters import Factors, save_factors
 from gpd.models.base import BaseModel, Geometry
+from gpd.models.heads import save_heads
 from gpd.models.network import VideoNetwork, save_steps
 from gpd.models.wan.codec import ClipCodec, load_geometry
 from gpd.models.wan.exchange import WanExchange
 from gpd.models.wan.kinds import check_kind, check_published
 from gpd.models.wan.network import load_network
 from gpd.models.wan.solvers import SOLVERS, student_scheduler
-from gpd.models.wan.store import save_student
+from gpd.models.wan.store import hide_transformer, save_student
 from gpd.models.wan.text import TEXT_LENGTH, TextEncoder
 
 
@@ -64,8 +65,16 @@ class Wan(BaseModel):
         return network.to(device)
 
     def save_student(self, folder: Path, network: VideoNetwork, *, grid_steps: int, shift: float) -> None:
-        """Hard links to this model's other parts, if the file system has them."""
-        save_student(folder, network.transformer, self.folder, grid_steps=grid_steps, shift=shift)
+        """Hard links to this model's other parts, if the file system has them.
+
+        A headed student has its backbone with the mean of the heads as last layer, and the heads beside it; plain
+        pipelines find no transformer there.
+        """
+        with network.plain():
+            save_student(folder, network.transformer, self.folder, grid_steps=grid_steps, shift=shift)
+        if network.heads is not None:
+            save_heads(folder, network.heads)
+            hide_transformer(folder)
         if network.steps is not None:
             save_steps(folder, network.steps)
 

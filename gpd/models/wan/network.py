@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gpd.core.precision import fast_dtype
 from gpd.models.folders import check_model, quiet_libraries
-from gpd.models.network import VideoNetwork, load_steps
+from gpd.models.network import VideoNetwork, load_heads, load_steps
 from gpd.models.onednn import use_onednn
 from gpd.models.wan.attention import TextAttention, padding_bias
 from gpd.models.wan.loaded import whole
@@ -30,6 +30,7 @@ class VelocityNetwork(VideoNetwork):
     """
 
     block_layers = ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2")
+    last_layer = "transformer.proj_out"  # the norm before it, its scale and its shift stay one for all heads
 
     def __init__(self, transformer: Any, merge_padding: bool = True) -> None:
         super().__init__(transformer)
@@ -45,7 +46,19 @@ class VelocityNetwork(VideoNetwork):
         config = self.transformer.config
         return int(config.num_attention_heads * config.attention_head_dim)
 
-    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor, horizon: Tensor | None = None) -> Tensor:
+    @property
+    def latent_channels(self) -> int:
+        """Of the VAE."""
+        return int(self.transformer.config.out_channels)
+
+    def forward(
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        text: Tensor,
+        horizon: Tensor | None = None,
+        mix: Tensor | None = None,
+    ) -> Tensor:
         """The velocity field at (latents, timesteps)."""
         dtype = self.transformer.patch_embedding.weight.dtype
         text = text.to(dtype)
@@ -53,13 +66,27 @@ class VelocityNetwork(VideoNetwork):
             text, self.attention.bias = padding_bias(text)
         else:
             text = F.pad(text, (0, 0, 0, TEXT_LENGTH - text.shape[1]))
-        with self._adding(horizon):
+        with self._adding(horizon), self._mixing(mix):
             velocity: Tensor = self.transformer(latents.to(dtype), timesteps, text, return_dict=False)[0]
         if self.attention is not None and velocity.requires_grad and self.transformer.gradient_checkpointing:
             # The backward computes the blocks again, perhaps after a call with other texts.
             bias = self.attention.bias
             velocity.register_hook(lambda _: setattr(self.attention, "bias", bias))
-        return velocity.float()
+        return velocity.float() if mix is None else velocity.float().unflatten(1, (mix.shape[1], -1))
+
+    @contextlib.contextmanager
+    def _mixing(self, mix: Tensor | None) -> Iterator[None]:
+        """During one call the last layer is M mixtures of the heads."""
+        if mix is None:
+            yield
+            return
+        if (heads := self.heads) is None:
+            raise ValueError("a mix is given, but the network has no `grow_heads`")
+        heads.mix = mix
+        try:
+            yield
+        finally:
+            heads.mix = None
 
     @contextlib.contextmanager
     def _adding(self, horizon: Tensor | None) -> Iterator[None]:
@@ -125,7 +152,7 @@ def load_network(
 ) -> VelocityNetwork:
     """The transformer of a pipeline folder, in eval mode. Safetensors only; what Wan keeps in float32 stays so.
 
-    A student of several horizons comes with their vectors (`VideoNetwork.at`).
+    A student of several horizons comes with their vectors (`VideoNetwork.at`), a headed one with its heads.
 
     Args:
         device: where it will compute; if it has no instructions for bfloat16, the weights are float32 instead; if it
@@ -150,4 +177,5 @@ def load_network(
         compile_blocks(transformer)
     network = VelocityNetwork(transformer.eval(), merge_padding)
     load_steps(Path(folder), network)
+    load_heads(Path(folder), network)
     return network

@@ -28,6 +28,12 @@ def save_student(folder: Path, transformer: Any, base: Path, *, grid_steps: int,
     (folder / INDEX).write_text(_with_scheduler(index), encoding="utf-8")
 
 
+def hide_transformer(folder: Path) -> None:
+    """Has plain pipelines load no transformer here: it is not one that they could sample with."""
+    entries = json.loads((folder / INDEX).read_text(encoding="utf-8")) | {"transformer": [None, None]}
+    (folder / INDEX).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+
+
 def _with_scheduler(index: str) -> str:
     entries = json.loads(index)
     entries["scheduler"] = ["diffusers", "UniPCMultistepScheduler"]

@@ -35,7 +35,7 @@ def test_the_exact_consistency_function_is_a_fixed_point() -> None:
 
 def test_steps_start_at_every_nth_point_and_end_in_the_end() -> None:
     step = settings().stages["k8"].model_copy(update={"tail": 6})
-    assert get_objective("consistency").starts(step, 48, is_last=True).tolist() == list(range(0, 48, 6))
+    assert get_objective("consistency").starts(step, 48, is_final=True).tolist() == list(range(0, 48, 6))
 
 
 def test_a_consistency_student_learns_where_trajectories_end(tmp_path: Path) -> None:

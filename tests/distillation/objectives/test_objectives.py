@@ -1,12 +1,18 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 
 from gpd.artifacts import UserError
 from gpd.distillation.objectives import Objective, check_objective, get_objective
-from gpd.params import OBJECTIVES
+from gpd.models.families import open_model
+from gpd.models.network import VideoNetwork
+from gpd.params import OBJECTIVES, Params
+from tests.curricula import doubling_profile, student_subject, undistilled
 from tests.distillation.test_trainer import settings
+from tests.toy_family import ToyNetwork
 
 NAMES = sorted(path.stem for path in OBJECTIVES.glob("[a-z]*.py"))
 
@@ -41,3 +47,39 @@ def test_the_first_stage_cannot_jump() -> None:
 def test_the_room_of_objectives_opens_without_torch() -> None:
     code = "import sys, gpd.distillation.objectives; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture
+def network(small_wan: Path) -> VideoNetwork:
+    return open_model(small_wan).load_network(merge_padding=True)
+
+
+def chain(**changes: object) -> Params:
+    """k8 with heads, folded."""
+    raw = doubling_profile()
+    k8 = raw["distill"]["stages"]["k8"] | {"tail": 8, "previous": raw["model"]["path"]}
+    fold = k8 | {"previous": "data/students/k8", "objective": "fold"}
+    raw["distill"] |= {"objective": "parallel", "stages": {"k8": k8, "k8-fold": fold}} | changes
+    raw["sample"]["subjects"] = undistilled(raw) | {name: student_subject(8) for name in ("k8", "k8-fold")}
+    raw["sample"]["subjects"]["k8-fold"]["checkpoint"] = "data/students/k8-fold"
+    return Params.model_validate(raw)
+
+
+def test_a_chain_of_heads_ends_with_a_plain_network(network: VideoNetwork) -> None:
+    params, folding = chain(), get_objective("fold")
+    with pytest.raises(UserError, match=r"distill.stages.k8-fold.previous=data/students/k8: has no heads to fold"):
+        folding.prepare(network, params, "k8-fold")
+    for _ in range(2):  # the second stage of a chain goes on with the heads of the first
+        get_objective("parallel").prepare(network, params, "k8")
+        assert network.heads is not None
+        assert network.heads.number == 48
+    with pytest.raises(UserError, match=r"distill.stages.k8-fold.previous=data/students/k8: a student with heads"):
+        get_objective("gpd").prepare(network, params, "k8-fold")
+    folding.prepare(network, params, "k8-fold")
+    assert network.heads is None
+
+
+def test_heads_need_one_last_layer() -> None:
+    toy = ToyNetwork(torch.nn.Linear(1, 1))
+    with pytest.raises(UserError, match=r"distill.objective='parallel': ToyNetwork of model.path=data/tiny-wan has no"):
+        get_objective("parallel").prepare(toy, chain(), "k8")

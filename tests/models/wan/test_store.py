@@ -10,6 +10,7 @@ from gpd.core.schedule import make_grid
 from gpd.core.velocity import stack_text
 from gpd.models import wan
 from gpd.models.families import open_model
+from gpd.sampling.subject import student_grid
 from tests.models.wan.states import CAPTION, SHAPE, distance, stepped
 from tests.plain import plain_latents
 
@@ -22,7 +23,9 @@ def student(small_wan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("steps", "guidance_scale"), [(6, 1.0), (6, 4.0), (48, 4.0)])
+@pytest.mark.parametrize(
+    ("steps", "guidance_scale"), [(1, 1.0), (2, 1.0), (3, 1.0), (4, 1.0), (6, 1.0), (12, 1.0), (6, 4.0), (48, 4.0)]
+)
 def test_plain_diffusers_samples_what_we_sample(
     small_wan: Path, student: Path, steps: int, guidance_scale: float
 ) -> None:
@@ -33,7 +36,7 @@ def test_plain_diffusers_samples_what_we_sample(
         wan.load_network(student, merge_padding=True),
         noise,
         stack_text(encoder.encode([CAPTION])),
-        make_grid(steps, 3.0),
+        student_grid(48, 48 // steps, 3.0),
         negative=stack_text(encoder.encode([""])),
         guidance_scale=guidance_scale,
     )[-1]

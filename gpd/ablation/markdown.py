@@ -1,0 +1,28 @@
+"""table.md: the ablation for reading in git."""
+
+from collections.abc import Iterator
+
+from gpd.ablation.curves import crossings
+from gpd.ablation.steps import head, lines, table_rows
+from gpd.ablation.tables import CROSSING_HEAD, HEAD, cells, groups, label_of, words
+from gpd.documents import AblationResults
+
+
+def make_markdown(results: AblationResults) -> str:
+    """Families over steps, one table a group, floors first; then where curves cross the floors."""
+    return "\n".join(["# Ablation on the miniature\n", words(results), *_tables(results)])
+
+
+def _tables(results: AblationResults) -> Iterator[str]:
+    if found := lines(results):
+        yield _table(head(found), 2, table_rows(found))
+    for title, some in groups(results).items():
+        yield _table([title, *HEAD], 1, [[label_of(row), *cells(row)] for row in some])
+    if crossed := crossings(results):
+        yield _table(CROSSING_HEAD, 2, crossed)
+
+
+def _table(columns: list[str], num_words: int, rows: list[list[str]]) -> str:
+    """The first columns are words, the others figures."""
+    rule = ["---"] * num_words + ["---:"] * (len(columns) - num_words)
+    return "".join(f"| {' | '.join(line)} |\n" for line in [columns, rule, *rows])

@@ -1,0 +1,142 @@
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from gpd.artifacts import UserError
+from gpd.core.sampler import walk
+from gpd.core.velocity import guided
+from gpd.distillation.batches import draw_states, make_batch, make_pool
+from gpd.distillation.costs import STUDENT_FORWARDS
+from gpd.distillation.objectives import check_objective, get_objective
+from gpd.distillation.objectives.parallel import Point, mix_of
+from gpd.distillation.share import Share
+from gpd.distillation.stage import Stage
+from gpd.distillation.states import Batch
+from gpd.distillation.trainer import train_stage
+from tests.distillation.test_trainer import check_resuming, make_stage, settings
+from tests.toy import HeadedNetwork
+
+PARALLEL = get_objective("parallel")
+TAUGHT = {"objective": "parallel"}
+
+
+def headed_stage(work: Path, horizon: int, iterations: int, **changes: Any) -> Stage:
+    stage = make_stage(work, horizon, horizon, iterations, **(TAUGHT | changes))
+    return dataclasses.replace(stage, student=HeadedNetwork())
+
+
+def first_batch(stage: Stage) -> Batch:
+    pool = make_pool(stage, 1, 0, Share())
+    return make_batch(stage, PARALLEL, draw_states(stage, PARALLEL, pool, Share(), 0), 0.0)
+
+
+class ExactField(torch.nn.Module):
+    """Increments of the guided teacher's own way from wherever a block starts, of which `mix` takes its shares."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor, mix: Any) -> torch.Tensor:
+        grid, scale = self.stage.grid, torch.full((len(latents),), 3.0)
+        teacher = guided(self.stage.teacher, text, self.stage.negative[None], scale)
+        index = (timesteps[:, None] - grid.timesteps).abs().argmin(1)
+        increments = torch.zeros(len(latents), 48, *latents.shape[1:])
+        for _ in range(self.stage.params.horizon):
+            increments[torch.arange(len(latents)), index] = teacher(latents, grid.timesteps[index])
+            latents = walk(teacher, latents, index, 1, 1, grid)
+            index = (index + 1).clamp(max=47)
+        return torch.einsum("bmn,bn...->bm...", mix.float(), increments)
+
+
+@pytest.mark.parametrize("horizon", [1, 8, 24])
+def test_the_teachers_own_increments_have_no_loss_and_end_where_it_ends(tmp_path: Path, horizon: int) -> None:
+    states = {"stream": 0.0, "clips": 1.0}
+    stage = headed_stage(tmp_path, horizon, 1, states=states, final_steps=max(2, 48 // horizon))
+    batch = first_batch(stage)
+    lesson = PARALLEL.lesson(stage, batch, ExactField(stage), None)
+    assert torch.allclose(lesson.velocity, lesson.target, atol=1e-4)
+    teacher = stage.guided_teacher(batch.text, batch.guidance_scale)
+    end = walk(teacher, batch.states.latents, batch.states.grid_index, horizon, 1, stage.grid)
+    assert torch.allclose(lesson.end, end, atol=1e-4)
+
+
+def test_with_one_increment_a_block_it_is_guidance_absorption(tmp_path: Path) -> None:
+    stage = headed_stage(tmp_path, 1, 1)
+    absorbing = get_objective("gpd")
+    plain = make_stage(tmp_path, 1, 1, 1)
+    batch = first_batch(stage)
+    lesson = PARALLEL.lesson(stage, batch, stage.student, None)
+    expected = absorbing.lesson(plain, batch, plain.student, None)
+    assert torch.allclose(lesson.target, expected.target, atol=1e-3)  # of the end of a step it is the rounded slope
+    assert torch.equal(lesson.weight, expected.weight)
+
+
+def test_parts_of_a_block_by_hand() -> None:
+    sigmas = torch.tensor([1.0, 0.9, 0.6, 0.0])
+    start, end, interval = (torch.tensor([value]) for value in (0, 3, 2))
+    (mix,) = mix_of(sigmas, Point(start, end, interval))
+    assert torch.allclose(mix, torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.0, 1.0], [0.1, 0.3, 0.6]]))
+
+
+def test_heads_learn_the_exact_flow(tmp_path: Path) -> None:
+    _, progress = train_stage(headed_stage(tmp_path, 8, 300), Accelerator(cpu=True))
+    assert progress.after.residual < 0.1 * progress.before.residual
+    assert progress.after.rollout_distance < 0.3 * progress.before.rollout_distance
+
+
+@pytest.mark.parametrize(("increment", "evaluations"), [("euler", 1), ("midpoint", 2)])
+def test_the_ledger_is_what_the_networks_counted(tmp_path: Path, increment: str, evaluations: int) -> None:
+    stage = headed_stage(tmp_path, 8, 10, increment=increment, ema_decay=0.0)
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    assert stage.student.num_forwards == 60 + 2 * 12  # of training, and the probes
+    assert progress.forwards["student"] == STUDENT_FORWARDS * 60
+    probes = 2 * 12 * (2 * evaluations + 2 * 8)
+    assert stage.teacher.num_forwards == progress.forwards["teacher"] + probes
+    assert progress.forwards["probe"] == probes + 2 * 12
+
+
+def test_the_midpoint_is_of_second_order(tmp_path: Path) -> None:
+    """Against the teacher walked very finely, one interval's increment is several times as near as Euler's."""
+    from gpd.core.schedule import make_grid
+    from gpd.distillation.objectives.parallel import INCREMENTS
+
+    stage = headed_stage(tmp_path, 8, 1, states={"stream": 0.0, "clips": 1.0})
+    batch, fine = first_batch(stage), make_grid(48 * 16, 3.0)
+    teacher = stage.guided_teacher(batch.text, batch.guidance_scale)
+    index = torch.full((len(batch.numbers),), 40)
+    x = batch.states.latents
+    exact = (walk(teacher, x, 16 * index, 16, 1, fine) - x) / (fine.sigmas[640 + 16] - fine.sigmas[640]).float()
+    error = {
+        name: (increment(teacher, x, index, stage.grid) - exact).norm().item() for name, increment in INCREMENTS.items()
+    }
+    assert error["midpoint"] < 0.3 * error["euler"]
+
+
+def test_an_interrupted_stage_ends_with_the_same_bits(tmp_path: Path) -> None:
+    check_resuming(lambda folder: headed_stage(tmp_path / folder, 4, 20))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"states": {"stream": 0.5, "clips": 0.0, "rollouts": 0.5}}, "distill.states.rollouts=0.5 must be 0"),
+        ({"lora_rank": 4}, "distill.lora_rank=4 must be 0"),
+        ({"horizons": [2]}, "distill.horizons=[2] must be []"),
+    ],
+)
+def test_what_it_excludes_is_named(change: dict[str, object], message: str) -> None:
+    stages = {"k8": settings().stages["k8"].model_dump() | {"tail": 8}}
+    allowed = {"objective": "parallel", "stages": stages}
+    check_objective(settings(**allowed))
+    with pytest.raises(UserError) as refused:
+        check_objective(settings(**(allowed | change)))
+    assert str(refused.value).startswith("params.yaml: distill.objective='parallel'")
+    assert message in str(refused.value)
+    jumping = {"k8": settings().stages["k8"].model_dump() | {"tail": 1}}
+    with pytest.raises(UserError, match=r"distill.stages.k8.tail=1 must be 8: 'parallel' has no jump"):
+        check_objective(settings(objective="parallel", stages=jumping))
