@@ -24,16 +24,49 @@ from typing import Any
 
 MANIFEST = "manifest.json"
 WORK = Path(".work")  # untracked: resume states, run records
+REPAIR = "`gpd verify --repair` restores what can be restored"
 
 
 class UserError(Exception):
     """A mistake of the user's, in one line that names key, file and value. Exit status 2, no traceback."""
 
 
+class DamagedError(UserError):
+    """A file whose bytes are not those that were written. Nothing is computed from it."""
+
+
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_file(path: Path, sha256: str) -> None:
+    """Compares a file with its digest before it is used: once in a process, unless somebody writes to it meanwhile.
+
+    What is remembered goes by the time of the last change of the inode as well, which no program can set back.
+
+    Raises:
+        DamagedError: the file is missing or differs; it names both digests.
+    """
+    try:
+        known = path.stat()
+        key = (known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
+        if key not in _hashed:
+            _hashed[key] = hash_file(path)
+        found = _hashed[key]
+    except FileNotFoundError:
+        found = "missing"
+    if found != sha256:
+        raise damaged(path, found, sha256)
+
+
+def damaged(path: Path, found: str, wanted: str) -> DamagedError:
+    """The error of a file whose digest is `found` where `wanted` was written."""
+    return DamagedError(f"{path}: damaged: its SHA-256 is {found}, expected {wanted}; {REPAIR}")
+
+
+_hashed: dict[tuple[int, ...], str] = {}
 
 
 def hash_json(value: Any) -> str:

@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
+from gpd.documents.reading import parse_json
+
 OFFSETS = "offsets"  # key of the header: name of a tensor -> where its piece begins in the whole
 
 
@@ -73,7 +75,7 @@ def find_pieces(paths: Sequence[Path]) -> dict[str, list[Place]]:
     places: dict[str, list[Place]] = {}
     for path in paths:
         with safe_open(path, framework="pt") as file:
-            for name, offset in json.loads(file.metadata()[OFFSETS]).items():
+            for name, offset in parse_json(file.metadata()[OFFSETS]).items():
                 shape = tuple(file.get_slice(name).get_shape())
                 places.setdefault(name, []).append(Place(path, tuple(offset), shape))
     return places

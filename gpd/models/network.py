@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gpd.core.velocity import Network
+from gpd.documents import check_files
 
 STEPS_FILE = "horizons.safetensors"  # in a student's folder: its `StepEmbedding`
 
@@ -85,5 +86,6 @@ def save_steps(folder: Path, steps: StepEmbedding) -> None:
 def load_steps(folder: Path, network: VideoNetwork) -> None:
     """Gives a network the vectors that lie in its folder, if any do."""
     if (folder / STEPS_FILE).is_file():
+        check_files(folder, STEPS_FILE)
         saved = load_file(folder / STEPS_FILE)
         network.embed_steps(saved["horizons"].tolist()).load_state_dict(saved)

@@ -70,6 +70,7 @@ def assemble(plan: Plan) -> Manifest[SamplesFacts] | None:
     with work.locked():
         if unfinished(plan):
             return None
+        work.check(plan.parts)
         work.remove_leftovers({part.name for part in plan.parts})
         artifacts.write_json(work.shards / LISTING, plan.listing.model_dump(mode="json"))
         manifest = documents.write_manifest(work.shards, plan.facts, inputs=plan.inputs, params=plan.settings)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def test_a_job_is_done_when_its_file_is_whole(tmp_path: Path) -> None:
     work = Work(tmp_path / "work")
     assert work.missing(JOBS) == JOBS
     do(work, JOBS[0], b"1234", rows=3)
-    assert work.result(JOBS[0]) == {"size": 4, "rows": 3}
+    assert work.result(JOBS[0]) == {"size": 4, "sha256": sha256(b"1234").hexdigest(), "rows": 3}
     assert work.missing(JOBS) == [JOBS[1]]
     (work.shards / "a.bin").write_bytes(b"123")
     assert work.missing(JOBS) == JOBS

@@ -9,6 +9,7 @@ import webdataset
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
+from gpd.data.numbers import MAX_LATENT
 from gpd.data.shards import Entry, Latents, Shard, shard_name, write_shard
 
 
@@ -24,7 +25,7 @@ def some_samples(num: int = 4, seed: int = 0) -> list[Entry]:
 
 
 def opened(path: Path, num_samples: int) -> Shard:
-    return Shard(path, size_bytes=path.stat().st_size, num_samples=num_samples)
+    return Shard(path, size_bytes=path.stat().st_size, num_samples=num_samples, sha256=artifacts.hash_file(path))
 
 
 def test_what_is_written_reads_back_in_any_order(tmp_path: Path) -> None:
@@ -47,11 +48,11 @@ def test_arrays_keep_type_and_shape(tmp_path: Path, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), -10_016.0])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), -1_001.0])
 def test_numbers_that_no_encoder_makes_are_refused_with_shard_and_key(tmp_path: Path, dtype: str, value: float) -> None:
     array = np.zeros((2, 3), dtype=dtype)
     array[1, 2] = value
-    largest = np.full((2, 3), -1e4, dtype=dtype)
+    largest = np.full((2, 3), -MAX_LATENT, dtype=dtype)
     write_shard(tmp_path / "a.tar", [("x", {"latents.npy": array}), ("y", {"latents.npy": largest})])
     shard = opened(tmp_path / "a.tar", 2)
     with pytest.raises(UserError, match=r"^\S+/a\.tar: sample x has latents from \S+ to \S+; run `gpd encode` again$"):

@@ -19,6 +19,7 @@ from gpd.params import Params
 from gpd.sampling import sample
 from gpd.sampling.samples import SampleSet, part_name, save_part
 from gpd.stages import settings_of
+from tests.seals import write_sealed
 from tests.workspace import NUM_PROMPTS
 
 PAIRED = {"trajectory_error", "psnr", "ssim", "colour_shift", "spectral_space_ratio", "flicker_ratio"}
@@ -103,7 +104,7 @@ def test_a_subject_whose_name_is_a_path_writes_nothing(workspace: Params, name: 
     path = Path("data/samples/k4/manifest.json")
     manifest = json.loads(path.read_text())
     manifest["facts"]["subject"] = name
-    artifacts.write_json(path, manifest)
+    write_sealed(path, manifest)
     before = sorted(Path().rglob("*"))
     with pytest.raises(UserError, match=r"samples/k4/manifest.json: facts.subject=") as caught:
         evaluate.run(workspace, "k4")
@@ -227,11 +228,8 @@ def test_missing_samples_say_which_stage(workspace: Params) -> None:
 
 def test_samples_of_another_student_are_refused_and_nothing_lost(workspace: Params) -> None:
     manifest = Path("data/students/k4/manifest.json")
-    text = manifest.read_text()
     manifest.unlink()  # it is linked to the fixture's
-    content = documents.load_manifest(Path("data/students/k1")).content
-    raw = json.loads(text)
-    manifest.write_text(json.dumps(raw | {"content": content}))
+    shutil.copy("data/students/k1/manifest.json", manifest)
     with pytest.raises(
         UserError, match=r"data/samples/k4/manifest.json: made from another checkpoint; run `gpd sample"
     ):

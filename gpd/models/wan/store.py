@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from gpd.documents.reading import parse_json
 from gpd.models.folders import INDEX, quiet_libraries
 from gpd.models.wan.solvers import student_scheduler
 from gpd.models.wan.text import TEXT_LENGTH
@@ -29,7 +30,7 @@ def save_student(folder: Path, transformer: Any, base: Path, *, grid_steps: int,
 
 
 def _with_scheduler(index: str) -> str:
-    entries = json.loads(index)
+    entries = parse_json(index)
     entries["scheduler"] = ["diffusers", "UniPCMultistepScheduler"]
     return json.dumps(entries, indent=2) + "\n"
 
