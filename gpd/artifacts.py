@@ -28,7 +28,9 @@ REPAIR = "`gpd verify --repair` restores what can be restored"
 
 
 class UserError(Exception):
-    """A mistake of the user's, in one line that names key, file and value. Exit status 2, no traceback."""
+    """A mistake of the user's, in one line that names key, file and value. Its exit status, no traceback."""
+
+    status = 2
 
 
 class DamagedError(UserError):
@@ -254,6 +256,19 @@ def _clear(folder: Path) -> None:
         match = form.fullmatch(path.name)
         if match and not _is_running(int(match[1])) and (path.suffix == ".partial" or os.path.lexists(folder)):
             _remove(path)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a file or folder was being written or replaced, by a process that does not live on this host.
+
+    The old folder of a replacement, `.NAME.old`, is all there is of NAME until a new one stands beside it.
+    """
+    if not path.name.startswith(".") or not {".partial", ".old"} & set(path.suffixes):
+        return False
+    number = re.search(r"\.(\d{1,10})\.(?:partial|old)", path.name)
+    if number is None and path.suffix == ".old":
+        return os.path.lexists(path.with_name(path.name.removesuffix(".old").removeprefix(".")))
+    return number is None or not _is_running(int(number[1]))
 
 
 def _is_running(process: int) -> bool:
