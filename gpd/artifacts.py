@@ -18,12 +18,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
 WORK = Path(".work")  # untracked: resume states, run records
+SETTLED_NS = 2_000_000_000
 REPAIR = "`gpd verify --repair` restores what can be restored"
 
 
@@ -43,20 +45,31 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_file(path: Path, sha256: str) -> None:
-    """Compares a file with its digest before it is used: once in a process, unless somebody writes to it meanwhile.
+def hash_once(path: Path) -> str:
+    """`hash_file`, but a file is read once in a process, unless somebody writes to it meanwhile.
 
-    What is remembered goes by the time of the last change of the inode as well, which no program can set back.
+    What is remembered goes by the time of the last change of the inode as well, which no program can set back. It is
+    kept in ticks of the clock: a file that was changed a moment ago may be changed again at the same time.
+    """
+    known = path.stat()
+    key = (known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
+    if key in _hashed:
+        return _hashed[key]
+    is_settled = time.time_ns() - known.st_ctime_ns > SETTLED_NS
+    found = hash_file(path)
+    if is_settled:
+        _hashed[key] = found
+    return found
+
+
+def check_file(path: Path, sha256: str) -> None:
+    """Compares a file with its digest before it is used (`hash_once`).
 
     Raises:
         DamagedError: the file is missing or differs; it names both digests.
     """
     try:
-        known = path.stat()
-        key = (known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
-        if key not in _hashed:
-            _hashed[key] = hash_file(path)
-        found = _hashed[key]
+        found = hash_once(path)
     except FileNotFoundError:
         found = "missing"
     if found != sha256:
@@ -77,11 +90,11 @@ def hash_json(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def list_files(folder: Path) -> dict[str, dict[str, Any]]:
+def list_files(folder: Path, hashing: Callable[[Path], str] = hash_file) -> dict[str, dict[str, Any]]:
     """Every file below `folder` but the manifest: relative path -> {sha256, size in bytes}."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
     return {
-        path.relative_to(folder).as_posix(): {"sha256": hash_file(path), "size": path.stat().st_size} for path in paths
+        path.relative_to(folder).as_posix(): {"sha256": hashing(path), "size": path.stat().st_size} for path in paths
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from pydantic import SerializeAsAny, field_validator
 
-from gpd.artifacts import MANIFEST, UserError, check_file, damaged, hash_files, list_files, restore
+from gpd.artifacts import MANIFEST, UserError, check_file, damaged, hash_files, hash_once, list_files, restore
 from gpd.documents.document import FORMAT, Document, flatten, load_json, parse, write_document
 from gpd.documents.facts import Facts
 
@@ -71,7 +71,7 @@ def write_manifest(folder: Path, facts: F, *, inputs: dict[str, Identity], param
 
     Nothing here may differ between two identical runs: no time, host, path of a machine or commit.
     """
-    files = list_files(folder)
+    files = list_files(folder, hash_once)
     manifest = Manifest[F](
         format=FORMAT,
         kind=facts.kind,

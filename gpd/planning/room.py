@@ -32,8 +32,8 @@ def check_room(params: Params, name: str) -> None:
         free = shutil.disk_usage(_existing(folder)).free
         if size > free:
             raise UserError(
-                f"{name}: writes about {size / 1e9:.1f} GB below {', '.join(map(str, folders))}, where {free / 1e9:.1f} GB "
-                "are free; `gpd clean --older-than 7d` says what could go"
+                f"{name}: writes about {size / 1e9:.1f} GB below {', '.join(map(str, folders))}, where "
+                f"{free / 1e9:.1f} GB are free; `gpd clean --older-than 7d` says what could go"
             )
         if size >= TOLD_FROM:
             print(f"{name}: writes about {size / 1e9:.1f} GB; {free / 1e9:.1f} GB are free", flush=True)

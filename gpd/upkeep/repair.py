@@ -22,11 +22,11 @@ def repair(path: Path, expected: Expected, cache: Cache) -> str:
     """Puts the file back; what is put in its place has its digests. Returns one line on what was done."""
     if path.is_relative_to(WORK):
         return f"{path}: {_give_up(path)}"
+    md5 = expected.md5(path)
+    dropped = md5 is not None and cache.drop_damaged(md5)
     for name, write in _sources(path, expected, cache):
         if _replace(path, write, expected.digests.get(path, [])):
             return f"{path}: restored from {name}"
-    md5 = expected.md5(path)
-    dropped = md5 is not None and cache.drop_damaged(md5)
     also = " (DVC's cache had the same damage; its file is removed)" if dropped else ""
     return f"{path}: cannot be restored{also}; {_advice(path)}"
 
@@ -34,9 +34,8 @@ def repair(path: Path, expected: Expected, cache: Cache) -> str:
 def _sources(path: Path, expected: Expected, cache: Cache) -> Iterator[tuple[str, Write]]:
     md5 = expected.md5(path)
     if md5 is not None:
-        damaged_cache = cache.drop_damaged(md5)
         yield "DVC's cache", lambda new: _copy(cache.place(md5), new)
-        if damaged_cache or not cache.place(md5).is_file():
+        if not cache.place(md5).is_file():
             cache.fetch(_outputs_around(path))
             yield "DVC's remote", lambda new: _copy(cache.place(md5), new)
     for twin in _twins(path, expected):

@@ -38,15 +38,14 @@ def run(params: Params, paths: Sequence[Path], is_repairing: bool) -> int:
         if not any(one.path.is_relative_to(given) for one in checked):
             raise UserError(f"verify: {given}: no manifest, evaluation, train state or output of {LOCK} names it")
     wrong = [one for one in checked if one.wrong]
-    if is_repairing and wrong:
-        # a manifest that comes back names files that nobody could check before
-        for _ in range(2):
-            for one in wrong:
-                print(f"repair: {repair(one.path, expected, cache)}")
-            expected, checked = _look(params, cache, paths)
-            wrong = [one for one in checked if one.wrong]
-            if not wrong:
-                break
+    tried: set[Path] = set()
+    while is_repairing and (new := [one.path for one in wrong if one.path not in tried]):
+        for path in new:
+            print(f"repair: {repair(path, expected, cache)}")
+        tried.update(new)
+        # a manifest that came back names files that could not be checked before
+        expected, checked = _look(params, cache, paths)
+        wrong = [one for one in checked if one.wrong]
     show(checked)
     return DAMAGED if wrong else 0
 
