@@ -1,5 +1,6 @@
 """manifest.json beside every artefact: what determines its content, nothing that differs between identical runs."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
@@ -10,6 +11,7 @@ from gpd.documents.document import FORMAT, Document, flatten, load_json, parse, 
 from gpd.documents.facts import Facts
 
 KINDS: dict[str, type[Facts]] = {facts.kind: facts for facts in Facts.__subclasses__()}
+CHECKED_AT_ONCE = 8  # weights of 57 GB lie in twelve files
 F = TypeVar("F", bound=Facts)
 
 
@@ -55,15 +57,17 @@ class Manifest(Document, Generic[F]):
         return Identity(kind=self.kind, content=self.content)
 
     def check(self, folder: Path, *names: str) -> None:
-        """Compares files of the artefact in `folder` with their digests, before they are used.
+        """Compares files of the artefact in `folder` with their digests, before they are used; several at a time.
 
         Raises:
-            DamagedError: one differs, is missing, or is none of the artefact's.
+            DamagedError: one differs or is missing.
+            UserError: one is none of the artefact's.
         """
         for name in names:
             if name not in self.files:
                 raise UserError(f"{folder / name}: not a file of {folder / MANIFEST}")
-            check_file(folder / name, self.files[name].sha256)
+        with ThreadPoolExecutor(CHECKED_AT_ONCE) as threads:  # hashing lets other threads run
+            list(threads.map(lambda name: check_file(folder / name, self.files[name].sha256), names))
 
 
 def write_manifest(folder: Path, facts: F, *, inputs: dict[str, Identity], params: dict[str, Any]) -> Manifest[F]:

@@ -30,7 +30,7 @@ def make_share(params: Params, plan: Plan, num_workers: int, worker: int) -> Non
     if not todo:
         return
     latents = open_latents(LATENTS, params)
-    negative, texts = torch.from_numpy(latents.negative()).float(), latents.texts("evaluation")
+    negative, texts = torch.from_numpy(latents.negative()).float(), latents.texts()
     subject = load_subject(params, plan.subject, negative, pick_device(worker))
     model = params.model
     shape = open_model(model.path).geometry.latent_shape(model.num_frames, model.height, model.width)

@@ -8,9 +8,10 @@ import pytest
 import webdataset
 
 from gpd import artifacts, documents
-from gpd.artifacts import UserError
+from gpd.artifacts import DamagedError, UserError
 from gpd.data.numbers import MAX_LATENT
 from gpd.data.shards import Entry, Latents, Shard, shard_name, write_shard
+from tests.seals import flip
 
 
 def some_samples(num: int = 4, seed: int = 0) -> list[Entry]:
@@ -174,3 +175,25 @@ def test_a_damaged_shard_of_the_right_size_is_named(tmp_path: Path, place: int) 
     (folder / "clips-00000.tar").write_bytes(data)
     with pytest.raises(UserError, match=r"clips-00000\.tar: "):
         Latents(folder)
+
+
+def test_every_flipped_bit_is_found_before_anything_is_read(tmp_path: Path) -> None:
+    folder = latents_folder(tmp_path / "latents")
+    path = folder / "clips-00000.tar"
+    content = path.read_bytes()
+    for place in range(0, len(content), 97):  # headers, arrays, JSON, padding
+        path.write_bytes(content[:place] + bytes([content[place] ^ (1 << place % 8)]) + content[place + 1 :])
+        with pytest.raises(UserError, match=r"clips-00000\.tar: "):
+            Latents(folder).clip(2)
+
+
+def test_a_damaged_shard_is_named_with_both_digests_and_the_others_are_read(tmp_path: Path) -> None:
+    folder = latents_folder(tmp_path / "latents")
+    before = artifacts.hash_file(folder / "text-00001.tar")
+    flip(folder / "text-00001.tar")
+    now = artifacts.hash_file(folder / "text-00001.tar")
+    latents = Latents(folder)
+    assert latents.negative().shape == (1, 3)
+    message = rf"text-00001\.tar: damaged: its SHA-256 is {now}, expected {before}; `gpd verify --repair`"
+    with pytest.raises(DamagedError, match=message):
+        latents.texts()["p-c"]

@@ -124,6 +124,7 @@ def test_samples_that_are_not_finite_are_named_and_not_measured(workspace: Param
         latents[[row % found.listing.batch for row in places], 0, 0, 0, 0, 0] = value
         (folder / part_name(part)).unlink()  # the file is a link to everybody's
         save_part(folder / part_name(part), latents)
+    documents.write_manifest(folder, found.facts, inputs=found.manifest.inputs, params=found.manifest.params)
     named = [*found.samples, *found.listing.further][chosen[0]]
     words = f"data/samples/k4: sample {named.id} of seed {named.seed} is not finite"
     with pytest.raises(UserError, match=words) as caught:
