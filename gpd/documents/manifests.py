@@ -131,7 +131,7 @@ def check_below(folder: Path, part: str) -> None:
     if not (folder / MANIFEST).is_file():
         return
     manifest = load_manifest(folder)
-    there = {path.relative_to(folder).as_posix() for path in (folder / part).rglob("*") if path.is_file()}
+    there = {path.relative_to(folder).as_posix() for path in (folder / part).rglob("[!.]*") if path.is_file()}
     manifest.check(folder, *sorted(there | {name for name in manifest.files if name.startswith(f"{part}/")}))
 
 

@@ -22,7 +22,10 @@ def check_room(params: Params, name: str) -> None:
     Raises:
         UserError: naming the folder, what is needed and what is free.
     """
-    needed = stage_disk(params, find_base(params.model), find_material(), name)
+    try:
+        needed = stage_disk(params, find_base(params.model), find_material(), name)
+    except UserError:
+        return  # what is missing or wrong the stage says itself
     needed[WORK] = needed.get(WORK, 0.0) - _left(name)
     by_device: dict[int, dict[Path, float]] = defaultdict(dict)
     for folder, size in needed.items():
