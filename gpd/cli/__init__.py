@@ -79,6 +79,14 @@ def plan(
 
 
 @app.command()
+def status() -> None:
+    """Say where things stand: model, devices, stale stages, unfinished work, disk, registry."""
+    from gpd.upkeep import status
+
+    status.run(_params())
+
+
+@app.command()
 def prepare() -> None:
     """DVC stage: collect and check prompts and clips."""
     from gpd.data import prepare
