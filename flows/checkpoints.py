@@ -9,6 +9,7 @@ from flows.process import StageFailedError, environment, read_command
 from flows.sections import subjects
 from flows.tree import FLOWS, Overrides, find_commit, params_of
 from gpd.artifacts import MANIFEST, UserError
+from gpd.documents import load_json
 
 SHORT = 12
 
@@ -48,7 +49,7 @@ def find_folder(root: Path, content: str) -> Path | None:
     """A folder on this machine with the student: in the repository or in one of its runs' trees."""
     for tree in (root, *sorted((root / FLOWS).glob("*/"))):
         for path in tree.glob(f"data/*/*/{MANIFEST}"):
-            if json.loads(path.read_text(encoding="utf-8"))["content"] == content:
+            if load_json(path, "")["content"] == content:
                 return path.parent
     return None
 

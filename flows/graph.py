@@ -4,9 +4,8 @@ import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import yaml
-
 from flows.process import environment, read_command
+from gpd.documents.reading import parse_yaml
 from gpd.stages import load_stages, stage_keys
 
 Needs = dict[str, set[str]]
@@ -78,7 +77,7 @@ def content_keys(tree: Path, graph: Needs) -> dict[str, str]:
     Of its settings, the tracked files and folders it depends on, and the keys of the stages before it.
     Code and data outside git are not in it: two trees may share a key and differ; they wait for each other.
     """
-    params = yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8"))
+    params = parse_yaml((tree / "params.yaml").read_text(encoding="utf-8"))
     stages = {name: stage for name, stage in load_stages(tree, params).items() if name in graph}
     return stage_keys(stages, params, _tracked(tree).get)
 

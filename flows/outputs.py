@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gpd.artifacts import MANIFEST, UserError
+from gpd.documents.reading import parse_yaml
 from gpd.params import student_path
 from gpd.stages import Stage, Stages, load_stages, makers, with_needs
 
@@ -16,7 +15,7 @@ MODEL = "model"  # section of params.yaml
 
 def params_in(tree: Path) -> dict[str, Any]:
     """params.yaml of a tree, as plain values."""
-    return dict(yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8")))
+    return dict(parse_yaml((tree / "params.yaml").read_text(encoding="utf-8")))
 
 
 def stages_in(tree: Path) -> Stages:

@@ -23,6 +23,7 @@ from flows import locks, outputs
 from flows.parameters import check_commit, check_overrides
 from flows.process import StageFailedError, environment, read_command
 from gpd.artifacts import UserError
+from gpd.documents.reading import parse_yaml
 from gpd.params import Params, explain, override, student_path
 
 FLOWS = Path(".work") / "flows"
@@ -194,7 +195,7 @@ def _give(tree: Tree, students: Mapping[str, Path]) -> Tree:
     given = frozenset(outputs.training_of(tree.folder, name) for name in students)
     lock = tree.folder / "dvc.lock"
     if given and lock.is_file():
-        locked = yaml.safe_load(lock.read_text(encoding="utf-8"))
+        locked = parse_yaml(lock.read_text(encoding="utf-8"))
         locked["stages"] = {name: entry for name, entry in locked["stages"].items() if name not in given}
         lock.write_text(yaml.safe_dump(locked, sort_keys=False), encoding="utf-8")
     return replace(tree, given=given)
@@ -231,7 +232,7 @@ def params_of(root: Path, commit: str, overrides: Overrides) -> dict[str, Any]:
     check_commit(commit)
     check_overrides(overrides)
     text = _git(root, "show", "--end-of-options", f"{commit}:params.yaml")
-    raw = override(yaml.safe_load(text), overrides, "overrides")
+    raw = override(parse_yaml(text), overrides, "overrides")
     try:
         Params.model_validate(raw)
     except ValidationError as error:

@@ -18,17 +18,26 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
 SIGNATURE = "model.sig"  # of a release: over all of its files and the manifest
 WORK = Path(".work")  # untracked: resume states, run records
+SETTLED_NS = 2_000_000_000
+REPAIR = "`gpd verify --repair` restores what can be restored"
 
 
 class UserError(Exception):
-    """A mistake of the user's, in one line that names key, file and value. Exit status 2, no traceback."""
+    """A mistake of the user's, in one line that names key, file and value. Its exit status, no traceback."""
+
+    status = 2
+
+
+class DamagedError(UserError):
+    """A file whose bytes are not those that were written. Nothing is computed from it."""
 
 
 def hash_file(path: Path) -> str:
@@ -37,18 +46,57 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def hash_once(path: Path) -> str:
+    """`hash_file`, but a file is read once in a process, unless somebody writes to it meanwhile.
+
+    What is remembered goes by the time of the last change of the inode as well, which no program can set back. It is
+    kept in ticks of the clock: a file that was changed a moment ago may be changed again at the same time.
+    """
+    known = path.stat()
+    key = (known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
+    if key in _hashed:
+        return _hashed[key]
+    is_settled = time.time_ns() - known.st_ctime_ns > SETTLED_NS
+    found = hash_file(path)
+    if is_settled:
+        _hashed[key] = found
+    return found
+
+
+def check_file(path: Path, sha256: str) -> None:
+    """Compares a file with its digest before it is used (`hash_once`).
+
+    Raises:
+        DamagedError: the file is missing or differs; it names both digests.
+    """
+    try:
+        found = hash_once(path)
+    except FileNotFoundError:
+        found = "missing"
+    if found != sha256:
+        raise damaged(path, found, sha256)
+
+
+def damaged(path: Path, found: str, wanted: str) -> DamagedError:
+    """The error of a file whose digest is `found` where `wanted` was written."""
+    return DamagedError(f"{path}: damaged: its SHA-256 is {found}, expected {wanted}; {REPAIR}")
+
+
+_hashed: dict[tuple[int, ...], str] = {}
+
+
 def hash_json(value: Any) -> str:
     """SHA-256 of a JSON value; equal values have equal hashes whatever the order of their keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def list_files(folder: Path) -> dict[str, dict[str, Any]]:
+def list_files(folder: Path, hashing: Callable[[Path], str] = hash_file) -> dict[str, dict[str, Any]]:
     """Every file below `folder` but the manifest and a signature: relative path -> {sha256, size in bytes}."""
     apart = (folder / MANIFEST, folder / SIGNATURE)
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path not in apart)
     return {
-        path.relative_to(folder).as_posix(): {"sha256": hash_file(path), "size": path.stat().st_size} for path in paths
+        path.relative_to(folder).as_posix(): {"sha256": hashing(path), "size": path.stat().st_size} for path in paths
     }
 
 
@@ -239,6 +287,19 @@ def _clear(folder: Path) -> None:
         match = form.fullmatch(path.name)
         if match and not _is_running(int(match[1])) and (path.suffix == ".partial" or os.path.lexists(folder)):
             _remove(path)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a file or folder was being written or replaced, by a process that does not live on this host.
+
+    The old folder of a replacement, `.NAME.old`, is all there is of NAME until a new one stands beside it.
+    """
+    if not path.name.startswith(".") or not {".partial", ".old"} & set(path.suffixes):
+        return False
+    number = re.search(r"\.(\d{1,10})\.(?:partial|old)", path.name)
+    if number is None and path.suffix == ".old":
+        return os.path.lexists(path.with_name(path.name.removesuffix(".old").removeprefix(".")))
+    return number is None or not _is_running(int(number[1]))
 
 
 def _is_running(process: int) -> bool:

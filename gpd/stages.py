@@ -12,11 +12,10 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gpd import documents
 from gpd.artifacts import MANIFEST, WORK, UserError, hash_file, hash_files, hash_json, list_files
 from gpd.documents import Identity, dump, flatten
+from gpd.documents.reading import parse_yaml
 
 PIPELINE = Path("dvc.yaml")
 # Keys that change no output: where the base model lies, and how many broken clips are too many to write one.
@@ -57,11 +56,11 @@ def load_stages(root: Path, params: Mapping[str, Any]) -> Stages:
     """
     path = root / PIPELINE
     try:
-        blocks = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+        blocks = parse_yaml(path.read_text(encoding="utf-8"))["stages"]
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run this in a checkout of the repository") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not valid YAML with `stages`: {error}") from None
     return {stage.name: stage for name, block in blocks.items() for stage in _open(name, block, params)}
 
 

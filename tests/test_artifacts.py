@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.documents import BaseFacts, Manifest
+from tests.seals import write_sealed
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
@@ -119,7 +120,7 @@ def test_settings_stand_by_dotted_keys_however_they_were_written(tmp_path: Path)
     make(tmp_path / "a")
     raw = json.loads((tmp_path / "a" / "manifest.json").read_text())
     raw["params"] = {"model": {"shift": 3.0, "hub": {}}, "seeds": [0, 1]}
-    (tmp_path / "a" / "manifest.json").write_text(json.dumps(raw))
+    write_sealed(tmp_path / "a" / "manifest.json", raw)
     assert documents.load_manifest(tmp_path / "a").params == {"model.shift": 3.0, "model.hub": {}, "seeds": [0, 1]}
 
 

@@ -18,8 +18,8 @@ from gpd.ablation.runs import execute, load_floors, make
 from gpd.ablation.tables import print_rows
 from gpd.ablation.trees import Tree, base_tree, result_file, run_tree
 from gpd.ablation.variants import all_variants, choose
-from gpd.artifacts import UserError, write_json, write_text
-from gpd.documents import AblationResults, load_document
+from gpd.artifacts import UserError, write_text
+from gpd.documents import AblationResults, load_document, write_document
 from gpd.params import Params
 from gpd.progress import progress_bar
 from gpd.stages import identities
@@ -110,6 +110,6 @@ def _write(grid: AblationGrid, jobs: list[_Job], base: Tree) -> None:
 
 def write_outcome(results: AblationResults, folder: Path) -> None:
     """The three files of an ablation."""
-    write_json(folder / RESULTS, results.model_dump(mode="json"))
+    write_document(folder / RESULTS, results)
     write_text(folder / "table.md", make_markdown(results))
     write_text(folder / "ablation.html", make_page(results))

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 from gpd.artifacts import UserError
+from gpd.documents.reading import parse_yaml
 from gpd.params import NotNegative, Positive, Section, Seed, Share, explain
 
 GRID_FILE = Path("data/ablation/grid.yaml")
@@ -91,11 +91,11 @@ def load_grid(path: Path = GRID_FILE) -> AblationGrid:
         UserError: file, key, value and what is wrong, one line for each mistake.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = parse_yaml(path.read_text(encoding="utf-8"))
         return AblationGrid.model_validate(raw)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; it declares what `gpd ablate` runs") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         raise UserError(explain(path, error)) from None
+    except ValueError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None

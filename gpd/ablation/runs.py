@@ -11,8 +11,7 @@ from pathlib import Path
 from gpd.ablation.plan import Run
 from gpd.ablation.results import RunResult, StageResult
 from gpd.ablation.trees import MEASURING, TRAINING, Tree
-from gpd.artifacts import write_json
-from gpd.documents import Evaluation, StudentFacts, git_state, load_document, load_manifest
+from gpd.documents import Evaluation, StudentFacts, git_state, load_document, load_manifest, write_document
 from gpd.params import Params
 from gpd.stages import Stage, order
 
@@ -63,7 +62,7 @@ def execute(run: Run, tree: Tree, result: Path, root: Path, num_threads: int) ->
     os.chdir(root)
     with _output_in(tree.folder / "log.txt"):
         make(tree, root)
-    write_json(result, read_result(run, tree).model_dump(mode="json"))
+    write_document(result, read_result(run, tree))
 
 
 def read_result(run: Run, tree: Tree) -> RunResult:

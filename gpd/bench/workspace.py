@@ -18,6 +18,7 @@ from gpd.artifacts import UserError, write_text
 from gpd.core.precision import fast_dtype
 from gpd.data.clips import write_mp4
 from gpd.documents import BaseFacts
+from gpd.documents.reading import parse_yaml
 from gpd.models import wan
 from gpd.models.base import Geometry
 from gpd.models.use import PROFILES, profile_text
@@ -62,7 +63,7 @@ def find_architecture(profile: str) -> Architecture:
     """
     if profile not in PROFILES:
         raise UserError(f"bench wan: --profile={profile!r} is not one of {', '.join(PROFILES)}")
-    name = Path(yaml.safe_load(profile_text(profile))["model"]["path"]).name
+    name = Path(parse_yaml(profile_text(profile))["model"]["path"]).name
     miniature = Architecture("the miniature", "", 0, train.TRANSFORMER_CONFIG, text.UMT5_CONFIG, vae.VAE_CONFIG)
     return {**ARCHITECTURES, "tiny-wan": miniature}[name]
 
@@ -76,7 +77,7 @@ def make_params(request: Request, device: str) -> Params:
     Raises:
         UserError: the clips' size does not fit the architecture.
     """
-    raw: dict[str, Any] = yaml.safe_load(profile_text(request.profile))
+    raw: dict[str, Any] = parse_yaml(profile_text(request.profile))
     model, distill, on_cpu = raw["model"], raw["distill"], device == "cpu"
     asked = {"num_frames": request.frames, "height": request.height, "width": request.width}
     model |= {"path": BASE, "hub": None, **{key: value for key, value in asked.items() if value}}

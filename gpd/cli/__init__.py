@@ -1,5 +1,6 @@
 """The `gpd` command. Heavy imports happen inside commands, so that `gpd --help` answers at once."""
 
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -29,6 +30,19 @@ def _params() -> Any:
     from gpd.params import load_params
 
     return load_params()
+
+
+def _alone(stage: str, part: str | None = None) -> Any:
+    """While the block runs, a second process with the same stage ends at once, with status 75."""
+    from gpd.data.occupied import occupying, output_lock
+
+    return occupying(stage, output_lock(stage, part))
+
+
+def _check_room(params: Any, stage: str) -> None:
+    from gpd.planning.room import check_room
+
+    check_room(params, stage)
 
 
 @app.command()
@@ -67,11 +81,20 @@ def plan(
 
 
 @app.command()
+def status() -> None:
+    """Say where things stand: model, devices, stale stages, unfinished work, disk, registry."""
+    from gpd.upkeep import status
+
+    status.run(_params())
+
+
+@app.command()
 def prepare() -> None:
     """DVC stage: collect and check prompts and clips."""
     from gpd.data import prepare
 
-    prepare.run(_params())
+    with _alone("prepare"):
+        prepare.run(_params())
 
 
 @app.command()
@@ -81,7 +104,10 @@ def encode(
     """DVC stage: text embeddings, clip latents and teacher roll-outs as shards."""
     from gpd.data import encode
 
-    encode.run(_params(), shard)
+    params = _params()
+    with _alone("encode", shard):
+        _check_room(params, "encode")
+        encode.run(params, shard)
 
 
 @app.command()
@@ -91,7 +117,10 @@ def distill(stage: Annotated[str, typer.Argument(help="a key of distill.stages, 
 
     params = _params()
     distill.check(params, stage, launch.num_processes())
-    launch.on_all_processes(["-m", "gpd", "distill", stage], lambda: distill.run(params, stage))
+    with _alone(f"distill@{stage}") if launch.is_first() else contextlib.nullcontext():
+        if launch.is_first():
+            _check_room(params, f"distill@{stage}")
+        launch.on_all_processes(["-m", "gpd", "distill", stage], lambda: distill.run(params, stage))
 
 
 @app.command()
@@ -104,7 +133,11 @@ def sample(
     """DVC stage: trajectories of the reference, an undistilled baseline or a student, as latents."""
     from gpd.sampling import sample
 
-    sample.run(_params(), subject, shard)
+    params = _params()
+    with _alone(f"sample@{subject}", shard):
+        if subject in params.sample.subjects:
+            _check_room(params, f"sample@{subject}")
+        sample.run(params, subject, shard)
 
 
 @app.command(hidden=True)
@@ -128,7 +161,10 @@ def evaluate(
         raise UserError("evaluate --clips A --reference B: this command is called `gpd compare A B` now")
     if subject is None:
         raise UserError("evaluate: name a subject, a key of sample.subjects in params.yaml")
-    evaluate.run(_params(), subject)
+    params = _params()
+    with _alone(f"evaluate@{subject}"):
+        _check_room(params, f"evaluate@{subject}")
+        evaluate.run(params, subject)
 
 
 @app.command()
@@ -203,7 +239,8 @@ def ablate(
     if plan:
         ablate.show_plan(_params(), only=names)
         return
-    ablate.run(_params(), only=names, jobs=jobs, is_table_only=table)
+    with _alone("ablate"):
+        ablate.run(_params(), only=names, jobs=jobs, is_table_only=table)
 
 
 @app.command()
@@ -211,7 +248,9 @@ def report() -> None:
     """DVC stage: one self-contained HTML page."""
     from gpd.report import report
 
-    report.run(_params())
+    params = _params()
+    with _alone("report"):
+        report.run(params)
 
 
 @app.command()
@@ -273,6 +312,30 @@ def verify_release(
 
     signing.verify(folder, key)
     print(f"verify-release: {folder} is what was signed by the owner of {key}")
+
+
+@app.command()
+def verify(
+    paths: Annotated[list[Path] | None, typer.Argument(help="files or folders; without them everything")] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="restore from DVC's cache or remote, from equal files, from git")
+    ] = False,
+) -> None:
+    """Compare everything that the pipeline holds with its digests; status 1 if something is damaged."""
+    from gpd.upkeep import verify
+
+    raise typer.Exit(verify.run(_params(), paths or [], repair))
+
+
+@app.command()
+def clean(
+    older_than: Annotated[str, typer.Option(help="untouched for so long: 30m, 12h, 7d, 2w")],
+    yes: Annotated[bool, typer.Option("--yes", help="free it; without it only say what would be freed")] = False,
+) -> None:
+    """Free what can be made again and nobody uses: train states, work trees, decoded frames, leftovers. No results."""
+    from gpd.upkeep import clean
+
+    clean.run(older_than, yes)
 
 
 @bench_app.callback(invoke_without_command=True)
@@ -356,7 +419,7 @@ def main() -> None:
         app(standalone_mode=True)
     except UserError as error:
         print(f"gpd: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.status)
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         print(f"gpd: {name}{error.strerror or error}", file=sys.stderr)

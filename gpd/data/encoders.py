@@ -20,7 +20,7 @@ from gpd.core.sampler import sample
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import stack_text
 from gpd.data.clips import BrokenClipError, load_clip
-from gpd.data.numbers import MAX_LATENT, check_numbers, reason_against
+from gpd.data.numbers import MAX_EMBEDDING, MAX_LATENT, check_numbers, reason_against
 from gpd.data.plan import Rollout
 from gpd.data.rows import CLIP_ROWS, PROMPTS, Clip, Prompt
 from gpd.data.shards import Entry
@@ -82,7 +82,7 @@ class EncodeTexts(Encoder[Prompt]):
     def encode(self, rows: Sequence[Prompt]) -> Iterator[Entry]:
         """Every text gives a sample."""
         for row in rows:
-            embedding = self.checked(self.texts.encode([row.text])[0], f"the embedding of {row.id}", math.inf)
+            embedding = self.checked(self.texts.encode([row.text])[0], f"the embedding of {row.id}", MAX_EMBEDDING)
             yield row.id, {"embedding.npy": embedding, "text.json": {"text": row.text, "split": row.split}}
 
 

@@ -24,6 +24,7 @@ class Finished(Document):
     """What is noted of a finished shard."""
 
     size: int  # bytes
+    sha256: str
     num_samples: int
     broken: list[BrokenClip]
 

@@ -6,7 +6,6 @@ the jobs that are missing.
 """
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Any, Protocol, TypeVar
 from filelock import FileLock
 
 from gpd import artifacts
-from gpd.artifacts import UserError
+from gpd.artifacts import DamagedError, UserError
+from gpd.documents.reading import parse_json
 
 J = TypeVar("J", bound="Named")
 M = TypeVar("M")
@@ -42,13 +42,13 @@ class Work:
         self.shards, self.results = folder / "shards", folder / "results"
 
     def result(self, job: Named) -> dict[str, Any] | None:
-        """What `finish` noted of a job, and "size" in bytes. None if its file is not there or not whole."""
+        """What `finish` noted of a job, "size" in bytes and "sha256". None if its file is not there or not whole."""
         path, file = self.results / f"{job.name}.json", self.shards / job.name
         if not (path.exists() and file.exists()):
             return None
         try:
-            result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return result if result["size"] == file.stat().st_size else None
+            result: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
+            return result if result["size"] == file.stat().st_size and result["sha256"] else None
         except (ValueError, TypeError, KeyError):  # a note cut short: the job is done again
             return None
 
@@ -58,8 +58,24 @@ class Work:
 
     def finish(self, job: Named, **facts: Any) -> None:
         """Notes that a job's file is whole. It comes after the file, so that a killed process leaves no half."""
-        size = (self.shards / job.name).stat().st_size
-        artifacts.write_json(self.results / f"{job.name}.json", {"size": size, **facts})
+        file = self.shards / job.name
+        noted = {"size": file.stat().st_size, "sha256": artifacts.hash_file(file)}
+        artifacts.write_json(self.results / f"{job.name}.json", {**noted, **facts})
+
+    def check(self, jobs: Iterable[Named]) -> None:
+        """Compares finished files with what was noted of them; one that differs is forgotten.
+
+        Raises:
+            DamagedError: naming the first such file.
+        """
+        for job in jobs:
+            noted = self.result(job)
+            assert noted, "no job is missing"
+            try:
+                artifacts.check_file(self.shards / job.name, noted["sha256"])
+            except DamagedError as error:
+                (self.results / f"{job.name}.json").unlink()
+                raise DamagedError(f"{str(error).partition('; ')[0]}; the same command makes it again") from None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -80,6 +96,8 @@ class Work:
         Args:
             describe: writes what belongs beside the files, the manifest last; its result is returned.
         """
+        jobs = list(jobs)
+        self.check(jobs)
         self.remove_leftovers({job.name for job in jobs})
         described = describe(self.shards)
         artifacts.move_into_place(self.shards, output)

@@ -5,6 +5,8 @@ import numpy as np
 from gpd.artifacts import UserError
 
 MAX_LATENT = 1000.0  # normalised latents are of the order of 1; and float16 ends at 65,504
+MAX_EMBEDDING = 1e4  # a normalisation is the text encoder's last layer
+LARGEST = {"embedding.npy": MAX_EMBEDDING, "latents.npy": MAX_LATENT, "trajectory.npy": MAX_LATENT}  # of an entry
 
 
 def reason_against(array: np.ndarray, largest: float = MAX_LATENT) -> str | None:

@@ -5,8 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import ValidationError
+
 from gpd import artifacts
-from gpd.documents import Document
+from gpd.artifacts import UserError
+from gpd.documents import Document, check_files, first_mistake
+from gpd.documents.reading import parse_json
 
 PROMPTS = Path("data/prompts")
 PROMPT_ROWS, CLIP_ROWS = "prompts.jsonl", "clips.jsonl"
@@ -41,7 +45,21 @@ def save_rows(path: Path, rows: Iterable[Document]) -> None:
 
 
 def load_rows(path: Path, kind: type[R]) -> list[R]:
-    """Rows as they were saved."""
+    """Rows as they were saved.
+
+    Raises:
+        UserError: the file is not what the manifest beside it says, or a line is no such row.
+    """
+    check_files(path.parent, path.name)
     # split at line feeds alone: a prompt may contain other line separators
     lines = path.read_text(encoding="utf-8").split("\n")
-    return [kind.model_validate(json.loads(line)) for line in lines if line]
+    return [_row(kind, line, f"{path}: line {number}") for number, line in enumerate(lines, start=1) if line]
+
+
+def _row(kind: type[R], line: str, place: str) -> R:
+    try:
+        return kind.model_validate(parse_json(line))
+    except ValidationError as error:
+        raise UserError(f"{place}: {first_mistake(error)}") from None
+    except ValueError as error:
+        raise UserError(f"{place}: not readable as JSON ({error})") from None

@@ -18,14 +18,15 @@ import torch
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
+from gpd.data.numbers import LARGEST
 from gpd.documents import LatentsFacts
+from gpd.documents.reading import parse_json
 from gpd.params import Params
 from gpd.stages import settings_of
 
 Entry = tuple[str, Mapping[str, Any]]  # key, {"embedding.npy": array, "text.json": JSON value}
 
 KINDS = ("text", "clips", "evaluation", "rollouts")
-LARGEST = 1e4  # of a magnitude: latents have variance 1, and embeddings leave a normalisation
 NEGATIVE = "negative"  # key of the negative prompt's embedding
 
 
@@ -76,27 +77,32 @@ class Shard:
     process may have 1,024 files open, and 50,000 prompts with as many clips lie in 1,563 shards.
 
     Raises:
-        UserError: on opening, if the file is missing, cut short or damaged.
+        UserError: on opening, if the file is missing or cut short; when something of it is looked up for the first
+            time, if its bytes are not those that were written.
     """
 
-    def __init__(self, path: Path, *, size_bytes: int, num_samples: int) -> None:
+    def __init__(self, path: Path, *, size_bytes: int, num_samples: int, sha256: str) -> None:
         found = path.stat().st_size if path.exists() else None
         if found != size_bytes:
             state = "no such file" if found is None else f"{found} bytes long, the manifest says {size_bytes}"
             raise UserError(f"{path}: {state}; run `gpd encode` again")
-        self.path = path
+        self.path, self.sha256 = path, sha256
         self.places = _find_files(path)
         self.keys = list(dict.fromkeys(name.partition(".")[0] for name in self.places))
         # tarfile ends in silence at a damaged header; all samples have equally many files
         if len(self.keys) != num_samples or len(self.places) % max(1, num_samples):
             raise UserError(f"{path}: damaged, {num_samples} samples cannot be read; run `gpd encode` again")
         self.bytes = _map(path, size_bytes)
+        self.is_checked = False  # a stage of a part of the shards reads no more than them
 
     def __getitem__(self, sample_file: tuple[str, str]) -> Any:
+        if not self.is_checked:
+            artifacts.check_file(self.path, self.sha256)
+            self.is_checked = True
         key, name = sample_file
         offset, size = self.places[f"{key}.{name}"]
         if name.endswith(".json"):
-            return json.loads(self.bytes[offset : offset + size].tobytes())
+            return parse_json(self.bytes[offset : offset + size].tobytes().decode())
         return _view_array(self.bytes[offset : offset + size])
 
     def sound(self, key: str, name: str) -> np.ndarray:
@@ -107,7 +113,7 @@ class Shard:
         """
         array: np.ndarray = self[key, name]
         low, high = (end.item() for end in torch.aminmax(torch.from_numpy(array)))  # NaN if one of them is
-        if low >= -LARGEST and high <= LARGEST:
+        if low >= -LARGEST[name] and high <= LARGEST[name]:
             return array
         what = f"{name.partition('.')[0]} from {low:g} to {high:g}"
         raise UserError(f"{self.path}: sample {key} has {what}; run `gpd encode` again")
@@ -163,8 +169,10 @@ class Latents:
         for kind, counts in manifest.facts.index.items():
             for index, num_samples in enumerate(counts):
                 name = shard_name(kind, index)
-                size_bytes = manifest.files[name].size if name in manifest.files else 0
-                shard = Shard(folder / name, size_bytes=size_bytes, num_samples=num_samples)
+                if name not in manifest.files:
+                    raise UserError(f"{folder / name}: not in the manifest; run `gpd encode` again")
+                file = manifest.files[name]
+                shard = Shard(folder / name, size_bytes=file.size, num_samples=num_samples, sha256=file.sha256)
                 self._places[kind] += [(shard, key) for key in shard.keys]
 
     def texts(self, split: str | None = None) -> Mapping[str, np.ndarray]:

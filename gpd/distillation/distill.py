@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gpd import documents
 from gpd.artifacts import UserError
+from gpd.data.occupied import occupying, work_lock
 from gpd.distillation import launch
 from gpd.distillation.objectives import check_objective
 from gpd.distillation.share import check_batch
@@ -55,6 +56,7 @@ def run_stage(params: Params, name: str, stop: Stop) -> None:
         folders = {"teacher": params.model.path, "previous": previous, "latents": "data/latents"}
         inputs = {role: documents.identify(Path(folder)) for role, folder in folders.items()}
         work = work_folder(stage, settings, inputs)
-        train_and_publish(params, name, inputs, work, record, stop)
-        if launch.is_main():
-            shutil.rmtree(work, ignore_errors=True)
+        with occupying(stage, work_lock(work)) if launch.is_main() else contextlib.nullcontext():
+            train_and_publish(params, name, inputs, work, record, stop)
+            if launch.is_main():
+                shutil.rmtree(work, ignore_errors=True)

@@ -41,6 +41,11 @@ def is_main() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def is_first() -> bool:
+    """Whether this process speaks for the launch: the one that starts the others, or the main one of torchrun's."""
+    return not is_joined() or (is_main() and MISTAKES not in os.environ)
+
+
 def num_processes() -> int:
     """How many processes compute together: torchrun's, else GPD_PROCESSES, else one a visible GPU, else 1.
 

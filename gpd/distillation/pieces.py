@@ -18,6 +18,7 @@ from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
 from gpd.artifacts import system_errors
+from gpd.documents.reading import parse_json
 
 OFFSETS = "offsets"  # key of the header: name of a tensor -> where its piece begins in the whole
 
@@ -76,7 +77,7 @@ def find_pieces(paths: Sequence[Path]) -> dict[str, list[Place]]:
     places: dict[str, list[Place]] = {}
     for path in paths:
         with safe_open(path, framework="pt") as file:
-            for name, offset in json.loads(file.metadata()[OFFSETS]).items():
+            for name, offset in parse_json(file.metadata()[OFFSETS]).items():
                 shape = tuple(file.get_slice(name).get_shape())
                 places.setdefault(name, []).append(Place(path, tuple(offset), shape))
     return places

@@ -1,7 +1,6 @@
 """Train state on disk: all that resuming needs, written beside the loop, and current only when it is complete."""
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from gpd.artifacts import UserError, hash_file, hash_json
+from gpd.artifacts import UserError, flush, hash_file, hash_json, write_text
 from gpd.distillation import pieces
 from gpd.distillation.host_copies import HostCopies
 from gpd.distillation.peers import Peers
@@ -163,23 +162,15 @@ class TrainState:
         names = [f"part-{rank}-of-{self.peers.number}.safetensors" for rank in range(self.peers.number)]
         path = folder / names[self.peers.rank]
         pieces.write_pieces(path, mine)
-        _reach_the_disk(path)
+        flush(path)
         digest = torch.frombuffer(bytearray.fromhex(hash_file(path)), dtype=torch.uint8)
         digests = [bytes(each.tolist()).hex() for each in self.peers.gather(digest)]
         if self.peers.rank == 0:
             self._publish(state.model_copy(update={"files": dict(zip(names, digests, strict=True))}).sealed())
 
     def _publish(self, state: Marker) -> None:
-        partial = self.folder / f"{MARKER}.partial"
-        partial.write_text(json.dumps(state.model_dump()), encoding="utf-8")
-        _reach_the_disk(partial)
-        os.replace(partial, self.folder / MARKER)
+        flush(self.folder / state.tag)
+        write_text(self.folder / MARKER, json.dumps(state.model_dump()))
         for old in self.folder.glob("at-*"):
             if old.name != state.tag:
                 shutil.rmtree(old)
-
-
-def _reach_the_disk(path: Path) -> None:
-    """Else a machine that loses its power may keep the new marker, but neither the new files nor the old ones."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -1,7 +1,17 @@
 """The JSON documents that rooms exchange, as types: what stands in a file is read here and nowhere else."""
 
 from gpd.documents.ablations import AblationFloor, AblationResults, AblationRow, Spread
-from gpd.documents.document import FORMAT, Document, dump, first_mistake, flatten, load_document, load_json, parse
+from gpd.documents.document import (
+    FORMAT,
+    Document,
+    dump,
+    first_mistake,
+    flatten,
+    load_document,
+    load_json,
+    parse,
+    write_document,
+)
 from gpd.documents.evaluations import (
     Direction,
     Evaluation,
@@ -32,6 +42,8 @@ from gpd.documents.manifests import (
     File,
     Identity,
     Manifest,
+    check_below,
+    check_files,
     identify,
     load_manifest,
     parse_manifest,
@@ -77,6 +89,8 @@ __all__ = [
     "StudentFacts",
     "SubjectProfile",
     "SubjectScores",
+    "check_below",
+    "check_files",
     "dump",
     "first_mistake",
     "flatten",
@@ -89,5 +103,6 @@ __all__ = [
     "parse_manifest",
     "recording_run",
     "verify",
+    "write_document",
     "write_manifest",
 ]

@@ -6,16 +6,23 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gpd.artifacts import UserError
+from gpd.artifacts import UserError, damaged, hash_json, write_json
 from gpd.documents.reading import parse_json, show_key, show_value
 
 FORMAT = 1  # raised when a reader of the old form would misread the new one
+SEAL = "seal"  # key of a document: the digest of all its others
 
 
 class Document(BaseModel):
     """A JSON value of known keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def write_document(path: Path, document: Document) -> None:
+    """Writes a document whole, with a seal by which `load_json` sees that nothing in it was changed."""
+    values = document.model_dump(mode="json")
+    write_json(path, {**values, SEAL: hash_json(values)})
 
 
 def dump(documents: Mapping[str, Document]) -> dict[str, Any]:
@@ -48,10 +55,11 @@ def load_document(kind: type[D], path: Path, advice: str) -> D:
 
 
 def load_json(path: Path, advice: str) -> dict[str, Any]:
-    """A JSON object with a format that this version reads.
+    """A JSON object with a format that this version reads, without its seal. Those of earlier versions have none.
 
     Raises:
         UserError: it is none.
+        DamagedError: it is not what was sealed.
     """
     try:
         raw = parse_json(path.read_text(encoding="utf-8"))
@@ -63,7 +71,18 @@ def load_json(path: Path, advice: str) -> dict[str, Any]:
         raise UserError(f"{path}: not a document of gpd (key 'format' is missing)")
     if raw["format"] > FORMAT:
         raise UserError(f"{path}: format {raw['format']} is newer than this gpd reads ({FORMAT}); update gpd")
-    return raw
+    return _unsealed(raw, path)
+
+
+def _unsealed(raw: dict[str, Any], path: Path) -> dict[str, Any]:
+    values = {key: value for key, value in raw.items() if key != SEAL}
+    try:
+        found = hash_json(values)
+    except ValueError:  # half of a surrogate pair, which is no text
+        found = "none"
+    if raw.get(SEAL, found) != found:
+        raise damaged(path, found, show_value(raw[SEAL], 70))
+    return values
 
 
 def parse(kind: type[D], raw: dict[str, Any], path: Path) -> D:

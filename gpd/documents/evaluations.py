@@ -1,8 +1,13 @@
 """evaluation.json: metrics of subjects under one protocol. profiles.json: curves for a person to look at."""
 
+from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
+from gpd.artifacts import check_file
 from gpd.documents.document import Document
+from gpd.documents.manifests import File
 
 Direction = Literal["lower", "higher", "one"]  # "one": the nearer to 1, the better
 
@@ -47,11 +52,25 @@ class SubjectScores(Document):
 
 
 class Evaluation(Document):
-    """evaluation.json."""
+    """evaluation.json.
+
+    Attributes:
+        files: those beside it that belong to it; earlier versions named none.
+    """
 
     format: Literal[1] = 1
     protocol: Protocol
     subjects: dict[str, SubjectScores]
+    files: dict[str, File] = Field(default_factory=dict)
+
+    def check(self, folder: Path) -> None:
+        """Compares the files beside it with their digests, before they are used.
+
+        Raises:
+            DamagedError: one differs or is missing.
+        """
+        for name, file in self.files.items():
+            check_file(folder / name, file.sha256)
 
 
 class Spectrum(Document):

@@ -1,15 +1,17 @@
 """manifest.json beside every artefact: what determines its content, nothing that differs between identical runs."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 from pydantic import SerializeAsAny, field_validator
 
-from gpd.artifacts import MANIFEST, UserError, hash_files, list_files, restore, write_json
-from gpd.documents.document import FORMAT, Document, flatten, load_json, parse
+from gpd.artifacts import MANIFEST, UserError, check_file, damaged, hash_files, hash_once, list_files, restore
+from gpd.documents.document import FORMAT, Document, flatten, load_json, parse, write_document
 from gpd.documents.facts import Facts
 
 KINDS: dict[str, type[Facts]] = {facts.kind: facts for facts in Facts.__subclasses__()}
+CHECKED_AT_ONCE = 8  # weights of 57 GB lie in twelve files
 F = TypeVar("F", bound=Facts)
 
 
@@ -54,13 +56,26 @@ class Manifest(Document, Generic[F]):
         """How other documents name the artefact."""
         return Identity(kind=self.kind, content=self.content)
 
+    def check(self, folder: Path, *names: str) -> None:
+        """Compares files of the artefact in `folder` with their digests, before they are used; several at a time.
+
+        Raises:
+            DamagedError: one differs or is missing.
+            UserError: one is none of the artefact's.
+        """
+        for name in names:
+            if name not in self.files:
+                raise UserError(f"{folder / name}: not a file of {folder / MANIFEST}")
+        with ThreadPoolExecutor(CHECKED_AT_ONCE) as threads:  # hashing lets other threads run
+            list(threads.map(lambda name: check_file(folder / name, self.files[name].sha256), names))
+
 
 def write_manifest(folder: Path, facts: F, *, inputs: dict[str, Identity], params: dict[str, Any]) -> Manifest[F]:
     """Describes a finished folder in its manifest.json.
 
     Nothing here may differ between two identical runs: no time, host, path of a machine or commit.
     """
-    files = list_files(folder)
+    files = list_files(folder, hash_once)
     manifest = Manifest[F](
         format=FORMAT,
         kind=facts.kind,
@@ -70,7 +85,7 @@ def write_manifest(folder: Path, facts: F, *, inputs: dict[str, Identity], param
         facts=facts,
         files={name: File.model_validate(entry) for name, entry in files.items()},
     )
-    write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+    write_document(folder / MANIFEST, manifest)
     return manifest
 
 
@@ -86,13 +101,38 @@ def load_manifest(folder: Path, expected: type[Facts] | None = None) -> Manifest
 
     Raises:
         UserError: there is none, it is not JSON, of another kind, of a newer format or of another form.
+        DamagedError: it was changed after it was written.
     """
     path = Path(folder) / MANIFEST
     restore(path.parent)
     raw = load_json(path, f"the DVC stage that writes {folder} has not finished")
     if expected is not None and raw.get("kind") != expected.kind:
         raise UserError(f"{path}: kind is {raw.get('kind')!r}, expected {expected.kind!r}")
-    return parse_manifest(raw, path)
+    manifest = parse_manifest(raw, path)
+    content = hash_files({name: {"sha256": file.sha256} for name, file in manifest.files.items()})
+    if content != manifest.content:
+        raise damaged(path, content, manifest.content)
+    return manifest
+
+
+def check_files(folder: Path, *names: str) -> None:
+    """Compares files with the manifest beside them, before they are used; without one nothing can be said of them."""
+    if (folder / MANIFEST).is_file():
+        load_manifest(folder).check(folder, *names)
+
+
+def check_below(folder: Path, part: str) -> None:
+    """Compares all that an artefact holds in a folder of its own; a file that is none of its may not lie there.
+
+    Raises:
+        DamagedError: a file differs or is missing.
+        UserError: a file is not in the manifest.
+    """
+    if not (folder / MANIFEST).is_file():
+        return
+    manifest = load_manifest(folder)
+    there = {path.relative_to(folder).as_posix() for path in (folder / part).rglob("[!.]*") if path.is_file()}
+    manifest.check(folder, *sorted(there | {name for name in manifest.files if name.startswith(f"{part}/")}))
 
 
 def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest[Any]:

@@ -84,7 +84,7 @@ def exit_code_of(error: BaseException) -> int:
     """The status that a command ends with for it."""
     if isinstance(error, SystemExit) and isinstance(error.code, int):
         return error.code
-    return 2 if isinstance(error, UserError) else 130 if isinstance(error, KeyboardInterrupt) else 1
+    return error.status if isinstance(error, UserError) else 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
 @contextlib.contextmanager

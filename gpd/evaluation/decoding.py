@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from gpd import documents
-from gpd.artifacts import WORK
+from gpd.artifacts import WORK, hash_file, replace_file
 from gpd.data.workers import companions, is_orphan, num_workers, pick_device
 from gpd.models.base import Codec
 from gpd.models.families import open_model
@@ -22,7 +22,8 @@ FOLDER = WORK / "decoded"
 
 
 class KeptDecoder:
-    """A codec whose clips are kept in .work/decoded/, named after the latents and the VAE that made them.
+    """A codec whose clips are kept in .work/decoded/, named after the latents and the VAE that made them,
+    and after their own bytes.
 
     Decoding is most of what an evaluation costs. Nothing is lost if the folder is removed. What a finished evaluation
     has not used is removed by `prune`, so the folder has one reference and its real clips: gigabytes at Wan's size.
@@ -38,25 +39,33 @@ class KeptDecoder:
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """Frames [B, F, H, W, 3] uint8 of normalised latents [B, C, f, h, w]."""
         name = hashlib.sha256(self.identity.encode() + np.ascontiguousarray(latents).tobytes()).hexdigest()
-        path = FOLDER / f"{name}.npy"
-        self.used.add(path)
-        with contextlib.suppress(FileNotFoundError):  # an evaluation of other samples may prune at the same time
-            kept: np.ndarray = np.load(path, allow_pickle=False)
-            return kept
+        for path in FOLDER.glob(f"{name}-*.npy"):
+            with contextlib.suppress(FileNotFoundError):  # an evaluation of other samples may prune at the same time
+                if hash_file(path) == path.stem.removeprefix(f"{name}-"):
+                    self.used.add(path)
+                    kept: np.ndarray = np.load(path, allow_pickle=False)
+                    return kept
         frames = self.codec.decode(torch.from_numpy(latents))
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{name}.{os.getpid()}.partial.npy")
-        try:
-            np.save(partial, frames, allow_pickle=False)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        self.used.add(_keep(name, frames))
         return frames
 
     def prune(self) -> None:
         """Removes kept clips that this decoder was not called for: of an earlier reference, model or batch size."""
         for path in set(FOLDER.glob("[!.]*.npy")) - self.used:
             path.unlink(missing_ok=True)
+
+
+def _keep(name: str, frames: np.ndarray) -> Path:
+    """Writes frames under their latents' hash and their own; a file that was damaged is decoded again."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    partial = FOLDER / f".{name}.{os.getpid()}.partial.npy"
+    try:
+        np.save(partial, frames, allow_pickle=False)
+        path = FOLDER / f"{name}-{hash_file(partial)}.npy"
+        replace_file(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
 
 
 def open_decoder(params: Params, device: str) -> KeptDecoder:

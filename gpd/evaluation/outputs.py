@@ -11,6 +11,7 @@ from gpd.data.clips import write_mp4
 from gpd.documents import (
     ClipsFacts,
     Evaluation,
+    File,
     Profiles,
     Protocol,
     Sample,
@@ -19,6 +20,7 @@ from gpd.documents import (
     Spectrum,
     SubjectProfile,
     SubjectScores,
+    write_document,
 )
 from gpd.documents.inside import path_inside
 from gpd.evaluation.difference import FULL_LEVELS
@@ -33,8 +35,6 @@ def write_scores(folder: Path, protocol: Protocol, checkpoint: str, result: Resu
     """evaluation.json, metrics.json, curves.csv and profiles.json."""
     name = result.facts.subject
     subject = describe(result, checkpoint)
-    evaluation = Evaluation(protocol=protocol, subjects={name: subject})
-    artifacts.write_json(folder / "evaluation.json", evaluation.model_dump(mode="json"))
     values = {key: found.value for key, found in subject.metrics.items()}
     artifacts.write_json(folder / "metrics.json", {"forwards": subject.forwards, **values})
     with (folder / "curves.csv").open("w", newline="", encoding="utf-8") as file:
@@ -45,6 +45,9 @@ def write_scores(folder: Path, protocol: Protocol, checkpoint: str, result: Resu
     profiles = Profiles(protocol=protocol.hash, subjects={name: describe_profile(result.profile)})
     text = json.dumps(profiles.model_dump(mode="json"), allow_nan=False)  # indented it would be a page long
     artifacts.write_text(folder / "profiles.json", text + "\n")
+    files = {key: File.model_validate(entry) for key, entry in artifacts.list_files(folder).items()}
+    evaluation = Evaluation(protocol=protocol, subjects={name: subject}, files=files)
+    write_document(folder / "evaluation.json", evaluation)
 
 
 def describe(result: Result, checkpoint: str) -> SubjectScores:

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from gpd import artifacts, documents
+from gpd.data.rows import PROMPTS
 from gpd.documents import Protocol
 from gpd.params import Params
-from gpd.sampling.plan import PROMPTS
 
 EVALUATIONS = Path("data/evaluations")  # NAME/ of each subject
 

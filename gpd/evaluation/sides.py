@@ -9,8 +9,8 @@ from gpd import documents
 from gpd.artifacts import MANIFEST, UserError
 from gpd.documents import ClipsFacts, Evaluation, Manifest, Score, StudentFacts, flatten
 from gpd.documents.inside import path_inside
-from gpd.evaluation.protocol import EVALUATIONS
 from gpd.evaluation.folders import list_clips
+from gpd.evaluation.protocol import EVALUATIONS
 from gpd.params import REFERENCE
 
 STUDENTS = Path("data/students")

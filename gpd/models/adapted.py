@@ -37,6 +37,8 @@ def load_adapter_document(folder: Path) -> AdapterDocument:
         UserError: the folder holds no adapter.
     """
     advice = f"{folder} is no adapter; those are the students of distill.lora_rank > 0"
+    if is_adapter(folder):
+        documents.check_files(folder, BASE_FILE)
     return documents.load_document(AdapterDocument, folder / BASE_FILE, advice)
 
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from gpd.artifacts import UserError
 from gpd.core.randomness import Stream, seed_of
+from gpd.documents import check_files
+from gpd.documents.reading import parse_json
 
 WEIGHTS_FILE = "pytorch_lora_weights.safetensors"  # as diffusers' `load_lora_weights` looks for it in a folder
 HEADER_KEY = "lora_adapter_metadata"  # of the file's header; without it diffusers would guess the scale
@@ -141,10 +143,11 @@ def load_factors(folder: Path) -> Factors:
         UserError: it is damaged, or its factors are not of one rank and of scale 1 as ours are.
     """
     path = folder / WEIGHTS_FILE
+    check_files(folder, WEIGHTS_FILE)
     try:
         with safe_open(path, framework="pt") as file:
             header, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        settings = json.loads(header.get(HEADER_KEY, "{}"))
+        settings = parse_json(header.get(HEADER_KEY, "{}"))
     except Exception as error:  # noqa: BLE001 - safetensors has an exception of its own for each kind of damage
         raise UserError(f"{path}: not readable as an adapter ({error})") from None
     ranks = {tensor.shape[0] for name, tensor in tensors.items() if ".lora_A." in name}

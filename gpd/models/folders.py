@@ -1,10 +1,11 @@
 """A pipeline's folder in diffusers' format: model_index.json, and a folder for each part that it names."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from gpd.artifacts import UserError
+from gpd.documents import check_below, check_files
+from gpd.documents.reading import parse_json
 
 INDEX = "model_index.json"
 
@@ -23,20 +24,33 @@ def check_model(folder: Path) -> None:
         )
 
 
+def check_part(folder: Path, part: str) -> None:
+    """Whether a model is there, and its files of this part are those that its manifest names, before they are loaded.
+
+    Raises:
+        UserError: it is not.
+        DamagedError: a file differs from the manifest.
+    """
+    check_model(folder)
+    check_below(folder, part)
+
+
 def load_config(path: Path) -> dict[str, Any]:
     """model_index.json, or the config.json of a part.
 
     Raises:
-        UserError: the file is missing or is no JSON object.
+        UserError: the file is missing, is no JSON object, or is not what the model's manifest says.
     """
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {path.parent} is not complete") from None
     except ValueError as error:
         raise UserError(f"{path}: not readable as JSON ({error})") from None
     if not isinstance(config, dict):
         raise UserError(f"{path}: expected a JSON object, found {type(config).__name__}")
+    folder = path.parent if path.name == INDEX else path.parent.parent
+    check_files(folder, path.relative_to(folder).as_posix())
     return config
 
 

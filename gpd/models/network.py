@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gpd.core.schedule import Grid
 from gpd.core.velocity import Network
+from gpd.documents import check_files
 from gpd.models.heads import HEADS_FILE, Fused, Heads
 
 STEPS_FILE = "horizons.safetensors"  # in a student's folder: its `StepEmbedding`
@@ -124,6 +125,7 @@ def save_steps(folder: Path, steps: StepEmbedding) -> None:
 def load_steps(folder: Path, network: VideoNetwork) -> None:
     """Gives a network the vectors that lie in its folder, if any do."""
     if (folder / STEPS_FILE).is_file():
+        check_files(folder, STEPS_FILE)
         saved = load_file(folder / STEPS_FILE)
         network.embed_steps(saved["horizons"].tolist()).load_state_dict(saved)
 
@@ -131,6 +133,7 @@ def load_steps(folder: Path, network: VideoNetwork) -> None:
 def load_heads(folder: Path, network: VideoNetwork) -> None:
     """Gives a network the last layers that lie in its folder, if any do."""
     if (folder / HEADS_FILE).is_file():
+        check_files(folder, HEADS_FILE)
         saved = load_file(folder / HEADS_FILE)
         network.grow_heads(len(saved["weight"])).load_state_dict(saved)
 

@@ -1,10 +1,11 @@
 """Whether a part's weights are all there, by the headers of its safetensors files: nothing is loaded."""
 
-import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from gpd.documents.reading import parse_json
 
 SHARD_INDEX = "*.safetensors.index.json"
 LOADABLE = ("F32", "BF16", "F16")
@@ -20,7 +21,7 @@ def find_gaps(part: Path) -> Iterator[str]:
     files = sorted(part.glob("*.safetensors"))
     named: set[str] = set()
     for index in sorted(part.glob(SHARD_INDEX)):
-        named |= set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        named |= set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values())
         missing = sorted(name for name in named if not (part / name).is_file())
         if missing:
             yield f"{index}: names {len(named)} files, of which {len(missing)} are missing ({missing[0]}, ..)"
@@ -51,4 +52,4 @@ def _read_header(file: Path) -> tuple[dict[str, Any], int]:
         (length,) = struct.unpack("<Q", opened.read(8))
         if length > MAX_HEADER:
             raise ValueError("no header")
-        return json.loads(opened.read(length)), 8 + length
+        return parse_json(opened.read(length).decode()), 8 + length

@@ -3,12 +3,12 @@
 A measured `data/benchmarks/NAME.json` (`gpd bench wan`) takes precedence over the stated share.
 """
 
-import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gpd.artifacts import UserError
+from gpd.documents.reading import parse_json
 
 BENCHMARKS = Path("data/benchmarks")
 GIB = 2**30
@@ -83,7 +83,7 @@ def _measured(device: Device) -> Device:
     if not path.is_file():
         return device
     try:
-        rate = float(json.loads(path.read_text(encoding="utf-8"))["flops_per_second"])
+        rate = float(parse_json(path.read_text(encoding="utf-8"))["flops_per_second"])
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}: has no number under flops_per_second; `gpd bench wan` writes it") from None
     return replace(device, share=rate / device.bf16_peak, is_measured=True)

@@ -1,38 +1,79 @@
 """Bytes that a pipeline writes, by folder. DVC's cache holds tracked ones a second time unless it links files."""
 
 import math
+from pathlib import Path
 
+from gpd.artifacts import WORK
 from gpd.models.wan.outline import weight_bytes
 from gpd.params import Params
 from gpd.planning.base import Base
-from gpd.planning.memory import FLOAT32, Memory, sizes_of, training_run
+from gpd.planning.memory import FLOAT32, sizes_of, training_run
 from gpd.planning.work import TEXT_TOKENS, Material, listing_of
 
 STORED = {"float32": 4, "float16": 2}
+DATA = Path("data")
 GENERATIONS = 2  # of a train state: the new one is written while the old one is kept
 MP4_BYTES_PER_PIXEL = 0.05  # of a shown clip, in the mean
 
 
-def plan_disk(params: Params, base: Base, memory: Memory, material: Material) -> dict[str, float]:
+def plan_disk(params: Params, base: Base, material: Material) -> dict[str, float]:
     """By folder, in the order in which they are written."""
     model, sample = params.model, params.sample
-    latent = math.prod(base.latent_shape(model))
-    pixels = model.num_frames * model.height * model.width
-    trained = FLOAT32 * sizes_of(training_run(params, base, memory.micro_batch)).trained
-    others = other_parts(base)
-    student = trained if params.distill.lora_rank > 0 else FLOAT32 * parameters(base) + others
-    average = trained if params.distill.ema_decay > 0 else 0
-    clips = sample.num_prompts * len(sample.seeds)
-    shown = 2 * params.evaluate.num_shown_clips * pixels * MP4_BYTES_PER_PIXEL
+    trained = trained_bytes(params, base)
     return {
-        model.path: FLOAT32 * parameters(base) + others,
+        model.path: FLOAT32 * parameters(base) + other_parts(base),
         "data/latents": latents_bytes(params, base, material),
-        "data/students": len(params.distill.stages) * student,
-        "data/samples": sum(sample_bytes(params, name, latent) for name in sample.subjects),
-        "data/evaluations": len(sample.subjects) * shown,
-        ".work/decoded (reference)": clips * pixels * 3,
-        ".work/distill (train state)": GENERATIONS * (3 * trained + average + pool_bytes(params, base)),
+        "data/students": len(params.distill.stages) * student_bytes(params, base, trained),
+        "data/samples": sum(sample_bytes(params, base, name) for name in sample.subjects),
+        "data/evaluations": len(sample.subjects) * shown_bytes(params),
+        ".work/decoded (reference)": decoded_bytes(params),
+        ".work/distill (train state)": state_bytes(params, base, trained),
     }
+
+
+def stage_disk(params: Params, base: Base, material: Material, name: str) -> dict[Path, float]:
+    """What a DVC stage writes, below which folder; the old output lies there until the new one is complete."""
+    stage, _, item = name.partition("@")
+    if stage == "encode":
+        return {DATA: latents_bytes(params, base, material)}
+    if stage == "distill":
+        trained = trained_bytes(params, base)
+        return {DATA: student_bytes(params, base, trained), WORK: state_bytes(params, base, trained)}
+    if stage == "sample":
+        return {DATA: sample_bytes(params, base, item)}
+    return {DATA: shown_bytes(params), WORK: decoded_bytes(params)}
+
+
+def trained_bytes(params: Params, base: Base) -> float:
+    """Of the weights that learn, in float32."""
+    if params.distill.lora_rank == 0:
+        return float(FLOAT32 * parameters(base))
+    return float(FLOAT32 * sizes_of(training_run(params, base, 1)).trained)
+
+
+def student_bytes(params: Params, base: Base, trained: float) -> float:
+    """A pipeline, or factors alone."""
+    return trained if params.distill.lora_rank > 0 else float(FLOAT32 * parameters(base) + other_parts(base))
+
+
+def state_bytes(params: Params, base: Base, trained: float) -> float:
+    """Weights, two moments of each, their average, the pool; twice, while a state replaces the one before."""
+    average = trained if params.distill.ema_decay > 0 else 0
+    return GENERATIONS * (3 * trained + average + pool_bytes(params, base))
+
+
+def shown_bytes(params: Params) -> float:
+    """Clips of an evaluation and their differences, as mp4."""
+    return 2 * params.evaluate.num_shown_clips * _pixels(params) * MP4_BYTES_PER_PIXEL
+
+
+def decoded_bytes(params: Params) -> float:
+    """Frames of the reference's clips."""
+    return float(params.sample.num_prompts * len(params.sample.seeds) * _pixels(params) * 3)
+
+
+def _pixels(params: Params) -> int:
+    return params.model.num_frames * params.model.height * params.model.width
 
 
 def parameters(base: Base) -> int:
@@ -53,9 +94,9 @@ def latents_bytes(params: Params, base: Base, material: Material) -> float:
     return float(size * (material.texts * text + (material.clips + trajectories) * latent))
 
 
-def sample_bytes(params: Params, name: str, latent: int) -> float:
+def sample_bytes(params: Params, base: Base, name: str) -> float:
     """Kept points of all rows of a subject."""
-    listing = listing_of(params, name)
+    listing, latent = listing_of(params, name), math.prod(base.latent_shape(params.model))
     return float(FLOAT32 * (len(listing.samples) + len(listing.further)) * len(listing.points) * latent)
 
 

@@ -123,7 +123,7 @@ def make_plan(name: str, params: Params, gpu: str) -> Plan:
         forwards=_digits(sum(each.forwards for each in work)),
         device_days=_digits(sum(each.device_seconds for each in work) / 86400),
         cpu_hours=_digits(sum(each.cpu_seconds for each in work) / 3600),
-        disk=_gb(plan_disk(params, base, memory, material)),
+        disk=_gb(plan_disk(params, base, material)),
         fits=fits,
         remedies=[] if memory.fits(device) else find_remedies(params, base, device, number),
         notes=_notes(device, number, memory, material, cuts_by_itself(params, base, device)),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gpd import artifacts, documents
 from gpd.data.encoders import forwards_per_rollout
+from gpd.data.rows import PROMPTS
 from gpd.distillation.costs import (
     STUDENT_FORWARDS,
     fill_forwards,
@@ -18,7 +19,7 @@ from gpd.params import Params
 from gpd.planning.base import Base
 from gpd.planning.devices import Device
 from gpd.planning.memory import Memory
-from gpd.sampling.plan import PROMPTS, list_samples, subject_forwards
+from gpd.sampling.plan import list_samples, subject_forwards
 
 METRIC_SECONDS = 0.98  # of a CPU core for a million pixels beside the reference's: 31.6 s a clip at 480p, 81 frames
 TEXT_TOKENS = 128  # of a prompt in the mean

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BeforeValidator, ConfigDict, ValidationError
 
 from gpd import documents
 from gpd.artifacts import MANIFEST, WORK, UserError, hash_files, hash_json
 from gpd.documents import BaseFacts, Manifest, RunRecord, StudentFacts, first_mistake, load_json, parse, parse_manifest
+from gpd.documents.reading import parse_yaml
 from gpd.registry import tables as t
 from gpd.registry.columns import Record, clean_text
 from gpd.registry.recording import Rows
@@ -234,11 +234,11 @@ def read_dvc_lock(path: Path) -> DvcLock:
         UserError: it is unusable.
     """
     try:
-        stages = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
+        stages = (parse_yaml(path.read_text(encoding="utf-8")) or {}).get("stages", {})
         return {out["path"]: out for stage in stages.values() for out in stage.get("outs", [])}
     except FileNotFoundError:
         return {}
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError, KeyError) as error:
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise UserError(f"{path.name}: not readable ({' '.join(str(error).split())})") from None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from gpd.artifacts import hash_json
+from gpd.documents.reading import parse_json
 from gpd.models.exchange import Weights
 from gpd.release.student import Student
 
@@ -57,7 +58,7 @@ def save_with_header(tensors: Weights, path: Path, header: dict[str, str]) -> No
     save_file(tensors, path, metadata=header)
     with path.open("r+b") as file:
         size = int.from_bytes(file.read(8), "little")
-        entries = json.loads(file.read(size))
+        entries = parse_json(file.read(size).decode())
         entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
         text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
         assert len(text) <= size, "the same entries in another order"

@@ -30,7 +30,7 @@ from gpd.evaluation.protocol import EVALUATIONS
 from gpd.params import Params, student_path
 from gpd.report.rivals import load_rivals
 
-CLIPS = "clips"
+CLIPS, TRAINING = "clips", "training.csv"
 
 T = TypeVar("T")
 Lines = list[dict[str, str]]  # of a CSV file, by column
@@ -166,15 +166,17 @@ def load_outcome(params: Params) -> Outcome:
     protocol = _shared_protocol({name: found.protocol for name, found in evaluations.items()})
     students = {name: documents.load_manifest(Path(student_path(name)), StudentFacts) for name in params.distill.stages}
     clips = {name: documents.load_manifest(EVALUATIONS / name / CLIPS, ClipsFacts) for name in names}
+    for name, evaluation in evaluations.items():
+        evaluation.check(EVALUATIONS / name)
     first = next(iter(clips.values()))
     return Outcome(
         protocol=protocol,
         subjects=_joined(evaluation.subjects for evaluation in evaluations.values()),
         students=students,
-        training={name: rows for name in students if (rows := _read_csv(Path(student_path(name)) / "training.csv"))},
+        training={name: rows for name in students if (rows := _training(name))},
         curves=[row for name in names for row in _read_csv(EVALUATIONS / name / "curves.csv")],
-        clips=[clip for name, found in clips.items() for clip in _clips(name, found.facts.clips)],
-        differences=[clip for name, found in clips.items() for clip in _clips(name, found.facts.differences)],
+        clips=[clip for name, found in clips.items() for clip in _clips(name, found, found.facts.clips)],
+        differences=[clip for name, found in clips.items() for clip in _clips(name, found, found.facts.differences)],
         difference_full_levels=first.facts.difference_full_levels,
         frames_per_second=first.params["encode.frames_per_second"],
         profiles=_joined(_load_profiles(name, protocol) for name in names),
@@ -201,8 +203,18 @@ def _joined(parts: Iterable[dict[str, T]]) -> dict[str, T]:
     return {key: value for part in parts for key, value in part.items()}
 
 
-def _clips(name: str, shown: list[ShownClip]) -> list[Clip]:
+def _training(name: str) -> Lines:
+    folder = Path(student_path(name))
+    if (folder / TRAINING).is_file():
+        documents.check_files(folder, TRAINING)
+    return _read_csv(folder / TRAINING)
+
+
+def _clips(name: str, manifest: Manifest[ClipsFacts], shown: list[ShownClip]) -> list[Clip]:
     folder = EVALUATIONS / name / CLIPS
+    for clip in shown:
+        path_inside(folder, clip.file)
+        manifest.check(folder, clip.file)
     return [Clip(path_inside(folder, clip.file), clip.subject, clip.prompt, clip.seed) for clip in shown]
 
 

@@ -30,7 +30,7 @@ def make_share(params: Params, plan: Plan, num_workers: int, worker: int) -> Non
     if not todo:
         return
     latents = open_latents(LATENTS, params)
-    negative, texts = torch.from_numpy(latents.negative()).float(), latents.texts("evaluation")
+    negative, texts = torch.from_numpy(latents.negative()).float(), latents.texts()
     subject = load_subject(params, plan.subject, negative, pick_device(worker))
     model = params.model
     shape = open_model(model.path).geometry.latent_shape(model.num_frames, model.height, model.width)
@@ -70,6 +70,7 @@ def assemble(plan: Plan) -> Manifest[SamplesFacts] | None:
     with work.locked():
         if unfinished(plan):
             return None
+        work.check(plan.parts)
         work.remove_leftovers({part.name for part in plan.parts})
         artifacts.write_json(work.shards / LISTING, plan.listing.model_dump(mode="json"))
         manifest = documents.write_manifest(work.shards, plan.facts, inputs=plan.inputs, params=plan.settings)

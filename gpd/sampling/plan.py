@@ -1,6 +1,5 @@
 """What is sampled for a subject: rows, kept points and parts, which follow from params and inputs alone."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,13 @@ from typing import Any
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.data.jobs import Work
+from gpd.data.rows import PROMPT_ROWS, PROMPTS, Prompt, load_rows
 from gpd.documents import Identity, Listing, Point, PromptsFacts, Sample, SamplesFacts
 from gpd.params import REFERENCE, Params, Subject
 from gpd.sampling.samples import SampleSet, part_name
 from gpd.stages import settings_of, work_folder
 
-PROMPTS, LATENTS, SAMPLES = Path("data/prompts"), Path("data/latents"), Path("data/samples")
+LATENTS, SAMPLES = Path("data/latents"), Path("data/samples")
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,13 @@ def list_samples(params: Params, name: str, prompts: list[Sample]) -> Listing:
 
 def _read_prompts(params: Params) -> list[Sample]:
     documents.load_manifest(PROMPTS, PromptsFacts)
-    lines = (PROMPTS / "prompts.jsonl").read_text(encoding="utf-8").split("\n")
-    rows = [row for row in map(json.loads, filter(None, lines)) if row["split"] == "evaluation"]
+    rows = [row for row in load_rows(PROMPTS / PROMPT_ROWS, Prompt) if row.split == "evaluation"]
     number = params.sample.num_prompts
     if len(rows) < number:
         raise UserError(
             f"params.yaml: sample.num_prompts={number}, but {PROMPTS}/prompts.jsonl holds {len(rows)} for evaluation"
         )
-    return [Sample(id=row["id"], text=row["text"], seed=0, index=index) for index, row in enumerate(rows[:number])]
+    return [Sample(id=row.id, text=row.text, seed=0, index=index) for index, row in enumerate(rows[:number])]
 
 
 def kept_points(params: Params, name: str) -> list[Point]:

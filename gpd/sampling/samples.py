@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from gpd import documents
-from gpd.artifacts import system_errors
+from gpd.artifacts import replace_file, system_errors
 from gpd.documents import Listing, Sample, SamplesFacts
 
 LISTING = "samples.json"
@@ -31,7 +31,7 @@ def save_part(path: Path, latents: np.ndarray) -> None:
         # safetensors writes the memory of an array as it lies: views with other strides would come back scrambled
         with system_errors(path):
             save_file({"latents": np.ascontiguousarray(latents)}, partial)
-        os.replace(partial, path)
+            replace_file(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -40,7 +40,8 @@ class SampleSet:
     """Reads the folder; only the requested rows are loaded.
 
     Raises:
-        UserError: on opening, if the manifest or samples.json is missing or of another form.
+        UserError: on opening, if the manifest or samples.json is missing, damaged or of another form; on reading, if
+            a part is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,8 +49,14 @@ class SampleSet:
         self.manifest = documents.load_manifest(folder, SamplesFacts)
         self.facts = self.manifest.facts
         path = folder / LISTING
+        self.manifest.check(folder, LISTING)
         self.listing = documents.load_document(Listing, path, f"run `gpd sample {folder.name}`")
-        self._part = lru_cache(maxsize=2)(lambda index: load_file(folder / part_name(index))["latents"])
+        self._part = lru_cache(maxsize=2)(self._load_part)
+
+    def _load_part(self, index: int) -> np.ndarray:
+        self.manifest.check(self.folder, part_name(index))
+        latents: np.ndarray = load_file(self.folder / part_name(index))["latents"]
+        return latents
 
     @property
     def samples(self) -> list[Sample]:

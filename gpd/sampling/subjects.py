@@ -52,6 +52,9 @@ def load_student(params: Params, folder: Path, negative: Tensor, device: str) ->
         trained = manifest.params.get(key, value)
         if trained != value:
             raise UserError(f"{folder}/{artifacts.MANIFEST}: trained with {key}={trained}, params.yaml says {value}")
+    key = f"distill.stages.{facts.stage}.horizon"
+    if (trained := manifest.params.get(key, facts.horizon)) != facts.horizon:
+        raise UserError(f"{folder}/{artifacts.MANIFEST}: facts.horizon={facts.horizon}, but {key}={trained} beside it")
     student = open_model(folder)
     network = student.load_network(device, merge_padding=model.merge_padding, dtype=model.dtype)
     return Subject(

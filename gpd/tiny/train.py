@@ -2,7 +2,6 @@
 
 import copy
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from gpd.artifacts import replace_file
 from gpd.distillation.optimizers import make_room, moments_of
 from gpd.distillation.train_state import Saved, TrainState
 from gpd.models import wan
@@ -61,7 +61,7 @@ def load_tensors(path: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str,
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         save_file({name: tensor.contiguous() for name, tensor in make().items()}, partial)
-        os.replace(partial, path)
+        replace_file(partial, path)
     return load_file(path)
 
 

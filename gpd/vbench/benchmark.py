@@ -7,7 +7,6 @@ NAME is the checkpoint's folder; in data/vbench/NAME/ (or --out):
 Work of a run (what VBench prints and writes) lies in .work/vbench/.
 """
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from typing import Any
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.data.jobs import parse_part
+from gpd.documents.reading import parse_json
 from gpd.params import Params
 from gpd.vbench import environment
 from gpd.vbench.flicker import flicker_as_vbench
@@ -175,7 +175,7 @@ def _load_scores(path: Path, protocol: dict[str, Any]) -> dict[str, Any]:
     """Scores of earlier runs under the same protocol."""
     if not path.is_file():
         return {}
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored = parse_json(path.read_text(encoding="utf-8"))
     check_protocol(path, stored["protocol"], protocol)
     dimensions: dict[str, Any] = stored["dimensions"]
     return dimensions

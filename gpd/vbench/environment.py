@@ -4,7 +4,6 @@ Its pins (numpy below 2, an old transformers) conflict with ours, so nothing of 
 started there as a script with a request in JSON, and leaves its answer in JSON.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 from gpd import artifacts
 from gpd.artifacts import UserError
+from gpd.documents.reading import parse_json
 
 HERE = Path(__file__).parent
 RUNNER, REQUIREMENTS, ALL_REQUIREMENTS = HERE / "runner.py", HERE / "requirements.txt", HERE / "requirements-all.txt"
@@ -102,7 +102,7 @@ def ask(python: Path, request: dict[str, Any], folder: Path, cache: Path) -> dic
         raise UserError(
             f"{log}: vbench ended with status {done.returncode}:\n{_tail(log.read_text('utf-8', 'replace'))}"
         )
-    found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    found: dict[str, Any] = parse_json(answer.read_text(encoding="utf-8"))
     return found
 
 

@@ -1,10 +1,10 @@
 """What scores depend on, kept beside them: figures of two protocols never stand in one table."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from gpd.artifacts import UserError, write_json
+from gpd.documents.reading import parse_json
 
 
 def keep_protocol(path: Path, protocol: dict[str, Any]) -> None:
@@ -14,7 +14,7 @@ def keep_protocol(path: Path, protocol: dict[str, Any]) -> None:
         UserError: they differ; names the file, the first key and both values.
     """
     if path.is_file():
-        check_protocol(path, json.loads(path.read_text(encoding="utf-8")), protocol)
+        check_protocol(path, parse_json(path.read_text(encoding="utf-8")), protocol)
     else:
         write_json(path, protocol)
 

@@ -84,7 +84,10 @@ def main() -> None:
         "has_torchvision_operators": has_operators,
     }
     partial = Path(sys.argv[2] + ".partial")
-    partial.write_text(json.dumps(answer, indent=1), encoding="utf-8")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(answer, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(partial, sys.argv[2])
 
 

@@ -1,11 +1,11 @@
 """VBench's prompts, and which clips of them are made under which name from which seed."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gpd.artifacts import UserError
+from gpd.documents.reading import parse_json
 from gpd.vbench.total import DIMENSIONS
 
 NUM_VIDEOS = 5  # of each prompt
@@ -59,7 +59,7 @@ def load_suite(path: Path) -> list[Prompt]:
         UserError: it is missing, not of VBench's form, or a prompt cannot be the name of a file.
     """
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = parse_json(path.read_text(encoding="utf-8"))
         prompts = [
             Prompt(index, entry["prompt_en"], tuple(entry["dimension"]), entry) for index, entry in enumerate(entries)
         ]

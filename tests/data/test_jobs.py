@@ -2,13 +2,15 @@
 
 import multiprocessing
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gpd.artifacts import UserError
+from gpd.artifacts import DamagedError, UserError
 from gpd.data.jobs import Work, parse_part
+from tests.seals import flip
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ def test_a_job_is_done_when_its_file_is_whole(tmp_path: Path) -> None:
     work = Work(tmp_path / "work")
     assert work.missing(JOBS) == JOBS
     do(work, JOBS[0], b"1234", rows=3)
-    assert work.result(JOBS[0]) == {"size": 4, "rows": 3}
+    assert work.result(JOBS[0]) == {"size": 4, "sha256": sha256(b"1234").hexdigest(), "rows": 3}
     assert work.missing(JOBS) == [JOBS[1]]
     (work.shards / "a.bin").write_bytes(b"123")
     assert work.missing(JOBS) == JOBS
@@ -112,3 +114,17 @@ def test_a_bad_part_is_named(shard: str) -> None:
 def test_parts_are_read() -> None:
     assert parse_part("0/1") == (0, 1)
     assert parse_part("11/12") == (11, 12)
+
+
+def test_a_finished_file_that_rots_is_not_published_and_made_again(tmp_path: Path) -> None:
+    work, output = Work(tmp_path / "stage" / "k1"), tmp_path / "out"
+    for job in JOBS:
+        do(work, job)
+    flip(work.shards / "a.bin")
+    with pytest.raises(DamagedError, match=r"a\.bin: damaged: .* the same command makes it again"):
+        work.publish(JOBS, output, lambda folder: None)
+    assert not output.exists()
+    assert work.missing(JOBS) == JOBS[:1]
+    do(work, JOBS[0])
+    work.publish(JOBS, output, lambda folder: None)
+    assert sorted(path.name for path in output.iterdir()) == ["a.bin", "b.bin"]

@@ -8,8 +8,10 @@ import pytest
 import webdataset
 
 from gpd import artifacts, documents
-from gpd.artifacts import UserError
+from gpd.artifacts import DamagedError, UserError
+from gpd.data.numbers import MAX_LATENT
 from gpd.data.shards import Entry, Latents, Shard, shard_name, write_shard
+from tests.seals import flip
 
 
 def some_samples(num: int = 4, seed: int = 0) -> list[Entry]:
@@ -24,7 +26,7 @@ def some_samples(num: int = 4, seed: int = 0) -> list[Entry]:
 
 
 def opened(path: Path, num_samples: int) -> Shard:
-    return Shard(path, size_bytes=path.stat().st_size, num_samples=num_samples)
+    return Shard(path, size_bytes=path.stat().st_size, num_samples=num_samples, sha256=artifacts.hash_file(path))
 
 
 def test_what_is_written_reads_back_in_any_order(tmp_path: Path) -> None:
@@ -47,11 +49,11 @@ def test_arrays_keep_type_and_shape(tmp_path: Path, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), -10_016.0])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), -1_001.0])
 def test_numbers_that_no_encoder_makes_are_refused_with_shard_and_key(tmp_path: Path, dtype: str, value: float) -> None:
     array = np.zeros((2, 3), dtype=dtype)
     array[1, 2] = value
-    largest = np.full((2, 3), -1e4, dtype=dtype)
+    largest = np.full((2, 3), -MAX_LATENT, dtype=dtype)
     write_shard(tmp_path / "a.tar", [("x", {"latents.npy": array}), ("y", {"latents.npy": largest})])
     shard = opened(tmp_path / "a.tar", 2)
     with pytest.raises(UserError, match=r"^\S+/a\.tar: sample x has latents from \S+ to \S+; run `gpd encode` again$"):
@@ -173,3 +175,25 @@ def test_a_damaged_shard_of_the_right_size_is_named(tmp_path: Path, place: int) 
     (folder / "clips-00000.tar").write_bytes(data)
     with pytest.raises(UserError, match=r"clips-00000\.tar: "):
         Latents(folder)
+
+
+def test_every_flipped_bit_is_found_before_anything_is_read(tmp_path: Path) -> None:
+    folder = latents_folder(tmp_path / "latents")
+    path = folder / "clips-00000.tar"
+    content = path.read_bytes()
+    for place in range(0, len(content), 97):  # headers, arrays, JSON, padding
+        path.write_bytes(content[:place] + bytes([content[place] ^ (1 << place % 8)]) + content[place + 1 :])
+        with pytest.raises(UserError, match=r"clips-00000\.tar: "):
+            Latents(folder).clip(2)
+
+
+def test_a_damaged_shard_is_named_with_both_digests_and_the_others_are_read(tmp_path: Path) -> None:
+    folder = latents_folder(tmp_path / "latents")
+    before = artifacts.hash_file(folder / "text-00001.tar")
+    flip(folder / "text-00001.tar")
+    now = artifacts.hash_file(folder / "text-00001.tar")
+    latents = Latents(folder)
+    assert latents.negative().shape == (1, 3)
+    message = rf"text-00001\.tar: damaged: its SHA-256 is {now}, expected {before}; `gpd verify --repair`"
+    with pytest.raises(DamagedError, match=message):
+        latents.texts()["p-c"]

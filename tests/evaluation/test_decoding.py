@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gpd.evaluation.decoding import FOLDER, KeptDecoder
+from tests.seals import flip
 
 
 class CountingCodec:
@@ -51,3 +52,15 @@ def test_what_an_evaluation_has_not_used_is_removed(tmp_path: Path, monkeypatch:
     assert codec.num_calls == 2
     later.decode(old)
     assert codec.num_calls == 3
+
+
+def test_kept_frames_that_rot_are_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    codec, latents = CountingCodec(), np.full((1, 1, 1, 2, 3), 7, np.float32)
+    frames = KeptDecoder(codec, "one").decode(latents)
+    (kept,) = FOLDER.iterdir()
+    flip(kept, 0.99)
+    assert np.array_equal(KeptDecoder(codec, "one").decode(latents), frames)
+    assert codec.num_calls == 2
+    assert np.array_equal(KeptDecoder(codec, "one").decode(latents), frames)
+    assert codec.num_calls == 2

@@ -71,6 +71,7 @@ def test_factors_keep_what_weights_in_bfloat16_would_round_away(adapter: Path, s
     tensors = {name: 0.02 * weight for name, weight in student.state_dict().items()}
     small.load_state_dict(tensors)
     save_adapted(open_model(small_wan), adapter, small.adapter, grid_steps=48, shift=3.0)
+    write_facts(adapter, small_wan)
     base, model = open_model(small_wan).load_network(merge_padding=True), open_model(adapter)
     assert isinstance(model, AdaptedModel)
     half = model.load_network(merge_padding=True)

@@ -37,7 +37,7 @@ def test_changed_weights_are_named(model: Path) -> None:
     fetch.run(params_for(model))
     file = model / "vae" / "config.json"
     file.write_text(file.read_text() + " ")
-    with pytest.raises(UserError, match=r"vae/config\.json: content changed"):
+    with pytest.raises(UserError, match=r"vae/config\.json: damaged: its SHA-256 is \w{64}, expected \w{64};"):
         fetch.run(params_for(model))
 
 

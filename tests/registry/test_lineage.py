@@ -15,6 +15,7 @@ from gpd.registry.engine import make_engine, registry_url, writing
 from gpd.registry.lineage import lineage_statement
 from gpd.registry.printing import lineage_tree, write
 from gpd.registry.recording import record
+from tests import seals
 from tests.registry.conftest import content_of, make_folder
 from tests.registry.rows import edge_rows
 
@@ -49,7 +50,7 @@ def test_a_parent_never_seen_is_shown_as_such(workspace: Path, synced: str) -> N
     folder = workspace / "data/students/lost"
     make_folder(folder, kind="student", facts={"stage": "lost"}, inputs={"previous": workspace / "data/students/k1"})
     manifest = folder / "manifest.json"
-    manifest.write_text(manifest.read_text().replace(content_of(workspace / "data/students/k1"), "f" * 64))
+    seals.edit(manifest, lambda text: text.replace(content_of(workspace / "data/students/k1"), "f" * 64))
     assert not sync(url=synced).problems
     with open_registry(synced) as session:
         found = lineage(session=session, key=content_of(folder))

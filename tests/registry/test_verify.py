@@ -7,6 +7,7 @@ import pytest
 
 from gpd.artifacts import list_files
 from gpd.registry import open_registry, sync, verify
+from tests import seals
 from tests.registry.conftest import content_of, make_folder, make_student
 
 K8 = Path("data/students/k8")
@@ -51,9 +52,11 @@ def test_files_and_manifest_changed_together(known: Path) -> None:
     (K8 / "index.txt").write_text("forged")
     forged = make_folder(K8, kind="student", text="forged")
     path = K8 / "manifest.json"
-    path.write_text(path.read_text().replace(forged.content, old))
+    seals.edit(path, lambda text: text.replace(forged.content, old))
     assert list_files(K8)
-    assert states(known)[K8.as_posix()] == ("damaged", ["data/students/k8: files and manifest were changed together"])
+    state, (wrong,) = states(known)[K8.as_posix()]
+    assert state == "damaged"
+    assert "manifest.json: damaged: its SHA-256 is" in wrong
 
 
 def test_a_folder_that_holds_another_checkpoint_now(known: Path) -> None:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from gpd import artifacts, documents
+from gpd.artifacts import DamagedError
 from gpd.documents import Listing, Point, Sample, SamplesFacts
 from gpd.sampling.samples import LISTING, SampleSet, part_name, save_part
+from tests.seals import flip
 
 LATENTS = np.random.default_rng(0).normal(size=(7, 2, 3, 1, 2, 2)).astype(np.float32)  # five samples, two further
 
@@ -48,3 +50,10 @@ def test_views_come_back_as_they_were(tmp_path: Path) -> None:
 
     assert np.array_equal(load_file(tmp_path / "part")["latents"], view)
     assert [path.name for path in tmp_path.iterdir()] == ["part"]
+
+
+@pytest.mark.parametrize("name", [LISTING, part_name(1), "manifest.json"])
+def test_a_flipped_bit_is_found_before_anything_is_measured(found: SampleSet, name: str) -> None:
+    flip(found.folder / name)
+    with pytest.raises(DamagedError, match=rf"{name}: damaged: its SHA-256 is \w{{64}}, expected"):
+        SampleSet(found.folder).latents([3])

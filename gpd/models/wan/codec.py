@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gpd.models.base import Geometry
-from gpd.models.folders import check_model, load_config, quiet_libraries
+from gpd.models.folders import check_part, load_config, quiet_libraries
 from gpd.models.wan.loaded import whole
 
 TILED_BELOW = 40e9  # bytes of a GPU's memory: the whole VAE at 480 x 832 beside the transformer leaves none of 24 GB
@@ -25,7 +25,7 @@ class ClipCodec:
         from diffusers import AutoencoderKLWan
 
         quiet_libraries()
-        check_model(Path(folder))
+        check_part(Path(folder), "vae")
         self.device = device
         loaded = AutoencoderKLWan.from_pretrained(
             folder,

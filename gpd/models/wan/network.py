@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpd.core.precision import fast_dtype
-from gpd.models.folders import check_model, quiet_libraries
+from gpd.models.folders import check_part, quiet_libraries
 from gpd.models.network import VideoNetwork, load_heads, load_steps
 from gpd.models.onednn import use_onednn
 from gpd.models.wan.attention import TextAttention, padding_bias
@@ -161,7 +161,7 @@ def load_network(
     from diffusers import WanTransformer3DModel
 
     quiet_libraries()
-    check_model(Path(folder))
+    check_part(Path(folder), "transformer")
     loaded = WanTransformer3DModel.from_pretrained(
         folder,
         subfolder="transformer",

@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from gpd.models.folders import INDEX, quiet_libraries
+from gpd.documents.reading import parse_json
+from gpd.models.folders import INDEX, check_part, quiet_libraries
 from gpd.models.wan.solvers import student_scheduler
 from gpd.models.wan.text import TEXT_LENGTH
 
@@ -16,10 +17,14 @@ def save_student(folder: Path, transformer: Any, base: Path, *, grid_steps: int,
 
     The base's files are hard-linked if the file system allows it: a text encoder of 11 GB need not lie there
     once for each stage.
+
+    Raises:
+        DamagedError: a file of the base model is not what its manifest says.
     """
     quiet_libraries()
     for part in ("vae", "text_encoder", "tokenizer"):
         shutil.copytree(base / part, folder / part, copy_function=_link_or_copy)
+        check_part(base, part)
     _link_or_copy(base / INDEX, folder / INDEX)
     index = (folder / INDEX).read_text(encoding="utf-8")
     transformer.save_pretrained(folder / "transformer", safe_serialization=True)
@@ -35,7 +40,7 @@ def hide_transformer(folder: Path) -> None:
 
 
 def _with_scheduler(index: str) -> str:
-    entries = json.loads(index)
+    entries = parse_json(index)
     entries["scheduler"] = ["diffusers", "UniPCMultistepScheduler"]
     return json.dumps(entries, indent=2) + "\n"
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gpd.artifacts import UserError
 from gpd.core.precision import fast_dtype, multiplies_bfloat16
-from gpd.models.folders import check_model, quiet_libraries
+from gpd.models.folders import check_part, quiet_libraries
 from gpd.models.wan.loaded import whole
 
 TEXT_LENGTH = 512  # rows of text that Wan's cross-attention sees, padding included
@@ -25,7 +25,8 @@ class TextEncoder:
         from transformers import AutoTokenizer, UMT5EncoderModel
 
         quiet_libraries()
-        check_model(Path(folder))
+        for name in ("tokenizer", "text_encoder"):
+            check_part(Path(folder), name)
         self.tokenizer = AutoTokenizer.from_pretrained(Path(folder) / "tokenizer", local_files_only=True)
         part = Path(folder) / "text_encoder"
         loaded = UMT5EncoderModel.from_pretrained(

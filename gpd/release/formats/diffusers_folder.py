@@ -1,9 +1,9 @@
 """The complete pipeline in a folder, for `WanPipeline.from_pretrained`."""
 
-import os
 import shutil
 from pathlib import Path
 
+from gpd.artifacts import replace_file
 from gpd.models.exchange import Weights
 from gpd.release.formats.format import Source
 from gpd.release.formats.full import FullFormat, round_weights
@@ -42,4 +42,4 @@ def _part_from_links(folder: Path) -> None:
         if path.is_file() and path.stat().st_nlink > 1:
             copy = path.with_name(f".{path.name}.partial")
             shutil.copy2(path, copy)
-            os.replace(copy, path)
+            replace_file(copy, path)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gpd.artifacts import MANIFEST
 from gpd.core.precision import multiplies_bfloat16
 from gpd.models import wan
 from gpd.tiny import text as tiny_text
@@ -25,7 +26,7 @@ def test_long_texts_are_cut_where_wan_cuts_them(small_wan: Path) -> None:
 @pytest.fixture
 def half_sized(small_wan: Path, tmp_path: Path) -> Path:
     """A text encoder that is stored in bfloat16, as Wan's is."""
-    shutil.copytree(small_wan, tmp_path / "model")
+    shutil.copytree(small_wan, tmp_path / "model", ignore=shutil.ignore_patterns(MANIFEST))
     encoder = wan.make_text_encoder(tiny_text.UMT5_CONFIG).bfloat16()
     encoder.save_pretrained(tmp_path / "model" / "text_encoder", safe_serialization=True)
     return tmp_path / "model"

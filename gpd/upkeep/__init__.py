@@ -1,0 +1,1 @@
+"""What lies on the disk: compared with its digests, repaired, and cleared away when it is old."""

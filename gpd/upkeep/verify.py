@@ -1,0 +1,114 @@
+"""`gpd verify`: everything that a pipeline holds against its digests. Time stamps are not looked at."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpd.artifacts import UserError
+from gpd.params import Params
+from gpd.registry.engine import DEFAULT
+from gpd.upkeep.cache import Cache, digests_of
+from gpd.upkeep.expected import LOCK, Digest, Expected, collect
+from gpd.upkeep.repair import repair
+
+DAMAGED = 1  # exit status
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file: `wrong` is empty if it is whole; `note` says what is no damage and yet worth knowing."""
+
+    path: Path
+    source: str
+    wrong: str = ""
+    note: str = ""
+
+
+def run(params: Params, paths: Sequence[Path], is_repairing: bool) -> int:
+    """Checks what lies at the given paths, or everything, prints it and returns the exit status: 1 if damage is left.
+
+    Raises:
+        UserError: nothing is known of a path.
+    """
+    cache = Cache()
+    expected, checked = _look(params, cache, paths)
+    for given in paths:
+        if not any(one.path.is_relative_to(given) for one in checked):
+            raise UserError(f"verify: {given}: no manifest, evaluation, train state or output of {LOCK} names it")
+    wrong = [one for one in checked if one.wrong]
+    tried: set[Path] = set()
+    while is_repairing and (new := [one.path for one in wrong if one.path not in tried]):
+        for path in new:
+            print(f"repair: {repair(path, expected, cache)}")
+        tried.update(new)
+        # a manifest that came back names files that could not be checked before
+        expected, checked = _look(params, cache, paths)
+        wrong = [one for one in checked if one.wrong]
+    show(checked)
+    return DAMAGED if wrong else 0
+
+
+def _look(params: Params, cache: Cache, paths: Sequence[Path]) -> tuple[Expected, list[Checked]]:
+    expected = collect(params.model.path, cache)
+    found = [*check(expected), *check_registry(Path(DEFAULT))]
+    if paths:
+        found = [one for one in found if any(one.path.is_relative_to(path) for path in paths)]
+    return expected, found
+
+
+def check(expected: Expected) -> Iterator[Checked]:
+    """Every file for which there is a digest, and every document that cannot be used, by path."""
+    for path in sorted(expected.digests.keys() | expected.broken.keys() | expected.sealed):
+        if path in expected.broken:
+            yield Checked(path, "its own seal", expected.broken[path])
+        elif path in expected.digests:
+            yield _compare(path, expected.digests[path], path in expected.sealed)
+        else:
+            yield Checked(path, "its own seal")
+
+
+def _compare(path: Path, digests: list[Digest], is_sealed: bool) -> Checked:
+    """A file that its manifest or seal vouches for is no damaged one if only dvc.lock has another: it is newer."""
+    sources = ", ".join(dict.fromkeys(digest.source for digest in digests))
+    if not path.is_file():
+        return Checked(path, sources, "missing")
+    found = digests_of(path, {digest.algorithm for digest in digests})
+    differing = [digest for digest in digests if found[digest.algorithm] != digest.value]
+    is_vouched_for = is_sealed or any(digest.algorithm == "sha256" for digest in digests)
+    if is_vouched_for and all(digest.algorithm == "md5" for digest in differing):
+        return Checked(path, sources, note=f"newer than {LOCK}" if differing else "")
+    first = next((digest for digest in differing if digest.algorithm == "sha256"), differing[0] if differing else None)
+    if first is None:
+        return Checked(path, sources)
+    has = f"{first.algorithm} {found[first.algorithm]}, expected {first.value}"
+    return Checked(path, sources, f"{has} ({first.source})")
+
+
+def check_registry(path: Path) -> Iterator[Checked]:
+    """SQLite's own check of its pages and indices; it keeps no digest of rows, which `gpd registry sync` compares."""
+    if not path.is_file():
+        return
+    try:
+        with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as connection:
+            (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    yield Checked(path, "SQLite", "" if found == "ok" else " ".join(found.split()))
+
+
+def show(checked: Sequence[Checked]) -> None:
+    """A line for each folder, then one for each file that is damaged."""
+    folders = Counter(one.path.parent for one in checked)
+    damaged = Counter(one.path.parent for one in checked if one.wrong)
+    newer = Counter(one.path.parent for one in checked if one.note)
+    width = max((len(str(folder)) for folder in folders), default=0)
+    for folder, number in folders.items():
+        state = f"{damaged[folder]} damaged" if damaged[folder] else "ok"
+        also = f" ({newer[folder]} newer than {LOCK})" if newer[folder] else ""
+        print(f"{folder!s:{width}}  {number:5} files  {state}{also}")
+    for one in checked:
+        if one.wrong:
+            print(f"damaged: {one.path}: {one.wrong}")
+    print(f"verify: {len(checked)} files, {sum(damaged.values())} damaged")
