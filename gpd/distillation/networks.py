@@ -1,5 +1,6 @@
 """The networks of a stage: three with weights of their own, or one that teacher, previous student and student share."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,21 +52,22 @@ def _load_each(params: Params, name: str, device: torch.device, has_previous: bo
     merge(student)  # the student before may have been an adapter
     if distill.horizons:
         student.embed_steps(distill.horizons)
-    num_frozen = 1 + has_previous
-    mesh = choose_mesh(device, _planned_bytes(params, student, num_frozen, device))
+    formats = {model.path: model.dtype}
+    if has_previous:
+        formats[previous] = open_model(previous).student_dtype(model.dtype)
+    mesh = choose_mesh(device, _planned_bytes(params, student, formats.values(), device))
     if mesh is None:
         student.to(device)
-    frozen = [_load(model, folder, model.dtype, device, mesh) for folder in [model.path, previous][:num_frozen]]
+    frozen = [_load(model, folder, dtype, device, mesh) for folder, dtype in formats.items()]
     return Networks(student.requires_grad_(False), frozen[0], frozen[1] if has_previous else None, mesh)
 
 
-def _planned_bytes(params: Params, student: nn.Module, num_frozen: int, device: torch.device) -> int:
-    dtype: torch.dtype = getattr(torch, fast_dtype(params.model.dtype, device))
+def _planned_bytes(params: Params, student: nn.Module, formats: Iterable[str], device: torch.device) -> int:
+    dtypes: list[torch.dtype] = [getattr(torch, fast_dtype(name, device)) for name in formats]
     return planned_bytes(
         sum(weight.numel() for weight in student.parameters()),
         has_average=params.distill.ema_decay > 0,
-        num_frozen=num_frozen,
-        frozen_bytes=dtype.itemsize,
+        frozen_bytes=sum(dtype.itemsize for dtype in dtypes),
     )
 
 

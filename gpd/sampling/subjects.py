@@ -6,6 +6,7 @@ from torch import Tensor
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
+from gpd.core.precision import multiply_on_tensor_cores
 from gpd.core.schedule import make_grid
 from gpd.documents import StudentFacts
 from gpd.models.families import open_model
@@ -52,7 +53,9 @@ def load_student(params: Params, folder: Path, negative: Tensor, device: str) ->
         if trained != value:
             raise UserError(f"{folder}/{artifacts.MANIFEST}: trained with {key}={trained}, params.yaml says {value}")
     student = open_model(folder)
-    network = student.load_network(device, merge_padding=model.merge_padding, dtype=model.dtype)
+    multiply_on_tensor_cores(model.dtype)
+    dtype = student.student_dtype(model.dtype)
+    network = student.load_network(device, merge_padding=model.merge_padding, dtype=dtype)
     return Subject(
         name=facts.stage,
         network=network,
