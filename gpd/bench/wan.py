@@ -71,7 +71,7 @@ def measure(params: Params, architecture: Architecture, device: str, setting: Se
     meter.measure(f"sample {STAGE}", partial(sample.run, params, STAGE, "0/1"))
     folder = meter.measure("export, merged", partial(export, params))
     apart = meter.measure("plain diffusers", partial(distance_from_plain, params, folder, device))
-    iteration, per_sample = meter.measure("iterations by part", partial(measure_passes, params, STAGE))
+    iteration, per_sample, guided = meter.measure("iterations by part", partial(measure_passes, params, STAGE))
     found_rates = rates_of(params, architecture, device, iteration.whole)
     return Benchmark(
         git=git,
@@ -80,6 +80,7 @@ def measure(params: Params, architecture: Architecture, device: str, setting: Se
         iteration=iteration,
         rates=found_rates,
         sample=per_sample,
+        guided=guided,
         plain_distance=apart,
         flops_per_second=1e12 * found_rates.teraflop_per_second,
     )

@@ -52,7 +52,7 @@ def _load_each(params: Params, name: str, device: torch.device, has_previous: bo
     merge(student)  # the student before may have been an adapter
     if distill.horizons:
         student.embed_steps(distill.horizons)
-    formats = {model.path: model.dtype}
+    formats: dict[str, str] = {model.path: model.dtype}
     if has_previous:
         formats[previous] = open_model(previous).student_dtype(model.dtype)
     mesh = choose_mesh(device, _planned_bytes(params, student, formats.values(), device))

@@ -12,7 +12,7 @@ from gpd.params import PARAMS_FILE, Params, load_params
 from gpd.planning.activations import evaluation
 from gpd.planning.base import Base, find_base
 from gpd.planning.devices import Device, parse_devices
-from gpd.planning.disk import parameters, plan_disk, pool_bytes
+from gpd.planning.disk import parameters, plan_disk, pool_bytes, with_cache
 from gpd.planning.memory import Memory, cuts_by_itself, evaluation_run, plan_memory
 from gpd.planning.remedies import find_remedies
 from gpd.planning.work import PROMPTS_ASSUMED, TEXT_TOKENS, Material, Work, find_material, plan_work
@@ -67,6 +67,8 @@ class Plan(Document):
     """All of it; sizes in GB (1e9 bytes).
 
     Attributes:
+        disk: by folder.
+        disk_with_cache: of all folders and DVC's cache, if it makes "copies" or "links".
         remedies: changes that would make it fit; empty if it fits.
         notes: what was assumed.
     """
@@ -82,6 +84,7 @@ class Plan(Document):
     device_days: float
     cpu_hours: float
     disk: dict[str, float]
+    disk_with_cache: dict[str, float]
     fits: bool
     remedies: list[str] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
@@ -111,6 +114,7 @@ def make_plan(name: str, params: Params, gpu: str) -> Plan:
     memory = plan_memory(params, base, device, number)
     others = other_peaks(params, base)
     work = list(plan_work(params, base, device, number, memory, material))
+    disk = plan_disk(params, base, memory, material)
     fits = memory.fits(device) and max(others.values()) <= device.usable_bytes
     return Plan(
         profile=name,
@@ -123,7 +127,8 @@ def make_plan(name: str, params: Params, gpu: str) -> Plan:
         forwards=_digits(sum(each.forwards for each in work)),
         device_days=_digits(sum(each.device_seconds for each in work) / 86400),
         cpu_hours=_digits(sum(each.cpu_seconds for each in work) / 3600),
-        disk=_gb(plan_disk(params, base, memory, material)),
+        disk=_gb(disk),
+        disk_with_cache=_gb(with_cache(params, base, disk)),
         fits=fits,
         remedies=[] if memory.fits(device) else find_remedies(params, base, device, number),
         notes=_notes(device, number, memory, material, cuts_by_itself(params, base, device)),
@@ -202,6 +207,8 @@ def _notes(device: Device, number: int, memory: Memory, material: Material, cuts
     notes.append(f"a text has {TEXT_TOKENS} tokens in the mean; texts are read from the shards as they are needed")
     if memory.accumulated > 1:
         notes.append(f"set GPD_MICRO_BATCH={memory.micro_batch}: a process' batch goes through in so many parts")
+    if device.guides_apart:
+        notes.append("set GPD_GUIDED_APART=1: both halves of guidance in one call were slower when measured")
     if memory.processes > 1 and cuts != (memory.layout == "fsdp"):
         notes.append(f"set GPD_SHARDING={'none' if cuts else 'full'}: the stage would choose otherwise")
     if memory.processes < number:

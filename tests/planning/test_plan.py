@@ -76,6 +76,7 @@ def test_the_documents_form_is_that_of_the_manual():
         "device_days",
         "cpu_hours",
         "disk",
+        "disk_with_cache",
         "fits",
         "remedies",
         "notes",
