@@ -19,6 +19,7 @@ from gpd.distillation import speed
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import Batch
 from gpd.distillation.trainer import REPORT_EVERY, make_accelerator, train_stage
+from gpd.documents import Document
 from gpd.documents.benchmarks import GuidedCost, IterationCost, SampleCost
 from gpd.params import Params
 
@@ -27,33 +28,62 @@ NUM_ROUNDS = 3
 MIN_ITERATIONS = 3  # on a CPU, for the loop to be timed at all
 
 
-def measure_passes(params: Params, name: str) -> tuple[IterationCost, SampleCost, GuidedCost]:
-    """Loads stage `name` and times a sample's steps, a guided pair both ways and an iteration's parts; then the loop.
+class Passes(Document):
+    """Seconds of an iteration's parts and of what samples take."""
 
-    The loop is timed on a GPU always, on a CPU if there are iterations enough.
-    """
+    target: float
+    forward: float
+    backward: float
+    optimizer: float
+    sample: SampleCost
+    guided: GuidedCost
+
+
+class Loop(Document):
+    """Seconds of an iteration of the loop, None if it is not timed; bytes on the device at its highest moment."""
+
+    seconds: float | None
+    peak_bytes: int | None
+
+
+def measure_passes(params: Params, name: str) -> Passes:
+    """Loads stage `name` and times a sample's steps, a guided pair both ways and an iteration's parts."""
     iterations = params.distill.stages[name].iterations
     accelerator = make_accelerator(params.model.dtype)
-    on_gpu = accelerator.device.type == "cuda"
     stage = speed.short_stage(params, name, iterations, Path("unused"), accelerator)
     sample, guided = sample_cost(stage), guided_cost(stage)
     num_warm = min(speed.NUM_WARM, iterations - 1)
     bare = speed.bare_seconds_of(stage, accelerator, num_rounds=iterations, num_warm=num_warm)
-    del stage
-    loop = loop_seconds(params, name, accelerator) if on_gpu or iterations >= MIN_ITERATIONS else None
+    return Passes(
+        target=bare.targets,
+        forward=bare.forward,
+        backward=bare.backward,
+        optimizer=bare.optimizer,
+        sample=sample,
+        guided=guided,
+    )
+
+
+def measure_loop(params: Params, name: str) -> Loop:
+    """The loop itself: on a GPU always, on a CPU if there are iterations enough."""
+    accelerator = make_accelerator(params.model.dtype)
+    if accelerator.device.type == "cuda":
+        return Loop(seconds=loop_seconds(params, name, accelerator), peak_bytes=torch.cuda.max_memory_allocated())
+    is_enough = params.distill.stages[name].iterations >= MIN_ITERATIONS
+    return Loop(seconds=loop_seconds(params, name, accelerator) if is_enough else None, peak_bytes=None)
+
+
+def iteration_cost(params: Params, passes: Passes, loop: Loop) -> IterationCost:
+    """Beside what the plan says of its memory."""
     memory = planned(params)
-    return (
-        IterationCost(
-            target=bare.targets,
-            forward=bare.forward,
-            backward=bare.backward,
-            optimizer=bare.optimizer,
-            loop=loop,
-            peak_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
-            planned_bytes=None if memory is None else round(memory.peak),
-        ),
-        sample,
-        guided,
+    return IterationCost(
+        target=passes.target,
+        forward=passes.forward,
+        backward=passes.backward,
+        optimizer=passes.optimizer,
+        loop=loop.seconds,
+        peak_bytes=loop.peak_bytes,
+        planned_bytes=None if memory is None else round(memory.peak),
     )
 
 

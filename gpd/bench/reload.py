@@ -17,13 +17,13 @@ from gpd.sampling.samples import SampleSet
 EXPORTED = Path("exported")
 
 
-def export(params: Params) -> Path:
+def export(params: Params) -> str:
     """A folder that holds the whole pipeline: the student's own, or one in which its factors are merged."""
     student = open_model(student_path(STAGE))
     if not isinstance(student, AdaptedModel):
-        return student.folder
+        return str(student.folder)
     student.save_merged(EXPORTED)
-    return EXPORTED
+    return str(EXPORTED)
 
 
 def distance_from_plain(params: Params, folder: Path, device: str) -> float:

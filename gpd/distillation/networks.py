@@ -76,7 +76,10 @@ def _share_weights(params: Params, name: str, device: torch.device, has_previous
     check_previous(params, name)
     if choose_mesh(device, 0):
         rank = distill.lora_rank
-        raise UserError(f"{ENVIRONMENT}=full: with distill.lora_rank={rank} all roles share weights, which stay whole")
+        raise UserError(
+            f"{ENVIRONMENT}=full: with distill.lora_rank={rank} all roles share weights, which stay whole: beside the "
+            "activations they are the smaller part, and `gpd plan` says what fits"
+        )
     base = _load(model, model.path, model.dtype, device, checkpointing=model.gradient_checkpointing)
     roles = Roles(base, distill.lora_rank)
     return Networks(

@@ -13,7 +13,7 @@ from gpd.planning.activations import evaluation
 from gpd.planning.base import Base, find_base
 from gpd.planning.devices import Device, parse_devices
 from gpd.planning.disk import parameters, plan_disk, pool_bytes, with_cache
-from gpd.planning.memory import Memory, cuts_by_itself, evaluation_run, plan_memory
+from gpd.planning.memory import FLOAT32, Memory, cuts_by_itself, evaluation_run, plan_memory
 from gpd.planning.remedies import find_remedies
 from gpd.planning.work import PROMPTS_ASSUMED, TEXT_TOKENS, Material, Work, find_material, plan_work
 
@@ -159,9 +159,17 @@ def refusal(plan: Plan) -> str:
     need = {"distill": memory.peak, **memory.others}
     stage = max(need, key=lambda name: need[name])
     what = f"{stage} needs {need[stage]:.1f} GB of the {device.usable_gb:.1f} that {device.name} has"
-    in_vain = "No key helps, nor up to 32 devices"
+    in_vain = "No key helps, nor up to 32 devices" + _activations_alone(plan)
     advice = f"It fits with: {'; '.join(plan.remedies)}" if plan.remedies else in_vain
     return f"plan: {plan.profile} does not fit {device.name}:{device.number}: {what}. {advice}"
+
+
+def _activations_alone(plan: Plan) -> str:
+    """Why sharing out weights is in vain: said of one sample's activations."""
+    activations = plan.memory.parts["activations"]
+    if plan.memory.micro_batch > 1 or activations <= plan.device.usable_gb:
+        return ""
+    return f": activations of one sample alone are {activations:.1f} GB; fewer frames or px (model.*) make them smaller"
 
 
 def _device(device: Device, number: int) -> PlannedDevice:
@@ -183,9 +191,16 @@ def _memory(params: Params, base: Base, memory: Memory, others: dict[str, float]
         accumulated=memory.accumulated,
         parts=_gb(memory.parts),
         peak=_digits(memory.peak / 1e9),
-        host=_gb({"pool of trajectories": pool_bytes(params, base)}),
+        host=_gb({"pool of trajectories": pool_bytes(params, base)} | _host_reading(base, memory)),
         others=_gb(others),
     )
+
+
+def _host_reading(base: Base, memory: Memory) -> dict[str, float]:
+    """Every process reads the student in float32 before its share of it goes to the device."""
+    if memory.layout != "fsdp":
+        return {}
+    return {"students before they are cut": float(memory.processes * FLOAT32 * parameters(base))}
 
 
 def _stage(work: Work) -> PlannedStage:

@@ -1,5 +1,7 @@
 import shutil
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -107,6 +109,35 @@ def test_what_differs_between_two_downloads_is_not_part_of_the_model(model: Path
     fetch.run(params_for(model, HUB))
     assert documents.load_manifest(model).content == once
     assert not (model / ".cache").exists()
+
+
+class HubWithoutRevision(BaseHTTPRequestHandler):
+    """A hub on this machine that has every repository and no revision."""
+
+    def do_HEAD(self) -> None:  # noqa: N802 - the library's name
+        """Answers as the hub does."""
+        self.send_response(404)
+        self.send_header("X-Error-Code", "RevisionNotFound")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Nothing."""
+
+
+def test_a_revision_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), HubWithoutRevision) as hub:
+        Thread(target=hub.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{hub.server_port}"
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        with pytest.raises(UserError, match=r"model.hub.revision='0+': nobody/nothing has none such"):
+            fetch.run(params_for(tmp_path / "nothing", HUB))
+        hub.shutdown()
 
 
 def note_commit(model: Path, commit: str, seconds: float = 2e9) -> None:
