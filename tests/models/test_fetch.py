@@ -114,7 +114,7 @@ def test_what_differs_between_two_downloads_is_not_part_of_the_model(model: Path
 class HubWithoutRevision(BaseHTTPRequestHandler):
     """A hub on this machine that has every repository and no revision."""
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the library's name
+    def do_HEAD(self) -> None:
         """Answers as the hub does."""
         self.send_response(404)
         self.send_header("X-Error-Code", "RevisionNotFound")
