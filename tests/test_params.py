@@ -56,6 +56,7 @@ def test_every_value_of_a_profile_has_its_line(profile: str) -> None:
         ({"model.shift": None}, "model.shift: missing"),
         ({"model.num_frames": "17"}, "model.num_frames='17'"),
         ({"model.shift": -1.0}, "model.shift=-1.0"),
+        ({"model.dtype": "float8"}, "model.dtype='float8'"),
         ({"distill.teacher_walk.stride": 0}, "distill.teacher_walk.stride=0"),
         ({"distill.teacher_walk.solver": "heun"}, "distill.teacher_walk.solver='heun'"),
         (

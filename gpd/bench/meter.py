@@ -8,11 +8,13 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
+from gpd.artifacts import write_text
 from gpd.bench.printing import show_part
+from gpd.documents import Document
 from gpd.documents.benchmarks import PartCost
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -20,22 +22,46 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 T = TypeVar("T")
 
 
+class Done(Document):
+    """A line of the journal: a part, and what came of it as JSON."""
+
+    part: PartCost
+    result: Any = None
+
+
 class Meter:
-    """Measures one part after another.
+    """Measures one part after another. What its journal has already is not done again.
+
+    Args:
+        journal: a file of one line a part, after one that says what is measured; it begins anew if that has changed.
+        subject: that line.
 
     Attributes:
         parts: those that are done.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Path, subject: str) -> None:
         self.parts: list[PartCost] = []
+        self.journal = journal
+        lines = journal.read_text(encoding="utf-8").splitlines() if journal.is_file() else []
+        if lines[:1] != [subject]:
+            lines = [subject]
+            write_text(journal, f"{subject}\n")
+        self.done = {done.part.name: done for done in map(Done.model_validate_json, lines[1:])}
 
-    def measure(self, name: str, work: Callable[[], T]) -> T:
-        """Does a part of the work in this process."""
+    def measure(self, name: str, work: Callable[[], T], read: Callable[[Any], T] | None = None) -> T:
+        """Does a part of the work in this process.
+
+        Args:
+            read: makes the result of its JSON; None if it is a JSON value itself.
+        """
+        if name in self.done:
+            found = self._again(name)
+            return found if read is None else read(found)
         forget_peak()
         started = time.perf_counter()
         result = work()
-        self._note(name, started, peak_bytes())
+        self._note(name, started, peak_bytes(), result)
         return result
 
     def measure_process(self, name: str, command: list[str]) -> None:
@@ -44,6 +70,9 @@ class Meter:
         Raises:
             subprocess.CalledProcessError: it failed, and has said why.
         """
+        if name in self.done:
+            self._again(name)
+            return
         forget_peak()  # a new process inherits its parent's peak
         started = time.perf_counter()
         process = subprocess.Popen(command)
@@ -53,9 +82,18 @@ class Meter:
             raise subprocess.CalledProcessError(process.returncode, command)
         self._note(name, started, usage.ru_maxrss * 1024)
 
-    def _note(self, name: str, started: float, peak: int) -> None:
-        self.parts.append(PartCost(name=name, seconds=time.perf_counter() - started, peak_bytes=peak))
-        show_part(self.parts[-1])
+    def _again(self, name: str) -> Any:
+        done = self.done[name]
+        self.parts.append(done.part)
+        show_part(done.part)
+        return done.result
+
+    def _note(self, name: str, started: float, peak: int, result: Any = None) -> None:
+        part = PartCost(name=name, seconds=time.perf_counter() - started, peak_bytes=peak)
+        with self.journal.open("a", encoding="utf-8") as file:
+            file.write(f"{Done(part=part, result=result).model_dump_json()}\n")
+        self.parts.append(part)
+        show_part(part)
 
 
 def forget_peak() -> None:

@@ -51,6 +51,8 @@ def _rows(found: Benchmark) -> list[tuple[str, str]]:
         ("training's share of that", f"{rates.share:.1%} (goal on an H100: 45 %)"),
         ("device memory at its peak", _memory(iteration.peak_bytes)),
         ("device memory by `gpd plan`", _memory(iteration.planned_bytes)),
+        ("both halves of guidance in one call", f"{found.guided.together:.3f} s"),
+        ("one after the other", f"{found.guided.apart:.3f} s (GPD_GUIDED_APART=1)"),
         ("a sample by 96 forwards, guided", f"{sample.of_96_forwards:.1f} s"),
         ("a sample by 6 forwards", f"{sample.of_6_forwards:.1f} s"),
         ("the student in gpd and in plain diffusers", f"{found.plain_distance:.1e} apart"),

@@ -17,13 +17,13 @@ from gpd.sampling.samples import SampleSet
 EXPORTED = Path("exported")
 
 
-def export(params: Params) -> Path:
+def export(params: Params) -> str:
     """A folder that holds the whole pipeline: the student's own, or one in which its factors are merged."""
     student = open_model(student_path(STAGE))
     if not isinstance(student, AdaptedModel):
-        return student.folder
+        return str(student.folder)
     student.save_merged(EXPORTED)
-    return EXPORTED
+    return str(EXPORTED)
 
 
 def distance_from_plain(params: Params, folder: Path, device: str) -> float:
@@ -31,7 +31,8 @@ def distance_from_plain(params: Params, folder: Path, device: str) -> float:
     samples = SampleSet(SAMPLES / STAGE)
     first = samples.samples[0]
     noise = seeded_noise(latent_shape(params), seed=first.seed, index=first.index)[None]
-    steps, dtype = samples.facts.steps, fast_dtype(params.model.dtype, device)
+    wanted = open_model(student_path(STAGE)).student_dtype(params.model.dtype)
+    steps, dtype = samples.facts.steps, fast_dtype(wanted, device)
     plain = sample_plain(folder, first.text, noise, num_steps=steps, dtype=dtype, device=device)
     ours = torch.from_numpy(samples.latents([0])[0, -1])
     return float((ours - plain[0]).norm() / plain[0].norm())

@@ -1,5 +1,6 @@
 """`gpd bench wan`: every part of the pipeline, in a workspace with random weights of a profile's architecture."""
 
+import json
 import re
 import sys
 from functools import partial
@@ -10,7 +11,7 @@ import torch
 from gpd.artifacts import write_json
 from gpd.bench import rates
 from gpd.bench.meter import Meter
-from gpd.bench.passes import measure_passes
+from gpd.bench.passes import Loop, Passes, iteration_cost, measure_loop, measure_passes
 from gpd.bench.plan import follow_plan, this_gpu
 from gpd.bench.printing import show, show_setting
 from gpd.bench.reload import distance_from_plain, export
@@ -36,6 +37,7 @@ from gpd.params import Params
 from gpd.planning.devices import BENCHMARKS
 from gpd.sampling import sample
 
+JOURNAL = Path("parts.jsonl")  # in the folder of --work
 MERGED_ROWS = 12  # of text that cross-attention sees if padding is computed once: the miniature's captions are as long
 
 
@@ -60,8 +62,9 @@ def run(request: Request) -> Benchmark:
 
 
 def measure(params: Params, architecture: Architecture, device: str, setting: Setting, git: Git) -> Benchmark:
-    """All parts, one after the other, in the working directory."""
-    meter = Meter()
+    """All parts, one after the other, in the working directory; those that were done there are not done again."""
+    subject = json.dumps({"commit": git.model_dump(mode="json"), **setting.model_dump(mode="json")}, sort_keys=True)
+    meter = Meter(JOURNAL, subject)
     meter.measure("base: random weights", partial(make_base, params, architecture, device))
     follow_plan(params)
     meter.measure("prompts and clips", partial(write_inputs, params))
@@ -69,9 +72,11 @@ def measure(params: Params, architecture: Architecture, device: str, setting: Se
     meter.measure("encode", partial(encode.run, params, "0/1"))
     meter.measure_process(f"distill {STAGE}", [sys.executable, "-m", "gpd", "distill", STAGE])
     meter.measure(f"sample {STAGE}", partial(sample.run, params, STAGE, "0/1"))
-    folder = meter.measure("export, merged", partial(export, params))
+    folder = Path(meter.measure("export, merged", partial(export, params)))
     apart = meter.measure("plain diffusers", partial(distance_from_plain, params, folder, device))
-    iteration, per_sample = meter.measure("iterations by part", partial(measure_passes, params, STAGE))
+    passes = meter.measure("iterations by part", partial(measure_passes, params, STAGE), Passes.model_validate)
+    loop = meter.measure("the loop", partial(measure_loop, params, STAGE), Loop.model_validate)
+    iteration = iteration_cost(params, passes, loop)
     found_rates = rates_of(params, architecture, device, iteration.whole)
     return Benchmark(
         git=git,
@@ -79,7 +84,8 @@ def measure(params: Params, architecture: Architecture, device: str, setting: Se
         parts=meter.parts,
         iteration=iteration,
         rates=found_rates,
-        sample=per_sample,
+        sample=passes.sample,
+        guided=passes.guided,
         plain_distance=apart,
         flops_per_second=1e12 * found_rates.teraflop_per_second,
     )

@@ -40,7 +40,8 @@ class Request:
     """What the command was asked for; None stands for the profile's own value.
 
     Attributes:
-        work: the folder to work in, kept afterwards; None for a temporary one.
+        work: the folder to work in, kept afterwards; the same command there goes on after a stop. None for a
+            temporary one.
         to: the JSON to write; None for data/benchmarks/DEVICE.json on a GPU and none on a CPU.
     """
 

@@ -1,5 +1,6 @@
 """The networks of a stage: three with weights of their own, or one that teacher, previous student and student share."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,27 +54,28 @@ def _load_each(params: Params, name: str, device: torch.device, has_previous: bo
     student = _load(model, previous, "float32", CPU, checkpointing=model.gradient_checkpointing)
     merge(student)  # the student before may have been an adapter
     objective_of(distill, distill.stages[name]).prepare(student, params, name)
-    num_frozen = 1 + has_previous
-    mesh = choose_mesh(device, _planned_bytes(params, student, num_frozen, device))
+    formats: dict[str, str] = {model.path: model.dtype}
+    if has_previous:
+        formats[previous] = open_model(previous).student_dtype(model.dtype)
+    mesh = choose_mesh(device, _planned_bytes(params, student, formats.values(), device))
     if mesh is None:
         student.to(device)
     elif (number := distill.guidance.skip_block) is not None:
         # Whoever leaves a block out and whoever does not would wait for each other's weights
         raise UserError(f"params.yaml: distill.guidance.skip_block={number} must be null for networks that are cut")
-    frozen = [_load(model, folder, model.dtype, device, mesh) for folder in [model.path, previous][:num_frozen]]
+    frozen = [_load(model, folder, dtype, device, mesh) for folder, dtype in formats.items()]
     before = None
     if has_previous:
         before = as_plain(frozen[1], make_grid(model.grid_steps, model.shift), distill.stages[name].horizon)
     return Networks(student.requires_grad_(False), frozen[0], before, mesh)
 
 
-def _planned_bytes(params: Params, student: nn.Module, num_frozen: int, device: torch.device) -> int:
-    dtype: torch.dtype = getattr(torch, fast_dtype(params.model.dtype, device))
+def _planned_bytes(params: Params, student: nn.Module, formats: Iterable[str], device: torch.device) -> int:
+    dtypes: list[torch.dtype] = [getattr(torch, fast_dtype(name, device)) for name in formats]
     return planned_bytes(
         sum(weight.numel() for weight in student.parameters()),
         has_average=params.distill.ema_decay > 0,
-        num_frozen=num_frozen,
-        frozen_bytes=dtype.itemsize,
+        frozen_bytes=sum(dtype.itemsize for dtype in dtypes),
     )
 
 
@@ -82,7 +84,10 @@ def _share_weights(params: Params, name: str, device: torch.device, has_previous
     check_previous(params, name)
     if choose_mesh(device, 0):
         rank = distill.lora_rank
-        raise UserError(f"{ENVIRONMENT}=full: with distill.lora_rank={rank} all roles share weights, which stay whole")
+        raise UserError(
+            f"{ENVIRONMENT}=full: with distill.lora_rank={rank} all roles share weights, which stay whole: beside the "
+            "activations they are the smaller part, and `gpd plan` says what fits"
+        )
     base = _load(model, model.path, model.dtype, device, checkpointing=model.gradient_checkpointing)
     roles = Roles(base, distill.lora_rank)
     return Networks(

@@ -24,16 +24,15 @@ ENVIRONMENT, CHOICES = "GPD_SHARDING", ("full", "none")
 ROOM = 0.7  # of a device's memory, for what `planned_bytes` counts; the rest is for activations
 
 
-def planned_bytes(num_weights: int, *, has_average: bool, num_frozen: int, frozen_bytes: int) -> int:
+def planned_bytes(num_weights: int, *, has_average: bool, frozen_bytes: int) -> int:
     """What a stage of full fine-tuning keeps on a device, activations apart.
 
     A weight that learns takes 16 bytes: itself, its gradient and AdamW's two moments, all float32; its average 4 more.
 
     Args:
-        num_frozen: networks of the same size beside the student.
-        frozen_bytes: of one of their weights.
+        frozen_bytes: of one weight in all networks beside the student together, which are of the same size.
     """
-    return num_weights * (16 + 4 * has_average + num_frozen * frozen_bytes)
+    return num_weights * (16 + 4 * has_average + frozen_bytes)
 
 
 def choose_mesh(device: torch.device, planned: int, environment: Mapping[str, str] = os.environ) -> DeviceMesh | None:

@@ -8,7 +8,7 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.utils import AutocastKwargs
 from torch import nn
 
-from gpd.core.precision import fast_dtype
+from gpd.core.precision import fast_dtype, multiply_on_tensor_cores
 from gpd.distillation.batches import draw_states, make_batch, targets_to_make
 from gpd.distillation.costs import batch_forwards
 from gpd.distillation.divergence import check_iteration, check_outcome
@@ -35,6 +35,7 @@ def make_accelerator(dtype: str) -> Accelerator:
     multiplies in `dtype`, unless the device would emulate it.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    multiply_on_tensor_cores(dtype)
     precision = "bf16" if fast_dtype(dtype, device) == "bfloat16" else "no"
     # Each weight is used once in a forward, so nothing is gained by keeping its cast copy; and of networks that are cut
     # over processes the copies would stay whole.

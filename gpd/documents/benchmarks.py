@@ -1,5 +1,7 @@
 """data/benchmarks/DEVICE.json: what `gpd bench wan` measured on a device."""
 
+from typing import Literal
+
 from gpd.documents.document import FORMAT, Document
 from gpd.documents.runs import Git
 
@@ -100,6 +102,14 @@ class SampleCost(Document):
     of_6_forwards: float
 
 
+class GuidedCost(Document):
+    """Seconds of one guided evaluation of one sample: both halves in one call, or one after the other; the faster."""
+
+    together: float
+    apart: float
+    faster: Literal["together", "apart"]
+
+
 class Benchmark(Document):
     """data/benchmarks/DEVICE.json.
 
@@ -115,5 +125,6 @@ class Benchmark(Document):
     iteration: IterationCost
     rates: Rates
     sample: SampleCost
+    guided: GuidedCost
     plain_distance: float
     flops_per_second: float

@@ -100,6 +100,10 @@ class AdaptedModel(BaseModel):
         attach(network, load_factors(self.folder), self.folder / WEIGHTS_FILE)
         return network
 
+    def student_dtype(self, dtype: str) -> str:
+        """That of the base model, for the factors stand beside its matrices."""
+        return dtype
+
     def load_merged(self) -> VideoNetwork:
         """The network with plain weights W + B A, float32 on the CPU."""
         network = self.load_network(merge_padding=True)

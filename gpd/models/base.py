@@ -139,6 +139,14 @@ class BaseModel(ABC):
                 instructions for bfloat16 (`gpd.core.precision`).
         """
 
+    def student_dtype(self, dtype: str) -> str:
+        """The number format in which a student is read to be sampled or asked, where the base model is read in `dtype`.
+
+        Whole weights come as float32: bfloat16 keeps 7 bits, and would round away most of what a stage with a low rate
+        has learnt.
+        """
+        return "float32"
+
     @abstractmethod
     def save_student(self, folder: Path, network: VideoNetwork, *, grid_steps: int, shift: float) -> None:
         """Writes a pipeline that samples by itself: the network, a scheduler that walks the trained grid (every

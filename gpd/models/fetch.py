@@ -1,5 +1,6 @@
 """`gpd fetch`: the base model's weights on this disk, with a manifest that fixes them by hash."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -7,13 +8,14 @@ from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.documents import BaseFacts, Manifest
 from gpd.models.base import BaseModel
+from gpd.models.downloads import NOTES, find_commit
 from gpd.models.families import find_family, open_model
-from gpd.models.folders import INDEX
+from gpd.models.folders import INDEX, check_layout
 from gpd.models.use import NOTE, note_for
 from gpd.models.weights import find_gaps
 from gpd.params import Hub, Model, Params
 
-HUB_NOTES = Path(".cache", "huggingface")  # the hub's client keeps time stamps of a download there
+LOCAL_COPY = "fetch: no record of its download lies in {}: it counts as a local copy, of no repository and no revision"
 
 
 def run(params: Params) -> None:
@@ -28,6 +30,7 @@ def run(params: Params) -> None:
     """
     folder, hub = Path(params.model.path), params.model.hub
     is_fixed = (folder / artifacts.MANIFEST).is_file()
+    check_layout(folder)
     if not is_fixed and (not (folder / INDEX).is_file() or (hub is not None and _gaps(open_model(folder)))):
         _download(params.model, folder)
     model = open_model(folder)
@@ -59,25 +62,37 @@ def _check_manifest(folder: Path, hub: Hub | None) -> Manifest[BaseFacts]:
     if wrong:
         raise UserError("\n".join(f"{folder}: {line}" for line in wrong))
     manifest = documents.load_manifest(folder, BaseFacts)
-    if hub is not None and manifest.facts.revision != hub.revision:
-        raise UserError(
-            f"{folder / artifacts.MANIFEST}: of revision {manifest.facts.revision}, params.yaml: "
-            f"model.hub.revision={hub.revision!r}; move the folder away and fetch again"
-        )
+    if hub is not None and manifest.facts.revision is not None:
+        _check_revision(folder / artifacts.MANIFEST, manifest.facts.revision, hub)
     return manifest
 
 
+def _check_revision(where: Path, found: str, hub: Hub) -> None:
+    is_commit = re.fullmatch("[0-9a-f]{40}", hub.revision)  # a branch or a tag may stand for any
+    if is_commit and found != hub.revision:
+        raise UserError(
+            f"{where}: of revision {found}, params.yaml: "
+            f"model.hub.revision={hub.revision!r}; move the folder away and fetch again"
+        )
+
+
 def _write_manifest(folder: Path, hub: Hub | None) -> Manifest[BaseFacts]:
-    """What differs between two downloads of one revision goes first: the client's notes, and ours for who waits."""
-    shutil.rmtree(folder / HUB_NOTES, ignore_errors=True)
-    if (folder / HUB_NOTES.parent).is_dir() and not any((folder / HUB_NOTES.parent).iterdir()):
-        (folder / HUB_NOTES.parent).rmdir()
+    """What differs between two downloads of one revision goes first: the client's notes, and ours for who waits.
+
+    Repository and revision are those that the client's notes prove, not those that params hope for.
+    """
+    commit = find_commit(folder)
+    if hub is not None and commit is not None:
+        _check_revision(folder / NOTES, commit, hub)
+    if hub is not None and commit is None:
+        print(LOCAL_COPY.format(folder))
+    shutil.rmtree(folder / NOTES, ignore_errors=True)
+    if (folder / NOTES.parent).is_dir() and not any((folder / NOTES.parent).iterdir()):
+        (folder / NOTES.parent).rmdir()
     note = folder / NOTE
     if hub is not None and note.is_file() and note.read_text(encoding="utf-8") == note_for(hub):
         note.unlink()
-    facts = BaseFacts(
-        name=folder.name, repository=hub.repository if hub else None, revision=hub.revision if hub else None
-    )
+    facts = BaseFacts(name=folder.name, repository=hub.repository if hub and commit else None, revision=commit)
     return documents.write_manifest(folder, facts, inputs={}, params={})
 
 

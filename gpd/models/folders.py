@@ -10,12 +10,28 @@ from gpd.documents.reading import parse_json
 INDEX = "model_index.json"
 
 
+def check_layout(folder: Path) -> None:
+    """Recognises the layout of the authors' own repository, whose VAE and text encoder are pickles.
+
+    Raises:
+        UserError: `folder` has it: what to get instead.
+    """
+    pickles = sorted(folder.glob("*.pth"))
+    if pickles and not (folder / INDEX).is_file():
+        raise UserError(
+            f"{pickles[0]}: the authors' own layout, whose .pth files are pickles; gpd never loads one. Move {folder} "
+            "away and run `gpd fetch`: the hub has the same model in diffusers format, which params.yaml names in "
+            "model.hub. Or convert it where you trust the files, with scripts/convert_wan_to_diffusers.py of diffusers"
+        )
+
+
 def check_model(folder: Path) -> None:
     """A clear line if a model's weights are not there.
 
     Raises:
         UserError: `folder` is not a pipeline in diffusers format.
     """
+    check_layout(folder)
     if not (folder / INDEX).is_file():
         raise UserError(
             f"params.yaml: model.path={str(folder)!r}: no weights there ({INDEX} is missing). "

@@ -11,7 +11,7 @@ FOLDER = resources.files("gpd.models") / "profiles"
 PROFILES = sorted(file.name.removesuffix(".yaml") for file in FOLDER.iterdir() if file.name.endswith(".yaml"))
 PROFILE_FILES = {name: FOLDER / f"{name}.yaml" for name in PROFILES}
 
-NOTE = "README.md"  # in a folder that waits for weights
+NOTE = "README.md"  # in a folder that waits for weights or prompts
 NEEDS_WEIGHTS = """The weights of this model belong in this folder, in diffusers format:
 model_index.json and beside it a folder for each part that it names (transformer/, vae/, ..).
 
@@ -20,7 +20,7 @@ Or copy a local folder of that model here and run `gpd fetch`, which then only w
 """
 NEEDS_PROMPTS = (
     "Put into it prompts.txt (one a line) or prompts.jsonl; if you have them evaluation.txt, prompts that are never "
-    "trained on, and clips/ with captions.jsonl. Or name another folder in params.yaml: prepare.source"
+    "trained on, and clips/ with captions.jsonl. Or name another folder in params.yaml: prepare.source\n"
 )
 
 
@@ -46,7 +46,8 @@ def run(profile: str) -> None:
         print(f"use: {folder} waits for weights; run `gpd fetch` ({hub.repository} at {hub.revision})")
     source = Path(params.prepare.source)
     if not source.is_dir():
-        print(f"use: {source} (prepare.source) is not there. {NEEDS_PROMPTS}")
+        write_text(source / NOTE, NEEDS_PROMPTS)
+        print(f"use: {source} (prepare.source) waits for prompts. {NEEDS_PROMPTS}", end="")
 
 
 def note_for(hub: Hub) -> str:

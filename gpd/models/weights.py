@@ -9,6 +9,7 @@ from gpd.documents.reading import parse_json
 
 SHARD_INDEX = "*.safetensors.index.json"
 LOADABLE = ("F32", "BF16", "F16")
+PICKLES = (".bin", ".pth", ".pt", ".ckpt")
 MAX_HEADER = 100_000_000  # bytes; the format's own limit
 
 
@@ -26,7 +27,8 @@ def find_gaps(part: Path) -> Iterator[str]:
         if missing:
             yield f"{index}: names {len(named)} files, of which {len(missing)} are missing ({missing[0]}, ..)"
     if not files and not named:
-        yield f"{part}: no weights (*.safetensors)"
+        pickles = sorted(file.name for suffix in PICKLES for file in part.glob(f"*{suffix}"))
+        yield f"{part}: no weights (*.safetensors)" + (f"; {pickles[0]} is a pickle, never loaded" if pickles else "")
     for file in files:
         yield from _mistakes(file)
 

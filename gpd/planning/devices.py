@@ -24,6 +24,7 @@ class Device:
         float32_peak: of float32, without tensor cores: what the VAE computes in.
         share: of the peak of bfloat16 that a training step reaches in the mean.
         is_measured: whether the share comes from a benchmark of this project.
+        guides_apart: whether it found guidance faster by one call after the other.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Device:
     float32_peak: float
     share: float
     is_measured: bool = False
+    guides_apart: bool = False
 
     @property
     def usable_bytes(self) -> float:
@@ -83,7 +85,8 @@ def _measured(device: Device) -> Device:
     if not path.is_file():
         return device
     try:
-        rate = float(parse_json(path.read_text(encoding="utf-8"))["flops_per_second"])
-    except (ValueError, KeyError, TypeError):
+        found = parse_json(path.read_text(encoding="utf-8"))
+        rate, apart = float(found["flops_per_second"]), found.get("guided", {}).get("faster") == "apart"
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{path}: has no number under flops_per_second; `gpd bench wan` writes it") from None
-    return replace(device, share=rate / device.bf16_peak, is_measured=True)
+    return replace(device, share=rate / device.bf16_peak, is_measured=True, guides_apart=apart)

@@ -1,6 +1,7 @@
-"""Bytes that a pipeline writes, by folder. DVC's cache holds tracked ones a second time unless it links files."""
+"""Bytes that a pipeline writes: by folder, and all with DVC's cache, which copies files into it or links them."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from gpd.artifacts import WORK
@@ -14,6 +15,21 @@ STORED = {"float32": 4, "float16": 2}
 DATA = Path("data")
 GENERATIONS = 2  # of a train state: the new one is written while the old one is kept
 MP4_BYTES_PER_PIXEL = 0.05  # of a shown clip, in the mean
+
+
+TRACKED = ("data/latents", "data/students", "data/samples")  # of the folders, those that DVC's cache has, too
+
+
+def with_cache(params: Params, base: Base, disk: Mapping[str, float]) -> dict[str, float]:
+    """Of everything, by how DVC puts outputs back: as copies, or as links to its cache (`cache.type`).
+
+    The cache has equal files once. Links join files that were links before: what whole students have of the base model
+    then costs nothing.
+    """
+    shared = other_parts(base) if params.distill.lora_rank == 0 else 0.0
+    number, whole = len(params.distill.stages), sum(disk.values())
+    tracked = sum(disk[folder] for folder in TRACKED)
+    return {"copies": whole + tracked - max(0, number - 1) * shared, "links": whole - number * shared}
 
 
 def plan_disk(params: Params, base: Base, material: Material) -> dict[str, float]:
@@ -82,7 +98,7 @@ def parameters(base: Base) -> int:
 
 
 def other_parts(base: Base) -> float:
-    """Text encoder and VAE as the hub has them, in float32; whole students hold them too, for DVC undoes hard links."""
+    """Text encoder and VAE as the hub has them, in float32; whole students hold them too."""
     return float(weight_bytes(base.text_encoder) + weight_bytes(base.vae))
 
 

@@ -24,7 +24,7 @@ class Sizes:
     """Bytes and numbers of the networks of a stage.
 
     Attributes:
-        frozen: bytes of teacher or previous student, in `model.dtype`.
+        frozen: bytes of the teacher, in `model.dtype`.
         trained: numbers that are trained: all weights, or the low-rank factors.
         trained_of_block: those of one block.
         block: bytes of one block's weights as they lie on the device.
@@ -86,11 +86,11 @@ def cuts_by_itself(params: Params, base: Base, device: Device) -> bool:
     if params.distill.lora_rank > 0:
         return False
     dtype: torch.dtype = getattr(torch, params.model.dtype)
+    previous = FLOAT32 if asks_previous(params) else 0
     planned = planned_bytes(
         round(sizes_of(training_run(params, base, 1)).trained),
         has_average=params.distill.ema_decay > 0,
-        num_frozen=1 + asks_previous(params),
-        frozen_bytes=dtype.itemsize,
+        frozen_bytes=dtype.itemsize + previous,
     )
     return planned > ROOM * device.gib * GIB
 
@@ -124,8 +124,16 @@ def stage_memory(
     peak = resting + highest_moment(passing, sizes, gradients, accumulated)
     parts["gradients"] = gradients
     parts["activations"] = passing.peak(sizes.num_blocks)
-    guided = resting + evaluation(evaluation_run(params, base, 2 * micro_batch))
-    return Memory(layout, processes, micro_batch, accumulated, parts, max(peak, guided))
+    asked = resting + max(evaluation(run) for run in frozen_runs(params, base, micro_batch))
+    return Memory(layout, processes, micro_batch, accumulated, parts, max(peak, asked))
+
+
+def frozen_runs(params: Params, base: Base, micro_batch: int) -> list[Run]:
+    """Of the networks that make targets: the teacher's, both halves at once, and the previous student's."""
+    teacher = evaluation_run(params, base, 2 * micro_batch)
+    if not asks_previous(params):
+        return [teacher]
+    return [teacher, evaluation_run(params, base, micro_batch, is_student=True)]
 
 
 def highest_moment(passing: Activations, sizes: Sizes, gradients: float, accumulated: int) -> float:
@@ -144,7 +152,7 @@ def resident(params: Params, sizes: Sizes) -> dict[str, float]:
     if distill.lora_rank > 0:
         previous = {"previous student: adapter": trained} if jumps else {}
         return {"base of all roles": sizes.frozen, "student: adapter": trained, **previous, **average, **moments}
-    previous = {"previous student": sizes.frozen} if jumps else {}
+    previous = {"previous student": trained} if jumps else {}  # float32, as `BaseModel.student_dtype` says
     return {"teacher": sizes.frozen, **previous, "student": trained, **average, **moments}
 
 
@@ -173,14 +181,14 @@ def training_run(params: Params, base: Base, micro_batch: int) -> Run:
     )
 
 
-def evaluation_run(params: Params, base: Base, batch: int) -> Run:
-    """A forward of the teacher."""
+def evaluation_run(params: Params, base: Base, batch: int, *, is_student: bool = False) -> Run:
+    """A forward of the teacher; or of a finished student, whose whole weights are float32."""
     model = params.model
     return Run(
         architecture=base.architecture,
         shape=base.latent_shape(model),
         batch=batch,
-        dtype=model.dtype,
+        dtype="float32" if is_student and params.distill.lora_rank == 0 else model.dtype,
         autocast=False,
         merge_padding=model.merge_padding,
     )

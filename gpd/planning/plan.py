@@ -12,8 +12,8 @@ from gpd.params import PARAMS_FILE, Params, load_params
 from gpd.planning.activations import evaluation
 from gpd.planning.base import Base, find_base
 from gpd.planning.devices import Device, parse_devices
-from gpd.planning.disk import parameters, plan_disk, pool_bytes
-from gpd.planning.memory import Memory, cuts_by_itself, evaluation_run, plan_memory
+from gpd.planning.disk import parameters, plan_disk, pool_bytes, with_cache
+from gpd.planning.memory import FLOAT32, Memory, cuts_by_itself, evaluation_run, plan_memory
 from gpd.planning.remedies import find_remedies
 from gpd.planning.work import PROMPTS_ASSUMED, TEXT_TOKENS, Material, Work, find_material, plan_work
 
@@ -67,6 +67,8 @@ class Plan(Document):
     """All of it; sizes in GB (1e9 bytes).
 
     Attributes:
+        disk: by folder.
+        disk_with_cache: of all folders and DVC's cache, if it makes "copies" or "links".
         remedies: changes that would make it fit; empty if it fits.
         notes: what was assumed.
     """
@@ -82,6 +84,7 @@ class Plan(Document):
     device_days: float
     cpu_hours: float
     disk: dict[str, float]
+    disk_with_cache: dict[str, float]
     fits: bool
     remedies: list[str] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
@@ -111,6 +114,7 @@ def make_plan(name: str, params: Params, gpu: str) -> Plan:
     memory = plan_memory(params, base, device, number)
     others = other_peaks(params, base)
     work = list(plan_work(params, base, device, number, memory, material))
+    disk = plan_disk(params, base, material)
     fits = memory.fits(device) and max(others.values()) <= device.usable_bytes
     return Plan(
         profile=name,
@@ -123,7 +127,8 @@ def make_plan(name: str, params: Params, gpu: str) -> Plan:
         forwards=_digits(sum(each.forwards for each in work)),
         device_days=_digits(sum(each.device_seconds for each in work) / 86400),
         cpu_hours=_digits(sum(each.cpu_seconds for each in work) / 3600),
-        disk=_gb(plan_disk(params, base, material)),
+        disk=_gb(disk),
+        disk_with_cache=_gb(with_cache(params, base, disk)),
         fits=fits,
         remedies=[] if memory.fits(device) else find_remedies(params, base, device, number),
         notes=_notes(device, number, memory, material, cuts_by_itself(params, base, device)),
@@ -134,13 +139,16 @@ def other_peaks(params: Params, base: Base) -> dict[str, float]:
     """Of the stages that train nothing: bytes at their highest moments."""
     model, subjects = params.model, params.sample.subjects.values()
     doubled = 2 if any(subject.guidance_scale > 1 for subject in subjects) else 1
-    run = evaluation_run(params, base, doubled * params.sample.batch)
+    runs = [
+        evaluation_run(params, base, doubled * params.sample.batch),
+        evaluation_run(params, base, params.sample.batch, is_student=True),
+    ]
     frames = VAE_BYTES_PER_PIXEL * model.height * model.width
     vae = weight_bytes(base.vae) + params.evaluate.batch * frames
     text = weight_bytes(base.text_encoder) / (2 if model.dtype == "bfloat16" else 1)
     return {
         "encode": max(text, vae),
-        "sample": run.frozen_bytes() + evaluation(run),
+        "sample": max(run.frozen_bytes() + evaluation(run) for run in runs),
         "evaluate": vae,
     }
 
@@ -151,9 +159,17 @@ def refusal(plan: Plan) -> str:
     need = {"distill": memory.peak, **memory.others}
     stage = max(need, key=lambda name: need[name])
     what = f"{stage} needs {need[stage]:.1f} GB of the {device.usable_gb:.1f} that {device.name} has"
-    in_vain = "No key helps, nor up to 32 devices"
+    in_vain = "No key helps, nor up to 32 devices" + _activations_alone(plan)
     advice = f"It fits with: {'; '.join(plan.remedies)}" if plan.remedies else in_vain
     return f"plan: {plan.profile} does not fit {device.name}:{device.number}: {what}. {advice}"
+
+
+def _activations_alone(plan: Plan) -> str:
+    """Why sharing out weights is in vain: said of one sample's activations."""
+    activations = plan.memory.parts["activations"]
+    if plan.memory.micro_batch > 1 or activations <= plan.device.usable_gb:
+        return ""
+    return f": activations of one sample alone are {activations:.1f} GB; fewer frames or px (model.*) make them smaller"
 
 
 def _device(device: Device, number: int) -> PlannedDevice:
@@ -175,9 +191,16 @@ def _memory(params: Params, base: Base, memory: Memory, others: dict[str, float]
         accumulated=memory.accumulated,
         parts=_gb(memory.parts),
         peak=_digits(memory.peak / 1e9),
-        host=_gb({"pool of trajectories": pool_bytes(params, base)}),
+        host=_gb({"pool of trajectories": pool_bytes(params, base)} | _host_reading(base, memory)),
         others=_gb(others),
     )
+
+
+def _host_reading(base: Base, memory: Memory) -> dict[str, float]:
+    """Every process reads the student in float32 before its share of it goes to the device."""
+    if memory.layout != "fsdp":
+        return {}
+    return {"students before they are cut": float(memory.processes * FLOAT32 * parameters(base))}
 
 
 def _stage(work: Work) -> PlannedStage:
@@ -199,6 +222,8 @@ def _notes(device: Device, number: int, memory: Memory, material: Material, cuts
     notes.append(f"a text has {TEXT_TOKENS} tokens in the mean; texts are read from the shards as they are needed")
     if memory.accumulated > 1:
         notes.append(f"set GPD_MICRO_BATCH={memory.micro_batch}: a process' batch goes through in so many parts")
+    if device.guides_apart:
+        notes.append("set GPD_GUIDED_APART=1: both halves of guidance in one call were slower when measured")
     if memory.processes > 1 and cuts != (memory.layout == "fsdp"):
         notes.append(f"set GPD_SHARDING={'none' if cuts else 'full'}: the stage would choose otherwise")
     if memory.processes < number:

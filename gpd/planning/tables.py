@@ -36,7 +36,7 @@ def tables_of(plan: Plan) -> list[tuple[str, Table]]:
     return [
         (f"Memory of a device: {how}, {parts}", memory_table(plan)),
         ("Work", stage_table(plan)),
-        ("Disk (once more in DVC's cache, unless it links files)", disk_table(plan)),
+        ("Disk", disk_table(plan)),
     ]
 
 
@@ -93,6 +93,8 @@ def disk_table(plan: Plan) -> Table:
         table.add_row(folder, f"{size:.2f}")
     table.add_section()
     table.add_row("all", f"{sum(plan.disk.values()):.2f}")
+    table.add_row("with DVC's cache, by copies", f"{plan.disk_with_cache['copies']:.2f}")
+    table.add_row("by links (cache.type)", f"{plan.disk_with_cache['links']:.2f}")
     return table
 
 

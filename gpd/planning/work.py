@@ -12,6 +12,7 @@ from gpd.distillation.costs import (
     forwards_per_sample,
     probe_forwards,
     probe_walk_forwards,
+    target_forwards,
 )
 from gpd.documents import Listing, PromptsFacts, Sample
 from gpd.models.wan.outline import codec_flops, forward_flops, text_flops
@@ -24,6 +25,7 @@ from gpd.sampling.plan import list_samples, subject_forwards
 METRIC_SECONDS = 0.98  # of a CPU core for a million pixels beside the reference's: 31.6 s a clip at 480p, 81 frames
 TEXT_TOKENS = 128  # of a prompt in the mean
 PROMPTS_ASSUMED = 10_000  # if `prepare` has not run
+TF32_SLOWER = 2  # than bfloat16, by every data sheet: how whole students multiply that are sampled or asked
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ def distill_work(params: Params, rates: Rates, name: str, memory: Memory, materi
         probed += probe_walk_forwards(distill, stage, grid_steps)
     forwards = trained + fill_forwards(distill, stage, grid_steps) + 2 * probed
     again = samples * (STUDENT_FORWARDS / 3) if params.model.gradient_checkpointing else 0
-    seconds = (forwards + again) * rates.forward / memory.processes
+    asked = samples * target_forwards(distill, stage, before).get("previous", 0) * (student_seconds(params) - 1)
+    seconds = (forwards + again + asked) * rates.forward / memory.processes
     return Work(f"distill@{name}", forwards, seconds, memory.processes)
 
 
@@ -141,7 +144,15 @@ def sample_work(params: Params, rates: Rates, name: str, number: int) -> Work:
     parts = -(-rows // listing.batch)
     busy = min(number, parts)
     share = -(-parts // busy) * busy / parts  # the last round is not full
-    return Work(f"sample@{name}", forwards, forwards * rates.forward * share / busy, busy)
+    subject = params.sample.subjects[name]
+    each = rates.forward * (1 if subject.checkpoint == params.model.path else student_seconds(params))
+    return Work(f"sample@{name}", forwards, forwards * each * share / busy, busy)
+
+
+def student_seconds(params: Params) -> float:
+    """Of a finished student's forward, where the teacher's takes 1: whole weights are float32 (`student_dtype`)."""
+    is_whole = params.distill.lora_rank == 0 and params.model.dtype == "bfloat16"
+    return TF32_SLOWER if is_whole else 1
 
 
 def evaluate_work(params: Params, rates: Rates, name: str) -> Work:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
+from gpd.core.precision import multiply_on_tensor_cores
 from gpd.core.schedule import make_grid
 from gpd.documents import StudentFacts
 from gpd.models.families import open_model
@@ -56,7 +57,9 @@ def load_student(params: Params, folder: Path, negative: Tensor, device: str) ->
     if (trained := manifest.params.get(key, facts.horizon)) != facts.horizon:
         raise UserError(f"{folder}/{artifacts.MANIFEST}: facts.horizon={facts.horizon}, but {key}={trained} beside it")
     student = open_model(folder)
-    network = student.load_network(device, merge_padding=model.merge_padding, dtype=model.dtype)
+    multiply_on_tensor_cores(model.dtype)
+    dtype = student.student_dtype(model.dtype)
+    network = student.load_network(device, merge_padding=model.merge_padding, dtype=dtype)
     return Subject(
         name=facts.stage,
         network=as_plain(network, make_grid(model.grid_steps, model.shift), facts.horizon),

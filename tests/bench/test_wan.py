@@ -23,6 +23,8 @@ def test_every_part_is_real_and_measured(tmp_path: Path, monkeypatch: pytest.Mon
     assert all(part.seconds > 0 and part.peak_bytes > 0 for part in found.parts)
     assert found.plain_distance < 1e-5
     assert found.setting.tokens == 2 * 2 * 2
+    both = {"together": found.guided.together, "apart": found.guided.apart}
+    assert both[found.guided.faster] == min(both.values()) > 0
     # Guidance takes two forwards, the student one and its backward counts as two; factors need half a backward.
     assert found.rates.forwards_per_second == pytest.approx(5 / found.iteration.whole)
     per_second = 4 * found.rates.teraflop_per_forward / found.iteration.whole

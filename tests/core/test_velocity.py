@@ -1,3 +1,4 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +68,22 @@ def test_guided_field_asks_the_network_once_for_both_halves() -> None:
     on_negative = field(latents, timesteps, text_of(0.0, 0.0, 0.0))
     assert torch.allclose(result, v.guide(on_text, on_negative, scale))
     assert torch.allclose(result[0], on_text[0])
+
+
+def test_both_halves_by_one_call_after_the_other_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one place where guidance is computed is the one that reads the switch."""
+    field, latents, timesteps = GaussianField(), pair()[0], torch.full((3,), 500)
+    text, negative, scale = text_of(1.0, 2.0, 3.0), text_of(0.0), torch.tensor([1.0, 2.0, 5.0])
+    together = v.guided(field, text, negative, scale)(latents, timesteps)
+    calls = [0]
+    monkeypatch.setenv(v.APART, "1")
+
+    def counted(*args: torch.Tensor) -> torch.Tensor:
+        calls[0] += 1
+        return field(*args)
+
+    assert torch.allclose(v.guided(counted, text, negative, scale)(latents, timesteps), together)
+    assert calls == [2]
 
 
 def test_texts_of_different_length_are_padded_with_zeros() -> None:

@@ -46,10 +46,9 @@ def test_another_word_is_refused() -> None:
 
 
 def test_the_sizes_of_wan() -> None:
-    """Of 14.29e9 weights more than four 80 GB devices hold; of 1.42e9 less than half of one."""
-    frozen = {"num_frozen": 2, "frozen_bytes": 2}
-    assert planned_bytes(14_288_491_584, has_average=True, **frozen) == 342_923_798_016
-    assert planned_bytes(1_418_996_800, has_average=False, **frozen) == 28_379_936_000
+    """With a previous student more than four 80 GB devices hold; of 1.42e9 without one less than half of one."""
+    assert planned_bytes(14_288_491_584, has_average=True, frozen_bytes=2 + 4) == 371_500_781_184
+    assert planned_bytes(1_418_996_800, has_average=False, frozen_bytes=2) == 25_541_942_400
 
 
 def test_an_outline_has_names_and_shapes_but_no_values() -> None:

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from gpd.artifacts import UserError
+from gpd.data.sources import collect
 from gpd.models import use
+from gpd.params import load_params
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +39,13 @@ def test_a_model_of_the_hub_has_a_folder_that_says_what_it_waits_for() -> None:
     assert "gpd fetch" in Path("data/wan2.1-1.3b/README.md").read_text()
 
 
-def test_a_source_that_is_not_there_is_named_with_what_belongs_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_source_that_was_not_there_is_made_with_a_note_of_what_belongs_in_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     use.run("wan2.1-1.3b")
-    (line,) = [
-        line for line in capsys.readouterr().out.splitlines() if "prepare.source" in line and "not there" in line
-    ]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "prepare.source" in line]
     assert "data/sources/mine" in line
     assert "prompts.txt" in line
+    assert "prompts.txt" in Path("data/sources/mine/README.md").read_text()
+    with pytest.raises(UserError, match=r"prepare.source='data/sources/mine': there is neither prompts.txt nor "):
+        collect(Path("data/sources/mine"), load_params().prepare)

@@ -48,6 +48,12 @@ def test_a_format_that_is_not_loaded(part: Path):
     assert "numbers of the format F8_E4M3; gpd loads F32, BF16, F16" in line
 
 
+def test_a_pickle_is_named_and_counts_for_nothing(tmp_path: Path):
+    (tmp_path / "pytorch_model.bin").write_bytes(b"anything")
+    (line,) = find_gaps(tmp_path)
+    assert line.endswith("no weights (*.safetensors); pytorch_model.bin is a pickle, never loaded")
+
+
 def test_no_weights_at_all(tmp_path: Path):
     (line,) = find_gaps(tmp_path)
     assert "no weights" in line

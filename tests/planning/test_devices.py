@@ -26,6 +26,9 @@ def test_what_was_measured_goes_before_what_is_stated(tmp_path: Path, monkeypatc
     device, _ = parse_devices("h100:8")
     assert device.is_measured
     assert device.flops_per_second == pytest.approx(3e14)
+    assert not device.guides_apart
+    file.write_text(json.dumps({"flops_per_second": 3e14, "guided": {"faster": "apart"}}))
+    assert parse_devices("h100")[0].guides_apart
     file.write_text("{}")
     with pytest.raises(UserError, match=r"data/benchmarks/h100\.json: has no number"):
         parse_devices("h100")

@@ -6,6 +6,7 @@ from gpd.params import Params
 from gpd.planning import remedies
 from gpd.planning.base import Base, find_base
 from gpd.planning.devices import DEVICES
+from gpd.planning.disk import parameters
 from gpd.planning.memory import micro_batches, num_processes, plan_memory, stage_memory
 from gpd.planning.plan import load
 
@@ -24,7 +25,8 @@ def alone(params: Params, batch: int) -> float:
     ids=["1.3B, batch 1", "1.3B, batch 4", "14B, batch 1"],
 )
 def test_all_weights_trained_with_checkpointing(params: Params, batch: int, measured: float):
-    assert alone(params, batch) == pytest.approx(measured, rel=0.06)
+    in_bfloat16 = 2 * parameters(find_base(params.model)) / 1e9  # the previous student was, then; it is float32 now
+    assert alone(params, batch) - in_bfloat16 == pytest.approx(measured, rel=0.06)
 
 
 @pytest.mark.parametrize(("params", "measured"), [(PAPER, 11.0), (LARGE, 55.8)], ids=["1.3B", "14B"])

@@ -5,8 +5,8 @@ import pytest
 
 from gpd.artifacts import UserError
 from gpd.models.use import PROFILES
+from gpd.planning import matrix, tables
 from gpd.planning import plan as planning
-from gpd.planning import tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +21,8 @@ def test_every_profile_has_a_plan_and_fits_a_machine_of_eight(profile: str, caps
     made = planning.make_plan(*planning.load(profile), "h100:8")
     assert made.fits
     assert not made.remedies
+    if profile.startswith("wan"):
+        assert matrix.row(made) in (ROOT / "docs/wan.md").read_text()  # python -m gpd.planning.matrix
     assert made.forwards == pytest.approx(sum(stage.forwards for stage in made.stages), rel=1e-3)
     assert made.memory.peak <= sum(made.memory.parts.values()) * 1.001
     assert planning.Plan.model_validate_json(made.model_dump_json()) == made
@@ -33,6 +35,14 @@ def test_factors_need_one_device(profile: str, gpu: str):
     made = planning.make_plan(*planning.load(profile), gpu)
     assert made.fits
     assert made.memory.micro_batch * made.memory.accumulated == 16
+    assert matrix.row(made) in (ROOT / "docs/wan.md").read_text()
+
+
+def test_where_activations_alone_are_too_large_it_says_so():
+    """Sharing out the base of factors (FSDP2) would not help there: it is refused for the same reason."""
+    made = planning.make_plan(*planning.load("wan2.1-14b-lora"), "rtx4090:1")
+    assert matrix.row(made) in (ROOT / "docs/wan.md").read_text()
+    assert "nor up to 32 devices: activations of one sample alone are 26." in planning.refusal(made)
 
 
 def test_what_does_not_fit_is_refused_in_one_line_with_what_would_help():
@@ -76,6 +86,7 @@ def test_the_documents_form_is_that_of_the_manual():
         "device_days",
         "cpu_hours",
         "disk",
+        "disk_with_cache",
         "fits",
         "remedies",
         "notes",

@@ -22,7 +22,7 @@ from gpd.release.records import describe_recorded
 from gpd.release.student import Student, open_student
 from gpd.release.workspace import describe_student
 from tests.release.conftest import RANK
-from tests.workspace import working_in
+from tests.workspace import ROOT, working_in
 
 
 def front_matter(card: str) -> dict[str, object]:
@@ -138,6 +138,22 @@ def test_the_examples_of_the_card_run_and_save_a_clip(release: Path, low: Studen
         )  # as its comment says
         with working_in(work):
             exec(compile(source, "card", "exec"), {})
+        assert (work / "clip.mp4").stat().st_size > 500
+
+
+def test_the_examples_of_the_manual_run_and_save_a_clip(low: Student, adapted: Student, tmp_path: Path) -> None:
+    """docs/wan.md: a student of whole weights, and factors on their base."""
+    whole, factors = snippets((ROOT / "docs/wan.md").read_text())
+    for example, student in ((whole, low), (factors, adapted)):
+        assert "num_inference_steps=6" in example
+        assert "guidance_scale=1.0" in example
+        source = example.replace("data/students/k8", str(student.folder)).replace("data/wan2.1-1.3b", str(low.base))
+        for size in ("height=480", "width=832", "num_frames=81"):
+            source = source.replace(size, f"{size.partition('=')[0]}={5 if 'frames' in size else 32}")
+        work = tmp_path / student.folder.name
+        work.mkdir()
+        with working_in(work):
+            exec(compile(source, "docs/wan.md", "exec"), {})
         assert (work / "clip.mp4").stat().st_size > 500
 
 

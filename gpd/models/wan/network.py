@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpd.core.precision import fast_dtype
+from gpd.core.precision import exact_products, fast_dtype
 from gpd.models.folders import check_part, quiet_libraries
 from gpd.models.network import VideoNetwork, load_heads, load_steps
 from gpd.models.onednn import use_onednn
@@ -125,14 +125,14 @@ def compile_blocks(transformer: Any, **options: Any) -> None:
 
 
 class Exact(nn.Module):
-    """Mixed into a module's class: it computes in the format of its weights under autocast, too."""
+    """Mixed into a module's class: it computes in the format of its weights under autocast and TF32, too."""
 
     def forward(self, features: Tensor, *others: Any) -> Any:
         """Of the module itself."""
         device = features.device.type
         if not torch.amp.is_autocast_available(device):  # tensors without data
             return super().forward(features, *others)
-        with torch.autocast(device, enabled=False):
+        with torch.autocast(device, enabled=False), exact_products():
             return super().forward(features, *others)
 
 
