@@ -302,28 +302,27 @@ def export(
     export.run(_params(), student, to=to, format=format, dtype=dtype, rank=rank, force=force, push=push, sign=sign)
 
 
-@app.command("verify-release")
-def verify_release(
-    folder: Annotated[Path, typer.Argument(help="a release")],
-    key: Annotated[Path, typer.Option(help="public key (PEM) of whoever is said to have signed it")],
-) -> None:
-    """Check a release's files against its signature."""
-    from gpd.release import signing
-
-    signing.verify(folder, key)
-    print(f"verify-release: {folder} is what was signed by the owner of {key}")
-
-
 @app.command()
 def verify(
     paths: Annotated[list[Path] | None, typer.Argument(help="files or folders; without them everything")] = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="restore from DVC's cache or remote, from equal files, from git")
     ] = False,
+    key: Annotated[
+        Path | None, typer.Option(help="of releases: the public key (PEM) of whoever is said to have signed them")
+    ] = None,
 ) -> None:
-    """Compare everything that the pipeline holds with its digests; status 1 if something is damaged."""
+    """Compare everything that the pipeline holds with its digests, or signed releases with their signature."""
+    from gpd.release import signing
     from gpd.upkeep import verify
 
+    if key is not None:
+        for folder in paths or []:
+            signing.verify(folder, key)
+            print(f"verify: {folder} is what was signed by the owner of {key}")
+        if not paths:
+            raise UserError("verify: --key needs the folder of a release")
+        return
     raise typer.Exit(verify.run(_params(), paths or [], repair))
 
 

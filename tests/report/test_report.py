@@ -79,7 +79,7 @@ def test_a_collapsed_student_is_marked_on_page_and_terminal(
     path = Path("data/evaluations/k4/evaluation.json")
     found = json.loads(path.read_text())
     found["subjects"]["k4"]["metrics"]["spectral_time_ratio"]["value"] = 0.01
-    artifacts.write_json(path, found)
+    seals.write_sealed(path, found)
     report.run(workspace)
     assert "k4 has collapsed:" in PAGE.read_text()
     assert "collapsed: k4: spectral_time_ratio is 0.01, outside 0.33 to 3" in capsys.readouterr().out
