@@ -30,7 +30,7 @@ AT_15000 = {  # in docs/ablation.md -> in data/ablation/results.json
 OVER_TRAINING = {
     "**one stage, Adams-Bashforth**": ("recipe-curve", "recipe-full"),
     "one-shot, true roll-outs": ("one-shot-curve",),
-    "+1 as published": ("plus-one-curve",),
+    "+1, with our guidance, clips, optimiser and rate": ("plus-one-curve",),
 }
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from gpd import documents
 from gpd.artifacts import UserError
 from gpd.documents import BaseFacts, Manifest, StudentFacts
-from gpd.models.families import find_family
 from gpd.models.folders import INDEX
 from gpd.params import Params
 from gpd.report.outcome import Outcome
@@ -47,6 +46,8 @@ def _origin(name: str, manifest: Manifest[StudentFacts], base: list[tuple[str, s
 
 def describe_base(folder: Path) -> list[tuple[str, str]]:
     """Name, place on the hub and licence of the base model; nothing if its folder is not here."""
+    from gpd.models.families import find_family  # imports torch, which `gpd table` does without
+
     try:
         facts = documents.load_manifest(folder, BaseFacts).facts
         exchange = find_family(folder / INDEX).exchange
