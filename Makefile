@@ -14,10 +14,11 @@ export GOMP_SPINCOUNT ?= 1000
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: help setup repro test lint prefect clean
+.PHONY: help setup repro test lint docs prefect clean
 help:
 	@echo "make repro    prompts and clips -> students -> evaluation -> report (minutes on two cores)"
 	@echo "make prefect  the same from web pages: a local Prefect server, its deployments and a worker"
+	@echo "make docs     pages of all modules in build/docs/"
 	@echo "make test     format, lint, types, import contracts, tests"
 
 setup: $(VENV)/.installed
@@ -33,6 +34,7 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 
 repro: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" GPD_PROGRESS=$(if $(CI),lines,) dvc --wait-for-lock repro
+	test ! -e registry.db || $(BIN)/gpd registry upgrade  # the file of an older gpd
 	$(BIN)/gpd registry sync
 	$(BIN)/gpd table
 
@@ -54,6 +56,10 @@ test: lint
 	bash tests/install_browser.sh
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
 		--durations=20 --durations-min=5
+
+# Pages of the modules, from their docstrings.
+docs: setup
+	$(BIN)/pdoc --docformat google --output-directory build/docs gpd !gpd.registry.migrations
 
 clean:
 	rm -rf $(VENV) .work build *.egg-info

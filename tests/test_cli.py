@@ -104,7 +104,7 @@ def test_a_profile_of_large_wan_goes_as_far_as_it_can_without_weights(gpd: Comma
     assert "waits for weights; run `gpd fetch` (Wan-AI/Wan2.1-T2V-1.3B-Diffusers at" in used.stdout
     add_pipeline(tmp_path)
     source = tmp_path / "data" / "sources" / "mine"
-    source.mkdir(parents=True)
+    source.mkdir(parents=True, exist_ok=True)
     (source / "prompts.txt").write_text("\n".join(f"prompt number {n}" for n in range(80)))
     assert gpd("prepare", cwd=tmp_path).returncode == 0
     encoded = gpd("encode", cwd=tmp_path)

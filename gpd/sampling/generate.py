@@ -1,18 +1,68 @@
 """`gpd generate`: one clip from a prompt."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.core.randomness import seeded_noise
 from gpd.data.clips import write_mp4
 from gpd.data.workers import pick_device
-from gpd.models.base import TextEncoder
+from gpd.models.base import Codec, TextEncoder
 from gpd.models.families import open_model
 from gpd.params import Params, student_path
 from gpd.progress import progress_bar
 from gpd.sampling.subject import Subject
 from gpd.sampling.subjects import load_student, load_teacher
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A checkpoint with all that makes clips of prompts.
+
+    Attributes:
+        shape: of a clip's latents, (C, F, H, W).
+    """
+
+    subject: Subject
+    encoder: TextEncoder
+    codec: Codec
+    shape: tuple[int, int, int, int]
+
+    def make(
+        self, prompts: Sequence[str], seed: int = 0, on_step: Callable[[int], None] = lambda _: None
+    ) -> NDArray[np.uint8]:
+        """A clip for each prompt: [B, F, H, W, 3] in 0 .. 255.
+
+        Args:
+            seed: of the noise, with the prompt's place.
+            on_step: called with the number of steps done.
+
+        Raises:
+            UserError: there is no prompt, or one is empty.
+        """
+        if not prompts or not all(prompt.strip() for prompt in prompts):
+            raise UserError("--prompt is empty")
+        noise = [seeded_noise(self.shape, seed=seed, index=place) for place in range(len(prompts))]
+        trajectory = self.subject.walk(noise, self.encoder.encode(list(prompts)), on_step)
+        return self.codec.decode(trajectory[-1])
+
+
+def load(params: Params, folder: Path) -> Generator:
+    """The checkpoint of a folder, with text encoder and VAE of the base model.
+
+    Raises:
+        UserError: it is of another base model than params name.
+    """
+    model, base = params.model, open_model(params.model.path)
+    encoder = base.load_text_encoder()
+    subject = load_subject(params, folder, encoder)
+    shape = base.geometry.latent_shape(model.num_frames, model.height, model.width)
+    return Generator(subject, encoder, base.load_codec(subject.device), shape)
 
 
 def run(params: Params, *, prompt: str, out: Path, student: str | None, checkpoint: str | None, seed: int) -> None:
@@ -31,16 +81,11 @@ def run(params: Params, *, prompt: str, out: Path, student: str | None, checkpoi
         raise UserError("--prompt is empty")
     if out.suffix != ".mp4":
         raise UserError(f"--out={out}: the file must end in .mp4")
-    folder = choose_folder(params, student, checkpoint)
-    model, base = params.model, open_model(params.model.path)
-    prompt_encoder = base.load_text_encoder()
-    subject = load_subject(params, folder, prompt_encoder)
-    codec = base.load_codec(subject.device)
-    noise = seeded_noise(base.geometry.latent_shape(model.num_frames, model.height, model.width), seed=seed, index=0)
+    loaded = load(params, choose_folder(params, student, checkpoint))
+    subject = loaded.subject
     with progress_bar(f"generate {subject.name}", subject.grid.num_steps) as advance:
-        text = prompt_encoder.encode([prompt])
-        trajectory = subject.walk([noise], text, lambda done: advance(done, "steps"))
-    write_mp4(out, codec.decode(trajectory[-1])[0], params.encode.frames_per_second)
+        clip = loaded.make([prompt], seed, lambda done: advance(done, "steps"))[0]
+    write_mp4(out, clip, params.encode.frames_per_second)
     print(f"generate: {subject.name}, {subject.forwards} forwards, seed {seed} -> {out}")
 
 

@@ -1,0 +1,84 @@
+"""gpd from Python, for scripts and notebooks; each of these is also `gpd.NAME` (docs/python.md).
+
+    import gpd
+
+    print(gpd.best(steps=6).winners[0].name)
+    student = gpd.load_student("champion")
+    frames = gpd.sample(student, ["a red circle moves left slowly over a plain background"], seed=0)
+    print(gpd.compare("clips/mine", "clips/theirs")["metrics"]["psnr"]["value"])
+
+They work in a checkout of the repository, whose params.yaml, data/ and registry.db they read.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpd import registry
+from gpd.evaluation.compare import compare as measure
+from gpd.evaluation.folders import pair_up
+from gpd.params import load_params
+from gpd.registry.best import Best
+from gpd.sampling.generate import Generator, choose_folder, load
+
+
+def open_registry(url: str | None = None) -> AbstractContextManager[Any]:
+    """A SQLModel session of the registry, for the questions of `gpd.registry`.
+
+    Args:
+        url: as `gpd registry --url`; without it GPD_REGISTRY_URL, else registry.db.
+
+    Raises:
+        UserError: there is no registry, or it is of another version.
+    """
+    return registry.open_registry(url)
+
+
+def best(*, steps: int, metric: str = "trajectory_error", where: Sequence[str] = (), url: str | None = None) -> Best:
+    """The best student of `steps` steps by a metric, under one protocol: `winners[0]` has its name, hash and value.
+
+    Args:
+        where: conditions such as "forwards <= 6" (docs/registry.md).
+
+    Raises:
+        UserError: nothing matches; the message says what there is.
+    """
+    with open_registry(url) as session:
+        return registry.best(session=session, steps=steps, metric=metric, where=where)
+
+
+def load_student(checkpoint: str | Path | None = None) -> Generator:
+    """A student with the text encoder and VAE of its base model, on the GPU if there is one.
+
+    Args:
+        checkpoint: a folder, or what the registry understands: an alias, `best:6`, an abbreviated hash, a name. Without
+            it the student of the last stage of params.yaml.
+
+    Raises:
+        UserError: there is no such checkpoint, or it is of another base model than params.yaml names.
+    """
+    params = load_params()
+    return load(params, choose_folder(params, None, None if checkpoint is None else str(checkpoint)))
+
+
+def sample(student: Generator | str | Path, prompts: Sequence[str], seed: int = 0) -> NDArray[np.uint8]:
+    """A clip for each prompt: [B, F, H, W, 3] in 0 .. 255. The noise of a clip follows from seed and place.
+
+    Raises:
+        UserError: a prompt is empty, or as `load_student`.
+    """
+    loaded = student if isinstance(student, Generator) else load_student(student)
+    return loaded.make(prompts, seed)
+
+
+def compare(clips: str | Path, reference: str | Path) -> Mapping[str, Any]:
+    """Metrics of a folder of mp4s against another's, as `gpd compare` writes them: by name under "metrics".
+
+    Raises:
+        UserError: a folder is empty, a clip is broken, or paired clips differ in length, size or rate.
+    """
+    return measure(pair_up(Path(clips), Path(reference)))
