@@ -12,9 +12,10 @@ from flows.checkpoints import Checkpoint, as_subject, look_up
 from flows.outputs import evaluation_of
 from flows.parameters import AtOnce, Commit, Overrides, Retries, described
 from flows.pipeline import OPTIONS, describe_run, guarded, prepared, run_stages, start, sync_registry
-from flows.process import read_command
+from flows.process import StageFailedError, read_command
 from flows.results import Measured, measured
 from flows.shown import show_run
+from flows.stages import USER_ERROR
 from flows.tree import Tree
 from gpd.artifacts import UserError
 from gpd.documents.collapse import signs_of_collapse
@@ -61,25 +62,27 @@ def nightly(
     retries: Retries = 1,
     at_once: AtOnce = 1,
 ) -> None:
-    """Runs the pipeline and compares its last student with the champion, under one protocol."""
+    """Runs the pipeline and compares its student of as many steps with the champion, under one protocol."""
     with guarded() as root:
         with prepared(root, commit, overrides) as tree:
             run_stages(tree, wanted=None, retries=retries, at_once=at_once)
             sync_registry(tree)
             show_run(tree, "nightly")
-            student = last_student(tree.folder)
-        champion = look_up(root, alias)
+            champion = look_up(root, alias)
+            student = contender(list(measured(tree.folder)), champion)
         if champion is not None and champion.content != student.content:
             champion = _measure(root, champion, student, commit, overrides, retries, at_once)
         decision = judge(student, champion, metric, margin)
         if decision.is_promoted:
-            promote(tree, student.content, alias, decision.because)
+            decision = promote(tree, student.content, alias, decision)
         tell(student, alias, decision)
 
 
-def last_student(folder: Path) -> Measured:
-    """The student that samples in the fewest steps."""
-    return min((one for one in measured(folder) if not one.is_teacher), key=lambda one: one.scores.steps)
+def contender(subjects: list[Measured], champion: Checkpoint | None) -> Measured:
+    """The student that samples in as many steps as the champion; without one, the one of the fewest steps."""
+    students = [one for one in subjects if not one.is_teacher]
+    steps = {score["steps"] for score in champion.scores} if champion else set()
+    return min([one for one in students if one.scores.steps in steps] or students, key=lambda one: one.scores.steps)
 
 
 def judge(student: Measured, champion: Checkpoint | None, metric: str, margin: float) -> Decision:
@@ -126,11 +129,20 @@ def _measure(
     return look_up(root, champion.content) or champion
 
 
-def promote(tree: Tree, content: str, alias: str, because: str) -> None:
-    """Gives the alias to a checkpoint; the registry's history keeps the reason and this run."""
-    reason = f"{because} (nightly, flow run {runtime.flow_run.id})"
+def promote(tree: Tree, content: str, alias: str, decision: Decision) -> Decision:
+    """Gives the alias to a checkpoint; the registry's history keeps the reason and this run.
+
+    A refusal of the registry's, such as a protected alias, is a decision too: a person moves it, by force.
+    """
+    reason = f"{decision.because} (nightly, flow run {runtime.flow_run.id})"
     words = ["gpd", "registry", "promote", f"--alias={alias}", f"--because={reason}", "--by=nightly", "--", content]
-    read_command(words, cwd=tree.folder, env=tree.environment())
+    try:
+        read_command(words, cwd=tree.folder, env=tree.environment())
+    except StageFailedError as error:
+        if error.exit_status != USER_ERROR:
+            raise
+        return Decision(False, f"{decision.because}; {error.last_lines[-1].removeprefix('gpd: ')}")
+    return decision
 
 
 def tell(student: Measured, alias: str, decision: Decision) -> None:

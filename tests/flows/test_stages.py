@@ -94,6 +94,15 @@ def test_scores_of_another_protocol_are_not_compared() -> None:
         nightly.judge(student, None, "x", 0.02)
 
 
+def test_the_champion_meets_a_student_of_as_many_steps() -> None:
+    students = [Measured(f"{steps} steps", "one", False, scores("new", steps=steps)) for steps in (12, 6, 3)]
+    teacher = Measured("teacher", "one", True, scores("base", steps=6))
+    champion = Checkpoint("old", "k8", ({"steps": 6},))
+    assert nightly.contender([teacher, *students], champion).name == "6 steps"
+    assert nightly.contender([teacher, *students], Checkpoint("old", "k12", ({"steps": 4},))).name == "3 steps"
+    assert nightly.contender(students, None).name == "3 steps"
+
+
 def test_a_metric_that_was_not_measured_has_no_number() -> None:
     error = Score(value=0.21662, num_samples=4, spread=None, direction="lower")
     metrics: list[dict[str, Score]] = [{"trajectory_error": error}, {}]
