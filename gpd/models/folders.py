@@ -57,6 +57,9 @@ def load_config(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, is no JSON object, or is not what the model's manifest says.
     """
+    folder = path.parent if path.name == INDEX else path.parent.parent
+    if path.is_file():
+        check_files(folder, path.relative_to(folder).as_posix())
     try:
         config = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -65,8 +68,6 @@ def load_config(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not readable as JSON ({error})") from None
     if not isinstance(config, dict):
         raise UserError(f"{path}: expected a JSON object, found {type(config).__name__}")
-    folder = path.parent if path.name == INDEX else path.parent.parent
-    check_files(folder, path.relative_to(folder).as_posix())
     return config
 
 

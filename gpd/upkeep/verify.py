@@ -3,10 +3,12 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpd.artifacts import UserError
+from gpd.documents.manifests import CHECKED_AT_ONCE
 from gpd.params import Params
 from gpd.registry.engine import DEFAULT
 from gpd.upkeep.cache import Cache, digests_of
@@ -35,7 +37,7 @@ def run(params: Params, paths: Sequence[Path], is_repairing: bool) -> int:
     cache = Cache()
     expected, checked = _look(params, cache, paths)
     for given in paths:
-        if not any(one.path.is_relative_to(given) for one in checked):
+        if not any(_is_at(one.path, [given]) for one in checked):
             raise UserError(f"verify: {given}: no manifest, evaluation, train state or output of {LOCK} names it")
     wrong = [one for one in checked if one.wrong]
     tried: set[Path] = set()
@@ -52,21 +54,24 @@ def run(params: Params, paths: Sequence[Path], is_repairing: bool) -> int:
 
 def _look(params: Params, cache: Cache, paths: Sequence[Path]) -> tuple[Expected, list[Checked]]:
     expected = collect(params.model.path, cache)
-    found = [*check(expected), *check_registry(Path(DEFAULT))]
-    if paths:
-        found = [one for one in found if any(one.path.is_relative_to(path) for path in paths)]
-    return expected, found
+    known = sorted(path for path in expected.digests.keys() | expected.broken.keys() | expected.sealed)
+    with ThreadPoolExecutor(CHECKED_AT_ONCE) as threads:
+        found = list(threads.map(lambda path: _check(path, expected), (one for one in known if _is_at(one, paths))))
+    registry = Path(DEFAULT)
+    return expected, [*found, *(check_registry(registry) if _is_at(registry, paths) else ())]
 
 
-def check(expected: Expected) -> Iterator[Checked]:
-    """Every file for which there is a digest, and every document that cannot be used, by path."""
-    for path in sorted(expected.digests.keys() | expected.broken.keys() | expected.sealed):
-        if path in expected.broken:
-            yield Checked(path, "its own seal", expected.broken[path])
-        elif path in expected.digests:
-            yield _compare(path, expected.digests[path], path in expected.sealed)
-        else:
-            yield Checked(path, "its own seal")
+def _is_at(path: Path, places: Sequence[Path]) -> bool:
+    """Whether it is one of these files or lies in one of these folders; without any it is."""
+    return not places or any(path.absolute().is_relative_to(place.absolute()) for place in places)
+
+
+def _check(path: Path, expected: Expected) -> Checked:
+    if path in expected.broken:
+        return Checked(path, "its own seal", expected.broken[path])
+    if path in expected.digests:
+        return _compare(path, expected.digests[path], path in expected.sealed)
+    return Checked(path, "its own seal")
 
 
 def _compare(path: Path, digests: list[Digest], is_sealed: bool) -> Checked:
