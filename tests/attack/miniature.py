@@ -58,6 +58,7 @@ def raw_params() -> dict[str, Any]:
     raw["model"] |= {"path": base, "grid_steps": 8, "num_frames": 5, "height": 16, "width": 16}
     raw["prepare"] |= {"source": "data/source", "num_evaluation_prompts": 2}
     raw["encode"] |= {"samples_per_shard": 2}
+    raw["sample"]["num_kept_points"] = 2
     raw["distill"] |= {"final_steps": 2, "pool_slots": 4, "warmup_iterations": 1, "save_every_seconds": 1}
     raw["distill"]["probe"] = {"num_states": 2}
     stage = {"horizon": 4, "tail": 4, "previous": base, "iterations": 6, "batch": 2, "learning_rate": 1e-4}

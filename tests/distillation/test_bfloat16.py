@@ -10,11 +10,13 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gpd import documents
 from gpd.core import precision
 from gpd.core.precision import multiplies_bfloat16
 from gpd.data import encode
 from gpd.distillation import distill
 from gpd.distillation.networks import load_networks
+from gpd.documents import StudentFacts
 from gpd.models.families import open_model
 from gpd.params import Params, Probe, States
 from gpd.sampling.subjects import load_student
@@ -71,6 +73,8 @@ def learn_little(folder: Path) -> torch.Tensor:
         for weight in network.transformer.blocks.parameters():
             weight.copy_(weight.bfloat16().float() * (1 + BELOW))
     network.transformer.save_pretrained(folder / "transformer", safe_serialization=True)
+    manifest = documents.load_manifest(folder, StudentFacts)
+    documents.write_manifest(folder, manifest.facts, inputs=manifest.inputs, params=manifest.params)
     return network.get_parameter(MATRIX).detach()
 
 

@@ -214,6 +214,7 @@ def test_a_previous_student_that_does_not_fit_is_refused(params: Params, tmp_pat
         make(begun_from(params, tmp_path / "whole"), "k2")
     raw = documents.load_json(tmp_path / "k1/adapter.json", "")
     write_json(tmp_path / "k1/adapter.json", raw | {"base": {"kind": "base", "content": "0" * 64}})
+    documents.write_manifest(tmp_path / "k1", manifest.facts, inputs=manifest.inputs, params=manifest.params)
     with pytest.raises(UserError, match=r"previous=.*/k1: an adapter for another base model than model.path="):
         make(begun_from(params, tmp_path / "k1"), "k2")
 

@@ -148,7 +148,7 @@ class Machine:
 
     def ready(self) -> None:
         """Whatever the test before has left: a worker is there, and no train state."""
-        for state in (self.folder / ".work" / "distill").glob("*"):
+        for state in (self.folder / ".work" / "distill").glob("*/"):
             shutil.rmtree(state)
         if self.worker is None or self.worker.poll() is not None:
             self.start()

@@ -102,5 +102,5 @@ def test_no_secret_is_shown(server: Server, registry: str, runs: tuple[str, str]
 
 def test_a_kind_of_gpu_has_a_pool_of_its_own(server: Server) -> None:
     for flow in ("distill", "evaluate"):
-        assert server.ask("GET", f"deployments/name/{flow}/large")["work_pool_name"] == "large"
+        assert server.ask("GET", f"deployments/name/{flow}/{flow}-large")["work_pool_name"] == "large"
     assert server.ask("GET", "deployments/name/distill/distill-cpu")["work_pool_name"] == "cpu"

@@ -165,7 +165,7 @@ def test_variants_of_the_ablation_are_overrides_that_fit(root: Path) -> None:
         assert list(runs) == [f"recipe 15000 seed {seed}" for seed in (0, 1, 2)]
         params = [tree.params_of(root, found.commit, overrides) for overrides in runs.values()]
         assert [one["distill"]["seed"] for one in params] == [0, 1, 2]
-        with pytest.raises(StageFailedError, match="variants has no 'receipt'"):
+        with pytest.raises(StageFailedError, match="no variant, family or group 'receipt'"):
             planned(found, ["receipt"])
 
 
