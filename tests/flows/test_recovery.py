@@ -16,6 +16,7 @@ from tests.flows.waiting import is_alive, paused, wait_until
 pytestmark = pytest.mark.xdist_group("prefect")
 
 SOME = 30  # iterations: more than are done until the first train state is met
+MANY = 120  # more than are done until the next line is printed, ten seconds later
 ENDLESS = 100_000  # iterations of a training that somebody ends
 RATE, ITERATIONS = (f"distill.stages.{STUDENT}.{key}" for key in ("learning_rate", "iterations"))
 
@@ -60,7 +61,7 @@ def test_cancelling_stops_the_training_and_a_new_run_continues_it(server: Server
 
 
 def test_a_killed_worker_is_a_crashed_run_and_a_retry_continues(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/distill-cpu", **long_stage(2, SOME))
+    run_id = machine.begin("distill/distill-cpu", **long_stage(2, MANY))
     with paused(server.until(run_id, machine.training)):
         machine.kill_worker()
     server.wait(run_id, "CRASHED")  # at its next line, which nobody takes
