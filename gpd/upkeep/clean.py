@@ -64,6 +64,7 @@ KINDS = (
     Kind("parts of sample", _folders("sample/*"), lambda _: _any_held("output-sample*")),
     Kind("work trees of flows", _folders("flows/*"), lambda path: is_held(work_lock(path))),
     Kind("trees of ablation runs", _folders("ablation/run-*"), lambda _: is_held(output_lock("ablate"))),
+    Kind("checkpoints out of DVC's cache", _folders("checkpoints/*"), lambda path: is_held(path.with_suffix(".lock"))),
     Kind(
         "decoded frames",
         lambda: iter(sorted((WORK / "decoded").glob("[!.]*.npy"))),

@@ -35,6 +35,7 @@ REMADE = [
     ".work/sample/k8-1/shards/part",
     ".work/flows/abc-def/data/students/k8/weights",
     ".work/ablation/run-1/log.txt",
+    ".work/checkpoints/abc/weights",
     ".work/decoded/1-2.npy",
     "data/students/.k8.elsewhere.99999999.partial/weights",
     "data/.latents.99999999.old/text-00000.tar",
@@ -80,6 +81,7 @@ def test_what_is_in_use_stays_however_old(work: Path, capsys: pytest.CaptureFixt
         Path(".work/flows/abc-def/.work/locks") / output_lock("sample@k8").name,
         work_lock(Path(".work/flows/abc-def")),
         output_lock("ablate"),
+        Path(".work/checkpoints/abc.lock"),
         output_lock("evaluate@k8"),
     ]
     with contextlib.ExitStack() as stack:

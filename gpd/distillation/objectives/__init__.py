@@ -169,6 +169,16 @@ def one_stage_of_own_targets(distill: Distill) -> Iterator[str]:
         yield f"{key} has one horizon: distill.horizons={distill.horizons} must be []"
 
 
+def own_targets_from_clips(distill: Distill, use: str) -> Iterator[str]:
+    """Mistakes of those that also start from noised clips and need the student's average; `use` says what for."""
+    yield from one_stage_of_own_targets(distill)
+    key = f"distill.objective={distill.objective!r}"
+    if distill.states.clips < 1:
+        yield f"{key} starts from noised clips: distill.states.clips={distill.states.clips:g} must be 1"
+    if distill.ema_decay == 0:
+        yield f"{key} {use}: distill.ema_decay=0 must be above 0"
+
+
 def stages_taught_by(distill: Distill, objective: str) -> Iterator[tuple[str, StageParams]]:
     """The stages of an objective, by name."""
     for name, stage in distill.stages.items():

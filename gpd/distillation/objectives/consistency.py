@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gpd.core.schedule import Grid
 from gpd.core.velocity import Velocity, clean_latent, euler_step, mean_velocity, unguided
-from gpd.distillation.objectives import StepObjective, one_stage_of_own_targets
+from gpd.distillation.objectives import StepObjective, own_targets_from_clips
 from gpd.distillation.stage import Stage
 from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch
@@ -39,12 +39,8 @@ class Consistency(StepObjective):
 
     def excludes(self, distill: Distill) -> Iterator[str]:
         """All that takes steps for steps over one horizon."""
-        yield from one_stage_of_own_targets(distill)
+        yield from own_targets_from_clips(distill, "learns from the student's average")
         key = f"distill.objective={distill.objective!r}"
-        if distill.states.clips < 1:
-            yield f"{key} starts from noised clips: distill.states.clips={distill.states.clips:g} must be 1"
-        if distill.ema_decay == 0:
-            yield f"{key} learns from the student's average: distill.ema_decay=0 must be above 0"
         if distill.loss_weighting != "uniform":
             yield f"{key}: its steps all end at 0; distill.loss_weighting={distill.loss_weighting!r} must be 'uniform'"
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gpd.core.randomness import Stream, integers_of
 from gpd.core.velocity import euler_step, mean_velocity
-from gpd.distillation.objectives import StepObjective, one_stage_of_own_targets
+from gpd.distillation.objectives import StepObjective, own_targets_from_clips
 from gpd.distillation.stage import Stage
 from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch, States
@@ -30,12 +30,8 @@ class FlowMap(StepObjective):
 
     def excludes(self, distill: Distill) -> Iterator[str]:
         """What needs steps of one length; no average to jump with."""
-        yield from one_stage_of_own_targets(distill)
+        yield from own_targets_from_clips(distill, "jumps by the student's average")
         key = f"distill.objective={distill.objective!r}"
-        if distill.states.clips < 1:
-            yield f"{key} starts from noised clips: distill.states.clips={distill.states.clips:g} must be 1"
-        if distill.ema_decay == 0:
-            yield f"{key} jumps by the student's average: distill.ema_decay=0 must be above 0"
         if distill.lora_rank > 0:
             yield f"{key} trains vectors beside factors: distill.lora_rank={distill.lora_rank} must be 0"
         for name, stage in distill.stages.items():
