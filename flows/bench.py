@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows import graph, process, serve, settings
+from flows import outputs, process, serve, settings
 
 AUTHOR = ("-c", "user.name=gpd", "-c", "user.email=gpd@localhost")
 POLL_SECONDS = 0.2
@@ -68,7 +68,7 @@ def server(folder: Path) -> Iterator[dict[str, str]]:
 def bench_run(folder: Path, environment: dict[str, str], params: Path | None) -> None:
     """The same work bare and as a deployment's run, from the request to its end."""
     bare, flow = (make_clone(folder / name / "gpd", params) for name in ("bare", "flow"))
-    stages = len(graph.stage_names(bare))
+    stages = len(outputs.stages_in(bare))
     began = time.monotonic()
     process.read_command(["dvc", "repro"], cwd=bare, env=environment | {"PATH": process.environment()["PATH"]})
     bare_seconds = time.monotonic() - began

@@ -1,41 +1,34 @@
-"""The DVC stages of a work tree: their names and what each waits for, from DVC's command line."""
+"""The DVC stages of a work tree: what each waits for, which of them have something to do."""
 
-import re
+import json
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from flows.outputs import params_in, stages_in
 from flows.process import environment, read_command
-from gpd.documents.reading import parse_yaml
-from gpd.stages import load_stages, stage_keys
+from gpd.stages import makers, stage_keys
 
 Needs = dict[str, set[str]]
 
-_EDGE = re.compile(r'^"([^"]+)"\s*->\s*"([^"]+)";?$')
-_NODE = re.compile(r'^"([^"]+)";?$')
-
-
-def parse_dot(text: str) -> Needs:
-    """The graph that `dvc dag --dot` prints: stage -> the stages whose outputs it reads."""
-    needs: Needs = {}
-    for line in map(str.strip, text.splitlines()):
-        if edge := _EDGE.match(line):
-            before, after = edge.groups()
-            needs.setdefault(before, set())
-            needs.setdefault(after, set()).add(before)
-        elif node := _NODE.match(line):
-            needs.setdefault(node.group(1), set())
-    return needs
-
 
 def needs(tree: Path) -> Needs:
-    """Stage -> the stages whose outputs it reads, as DVC sees them in this tree."""
-    return parse_dot(read_command(["dvc", "dag", "--dot"], cwd=tree, env=dvc_environment(tree)))
+    """Stage -> the stages whose outputs it reads."""
+    stages = stages_in(tree)
+    return {name: {maker for dep in stage.deps for maker in makers(dep, stages)} for name, stage in stages.items()}
 
 
-def stage_names(tree: Path) -> list[str]:
-    """The names of all stages, in the order of dvc.yaml and params.yaml."""
-    listed = read_command(["dvc", "stage", "list", "--name-only"], cwd=tree, env=dvc_environment(tree))
-    return listed.split()
+def outdated(tree: Path, graph: Needs) -> set[str]:
+    """The stages of a graph that have something to do, as DVC sees it, and all that come after them.
+
+    One question about all of them: `dvc repro` takes seconds to find that a single stage has nothing to do.
+    """
+    words = ["dvc", "--wait-for-lock", "status", "--json"]
+    changed = set(json.loads(read_command(words, cwd=tree, env=dvc_environment(tree))))
+    found: set[str] = set()
+    for name in order(graph):
+        if name in changed or not found.isdisjoint(graph[name]):
+            found.add(name)
+    return found
 
 
 def order(graph: Needs) -> list[str]:
@@ -77,9 +70,8 @@ def content_keys(tree: Path, graph: Needs) -> dict[str, str]:
     Of its settings, the tracked files and folders it depends on, and the keys of the stages before it.
     Code and data outside git are not in it: two trees may share a key and differ; they wait for each other.
     """
-    params = parse_yaml((tree / "params.yaml").read_text(encoding="utf-8"))
-    stages = {name: stage for name, stage in load_stages(tree, params).items() if name in graph}
-    return stage_keys(stages, params, _tracked(tree).get)
+    stages = {name: stage for name, stage in stages_in(tree).items() if name in graph}
+    return stage_keys(stages, params_in(tree), _tracked(tree).get)
 
 
 def _tracked(tree: Path) -> dict[str, str]:

@@ -80,13 +80,13 @@ def submit_stages(
 ) -> dict[str, Any]:
     """Starts each stage as soon as what it needs is there; yields their futures by name."""
     needs = graph.without(graph.needs(tree.folder), tree.given)
-    keys = graph.content_keys(tree.folder, needs)
     chosen = graph.with_needs(needs, wanted if wanted is not None else set(needs))
+    keys, outdated = graph.content_keys(tree.folder, needs), graph.outdated(tree.folder, needs)
     run = stages.run_stage.with_options(retries=retries)
     futures: dict[str, Any] = {}
     for name in (name for name in graph.order(needs) if name in chosen):
-        waits_for = [futures[need] for need in needs[name]]
-        futures[name] = run.submit(tree, name, keys[name], turns, label, wait_for=waits_for)
+        work = stages.Work(tree, name, keys[name], is_done=name not in outdated)
+        futures[name] = run.submit(work, turns, label, wait_for=[futures[need] for need in needs[name]])
     return futures
 
 

@@ -15,7 +15,6 @@ from flows.pictures import curves_picture, frames_picture
 from flows.results import measured, result_rows
 from flows.tree import Tree
 from gpd.documents import load_manifest
-from gpd.registry.engine import registry_url, shown
 
 SHORT = 12
 
@@ -61,6 +60,8 @@ def lineage_text(tree: Tree) -> str:
 
 def shown_url(url: str) -> str:
     """A registry's address without what is secret in it."""
+    from gpd.registry.engine import registry_url, shown  # it brings SQL with it, which no other part of a run needs
+
     return shown(registry_url(url))
 
 

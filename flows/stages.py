@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,37 +44,56 @@ def _retry_condition(task: Any, run: Any, state: Any) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Work:
+    """One stage of a tree.
+
+    Attributes:
+        key: hash of all that determines the stage's output: equal work waits for its twin instead of running twice.
+        is_done: DVC has found nothing to do.
+    """
+
+    tree: Tree
+    stage: str
+    key: str
+    is_done: bool = False
+
+
 @task(
     name="stage",
-    task_run_name="{label}{stage}",
+    task_run_name="{label}{work.stage}",
     cache_policy=NO_CACHE,  # DVC is the cache
     persist_result=False,
     retry_delay_seconds=RETRY_DELAY_SECONDS,
     retry_condition_fn=_retry_condition,
 )
-def run_stage(tree: Tree, stage: str, key: str, turns: Sequence[Path], label: str = "") -> None:
+def run_stage(work: Work, turns: Sequence[Path], label: str = "") -> None:
     """Brings one DVC stage up to date: from the cache where its work was done before, else by running it.
 
     Args:
-        key: hash of all that determines the stage's output: equal work waits for its twin instead of running twice.
         turns: lock files; as many stages of the run go at the same time.
         label: goes before the stage's name if a run has several trees.
     """
-    logger = get_run_logger()
-    listener = Listener(f"{label}{stage}", logger)
+    listener = Listener(f"{label}{work.stage}", get_run_logger())
     started = time.monotonic()
     try:
-        with _turn(tree, stage, key, turns, logger) as slot:
-            env = tree.code_environment(
-                GPD_PROGRESS="lines", GPD_FLOW_RUN_ID=str(runtime.flow_run.id or ""), **slot.env
-            )
-            run_command(
-                repro_words(tree, stage), cwd=tree.folder, env=env, on_lines=listener, title=stage, held=slot.held
-            )
-            _share(tree, stage, listener)
+        if work.is_done:
+            _share(work, listener)
+        else:
+            _reproduce(work, turns, listener)
     except StageFailedError as error:
-        raise StageFailedError(stage, child_status(error), error.last_lines) from None
-    listener.show(100.0, f"{stage}: done in {time.monotonic() - started:.0f} s")
+        raise StageFailedError(work.stage, child_status(error), error.last_lines) from None
+    seconds = time.monotonic() - started
+    listener.show(100.0, f"{work.stage}: " + ("nothing to do" if work.is_done else f"done in {seconds:.0f} s"))
+
+
+def _reproduce(work: Work, turns: Sequence[Path], listener: Listener) -> None:
+    tree, run_id = work.tree, str(runtime.flow_run.id or "")
+    with _turn(work, turns, listener.logger) as slot:
+        env = tree.code_environment(GPD_PROGRESS="lines", GPD_FLOW_RUN_ID=run_id, **slot.env)
+        words = repro_words(tree, work.stage)
+        run_command(words, cwd=tree.folder, env=env, on_lines=listener, title=work.stage, held=slot.held)
+        _share(work, listener)
 
 
 def repro_words(tree: Tree, stage: str) -> list[str]:
@@ -82,11 +102,13 @@ def repro_words(tree: Tree, stage: str) -> list[str]:
 
 
 @contextmanager
-def _turn(tree: Tree, stage: str, key: str, turns: Sequence[Path], logger: Any) -> Iterator[devices.Slot]:
+def _turn(work: Work, turns: Sequence[Path], logger: Any) -> Iterator[devices.Slot]:
     """Until nobody does the same work, this run has a place left, and there is a device if one is needed."""
+    tree, stage = work.tree, work.stage
     with ExitStack() as stack:
         same = locks.locked(
-            tree.stage_lock(stage, key), lambda: logger.info(f"{stage}: another run does this work; waiting for it")
+            tree.stage_lock(stage, work.key),
+            lambda: logger.info(f"{stage}: another run does this work; waiting for it"),
         )
         held = (stack.enter_context(same), stack.enter_context(locks.first_free(list(turns)))[1])
         if not devices.visible() or not needs_gpu(tree, stage):
@@ -107,8 +129,9 @@ def needs_gpu(tree: Tree, stage: str) -> bool:
     return "Running stage" in plan
 
 
-def _share(tree: Tree, stage: str, listener: Listener) -> None:
+def _share(work: Work, listener: Listener) -> None:
     """With a remote: what was made, for the other machines. A remote that is away does not undo the work."""
+    tree, stage = work.tree, work.stage
     if not tree.remote:
         return
     words = ["dvc", "--wait-for-lock", "push", "--run-cache", stage]

@@ -5,7 +5,6 @@
     .dvc/config.local               the cache of the repository
 """
 
-import configparser
 import hashlib
 import json
 import os
@@ -19,7 +18,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from flows import locks, outputs
+from flows import local, locks, outputs
 from flows.parameters import check_commit, check_overrides
 from flows.process import StageFailedError, environment, read_command
 from gpd.artifacts import UserError
@@ -116,12 +115,12 @@ def work_tree(
     name = f"{full[:12]}-{_hash([overrides, students])[:8]}"
     names = [name, *(f"{name}-{copy}" for copy in range(2, MOST_COPIES + 1))]
     with locks.first_free([root / FLOWS / f"{name}.lock" for name in names], on_wait) as (position, _):
-        remote = read_command(["dvc", "config", "core.remote"], cwd=root, env=environment(), may_fail=True).strip()
-        tree = Tree(root / FLOWS / names[position], root, full, overrides, remote)
+        known = local.settings_in(root)
+        tree = Tree(root / FLOWS / names[position], root, full, overrides, known.get("core.remote", ""))
         with locks.locked(root / LOCKS / "trees.lock"):
             is_new = _check_out(tree)
         _write_params(tree)
-        _share(tree)
+        _share(tree, Path(known["cache.dir"]))
         if is_new:
             _restore(tree)
         yield _give(tree, students)
@@ -172,10 +171,9 @@ def _outs(entry: Mapping[str, Any]) -> list[str]:
     return [out["path"] for out in entry.get("outs", [])]
 
 
-def _share(tree: Tree) -> None:
+def _share(tree: Tree, cache: Path) -> None:
     """DVC's cache and settings of this machine, states and records, and material outside git."""
-    cache = read_command(["dvc", "cache", "dir"], cwd=tree.root, env=tree.environment()).strip()
-    _write_local_config(tree, str((tree.root / cache).resolve()))
+    local.write_settings(tree.root, tree.folder, cache)
     for name in {RECORDS, *(stage.partition("@")[0] for stage in outputs.stages_in(tree.folder))}:
         _link(tree.folder / ".work" / name, tree.root / ".work" / name)
         (tree.root / ".work" / name).mkdir(parents=True, exist_ok=True)
@@ -205,22 +203,6 @@ def _link(link: Path, target: Path) -> None:
     if not link.exists() and not link.is_symlink():
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(target)
-
-
-def _write_local_config(tree: Tree, cache: str) -> None:
-    """The repository's .dvc/config.local with places made absolute, and its cache."""
-    config = configparser.ConfigParser(interpolation=None)
-    source = tree.root / ".dvc" / "config.local"
-    config.read(source)
-    for section in config.sections():
-        url = config.get(section, "url", fallback="")
-        if url and "://" not in url and not Path(url).is_absolute():
-            config.set(section, "url", str((source.parent / url).resolve()))
-    if not config.has_section("cache"):
-        config.add_section("cache")
-    config.set("cache", "dir", cache)
-    with (tree.folder / ".dvc" / "config.local").open("w", encoding="utf-8") as file:
-        config.write(file)
 
 
 def params_of(root: Path, commit: str, overrides: Overrides) -> dict[str, Any]:

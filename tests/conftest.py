@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from tests.workspace import evaluated, workspace  # noqa: F401
 
-pytest_plugins = ["tests.costs"]
+pytest_plugins = ["tests.costs", "tests.rooms"]
 
 # No deadlines: nothing here asserts a time. In CI the same examples every run, so that a red run can be repeated;
 # elsewhere new ones, so that somebody meets what CI does not. 40 of them: what 40 do not find, 100 seldom do.

@@ -3,25 +3,34 @@
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import serve, settings
 from gpd.distillation.train_state import MARKER
 from tests.clone import commit, copy_tree, environment, run
-from tests.flows.waiting import STILL_SECONDS, growth, is_alive, wait_until
+from tests.flows.waiting import SERVER_POLL_SECONDS, STILL_SECONDS, growth, is_alive, wait_until
 
 TWO_GPUS = "0,1"
 STUDENT, STAGE, TRAINING = "k1", "distill@k1", "gpd distill k1"
 FINAL = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
+
+
+@contextmanager
+def using_server(url: str) -> Iterator[None]:
+    """What this process asks of Prefect goes there."""
+    with temporary_settings({PREFECT_API_URL: url}):
+        yield
 
 
 def is_last_line(row: dict[str, Any], state: str) -> bool:
@@ -47,6 +56,12 @@ class Server:
 
     def stop(self) -> None:
         self.stack.close()
+
+    def copy_database(self, home: Path) -> None:
+        """What it keeps, for another server."""
+        name = "prefect.db"
+        with closing(sqlite3.connect(self.home / name)) as own, closing(sqlite3.connect(home / name)) as copy:
+            own.backup(copy)
 
     def bootstrap(self) -> None:
         words = [sys.executable, "-m", "flows.bootstrap", "--gpu-pools", "large"]
@@ -89,9 +104,9 @@ class Server:
         body = {"type": state, "name": name or state.title()}
         self.ask("POST", f"flow_runs/{run_id}/set_state", state=body, force=name is not None)
 
-    def until(self, run_id: str, is_so: Callable[[], Any]) -> Any:
+    def until(self, run_id: str, is_so: Callable[[], Any], every: float = SERVER_POLL_SECONDS) -> Any:
         """Waits for something in the course of a run."""
-        return wait_until(is_so, self.moves, lambda: f"{self.state(run_id)}\n{self.log(run_id)}")
+        return wait_until(is_so, self.moves, lambda: f"{self.state(run_id)}\n{self.log(run_id)}", every)
 
     def moves(self) -> tuple[Any, ...]:
         """What changes as long as some run goes on: logs, train states and files of all machines."""
@@ -135,7 +150,8 @@ class Machine:
     def __init__(self, server: Server, folder: Path, **env: str) -> None:
         self.server, self.folder, self.queue = server, folder, folder.parent.name
         self.env = {**server.environment, **environment(folder), **env}
-        self.env = {**self.env, **{k: v for k, v in server.environment.items() if k.startswith("PREFECT")}, **env}
+        self.env |= {k: v for k, v in server.environment.items() if k.startswith("PREFECT")}
+        self.env |= {"GPD_GRACE_SECONDS": "10", **env}  # processes that a test holds still do not heed SIGTERM
         self.worker: subprocess.Popen[bytes] | None = None
         self.stack = ExitStack()
         server.machines.append(self)
@@ -169,6 +185,16 @@ class Machine:
     def begin(self, deployment: str, env: dict[str, str] | None = None, **parameters: Any) -> str:
         return self.server.begin(deployment, self.queue, env, **parameters)
 
+    def run(self, flow: Any, **parameters: Any) -> str:
+        """Runs a flow in this process, as `python -m flows.distill` does: nothing has to be imported. The run's id."""
+        own = {name: value for name, value in self.env.items() if not name.startswith("PREFECT")}
+        with using_server(self.server.url), pytest.MonkeyPatch.context() as changes:
+            changes.chdir(self.folder)
+            for name, value in own.items():
+                changes.setenv(name, value)
+            state = flow(**parameters, return_state=True)
+        return str(state.state_details.flow_run_id)
+
     def processes(self, words: str = "") -> list[psutil.Process]:
         """What runs in this clone's trees (not the worker), with these words in its command."""
         found = []
@@ -182,9 +208,9 @@ class Machine:
                 found.append(process)
         return found
 
-    def training(self) -> list[psutil.Process]:
-        """The processes of a training that has saved a train state, if there is one."""
-        return self.processes(TRAINING) if self.trained(STUDENT) else []
+    def training(self, after: int = 0) -> list[psutil.Process]:
+        """The processes of a training whose train state is beyond an iteration, if there is one."""
+        return self.processes(TRAINING) if self.trained(STUDENT) > after else []
 
     def trained(self, stage: str) -> int:
         """The iteration of the stage's train state; 0 where there is none."""

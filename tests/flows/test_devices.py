@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flows import devices, process, settings
-from tests.flows.conftest import Server
+from flows import devices, process
+from tests.flows.conftest import Server, using_server
 
 
 @pytest.fixture(autouse=True)
@@ -86,18 +86,12 @@ def test_a_stopping_flow_does_not_wait_on() -> None:
             process.start_again()
 
 
-@pytest.mark.xdist_group("prefect")
-def test_a_device_that_a_person_closed_is_passed_over(server: Server, tmp_path: Path) -> None:
-    code = (
-        "import sys, tempfile; tempfile.tempdir = sys.argv[1]; from flows import devices\n"
-        "with devices.gpu_slot() as slot: print(slot.env['CUDA_VISIBLE_DEVICES'])"
-    )
-    environment = {**server.environment, "GPD_GPUS": "0,1"}
+def test_a_device_that_a_person_closed_is_passed_over(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPD_GPUS", "0,1")
     path = f"v2/concurrency_limits/{devices.limit_of('0')}"
     server.ask("PATCH", path, limit=0)
     try:
-        words = [sys.executable, "-c", code, str(tmp_path)]
-        done = subprocess.run(words, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
+        with using_server(server.url), devices.gpu_slot() as slot:
+            assert slot.env == {"CUDA_VISIBLE_DEVICES": "1"}
     finally:
         server.ask("PATCH", path, limit=1)
-    assert done.stdout.split() == ["1"], done.stderr

@@ -1,5 +1,6 @@
-"""The graph of DVC's stages: as DVC prints it, in an order, with all that a stage waits for."""
+"""The graph of DVC's stages: as DVC sees it, in an order, with all that a stage waits for and what is to be done."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from tests.clone import commit, run
 from tests.curricula import doubling_profile
 
 ROOT = Path(__file__).parents[2]
-DOT = 'strict digraph  {\n"a";\n"b@x";\n"c";\n"a" -> "b@x";\n"b@x" -> "c";\n"a" -> "c";\n}\n'
 CHAIN = {"c": {"b"}, "b": {"a"}, "a": set(), "d": set()}
 
 
@@ -36,11 +36,6 @@ def write_params(folder: Path, params: dict[str, Any]) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
-def test_dot_is_read_whatever_its_blanks() -> None:
-    expected = {"a": set(), "b@x": {"a"}, "c": {"a", "b@x"}}
-    assert graph.parse_dot(DOT) == graph.parse_dot(DOT.replace(" -> ", "->")) == expected
-
-
 def test_each_stage_comes_after_what_it_needs() -> None:
     found = graph.order(CHAIN)
     assert sorted(found) == sorted(CHAIN)
@@ -56,11 +51,29 @@ def test_what_a_stage_waits_for_is_found_to_the_beginning() -> None:
         graph.with_needs(CHAIN, {"x"})
 
 
-def test_dvc_gives_the_pipeline(pipeline: Path, stages: graph.Needs) -> None:
+def test_the_graph_is_the_one_that_dvc_sees(pipeline: Path, stages: graph.Needs) -> None:
+    printed = run("dvc", "dag", "--dot", cwd=pipeline)
+    pairs = {(before, after) for before, after in re.findall(r'"([^"]+)" -> "([^"]+)"', printed)}
+    assert pairs == {(before, after) for after, above in stages.items() for before in above}
     assert stages["distill@k2"] == {"distill@k1", "encode"}
     assert graph.order(stages)[:2] == ["prepare", "encode"]
     assert graph.order(stages)[-1] == "report"
-    assert set(graph.stage_names(pipeline)) == set(stages)
+
+
+def test_what_dvc_has_done_is_not_outdated_what_comes_after_a_change_is(tmp_path: Path) -> None:
+    copies = {name: {"cmd": f"cp {before} {name}", "deps": [before], "outs": [name]} for before, name in ("ab", "bc")}
+    alone = {"cmd": "touch z", "outs": ["z"]}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {**copies, "z": alone}}))
+    (tmp_path / "params.yaml").write_text("{}")
+    (tmp_path / "a").write_text("one")
+    needs = graph.needs(tmp_path)
+    run("git", "init", "-q", cwd=tmp_path)
+    run("dvc", "init", "-q", cwd=tmp_path)
+    assert graph.outdated(tmp_path, needs) == {"b", "c", "z"}
+    run("dvc", "repro", "-q", cwd=tmp_path)
+    assert graph.outdated(tmp_path, needs) == set()
+    (tmp_path / "a").write_text("two")
+    assert graph.outdated(tmp_path, needs) == {"b", "c"}
 
 
 def test_a_key_changes_with_the_params_of_the_stage_and_of_those_before(pipeline: Path, stages: graph.Needs) -> None:

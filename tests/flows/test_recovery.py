@@ -1,87 +1,135 @@
-"""Stopped in the middle and recovered: by a person, by a killed worker, by a server that restarts, by a failure."""
+"""Stopped in the middle and recovered: by a killed worker, by a person, by a server that restarts, by a failure."""
 
 import re
-import signal
-from collections.abc import Iterator
+import time
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
+from signal import SIGSEGV
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.flows.conftest import STAGE, STUDENT, TRAINING, Machine, Server, copy_clone
-from tests.flows.waiting import is_alive, paused, wait_until
+from flows.distill import distill
+from gpd.progress import SECONDS_BETWEEN_LINES
+from tests.flows.conftest import STAGE, STUDENT, TRAINING, Machine, Server
+from tests.flows.waiting import POLL_SECONDS, is_alive, paused, wait_until
 
-pytestmark = pytest.mark.xdist_group("prefect")
-
-SOME = 30  # iterations: more than are done until the first train state is met
-MANY = 120  # more than are done until the next line is printed, ten seconds later
 ENDLESS = 100_000  # iterations of a training that somebody ends
 RATE, ITERATIONS = (f"distill.stages.{STUDENT}.{key}" for key in ("learning_rate", "iterations"))
+# One training that four runs share. It saves every second, and each of them is interrupted at its first train state:
+# more iterations than are done until then.
+LONG: dict[str, Any] = {"overrides": {ITERATIONS: 240, RATE: 2e-5, "distill.save_every_seconds": 1}, "stages": [STAGE]}
 
 
-def long_stage(seed: int, iterations: int) -> dict[str, Any]:
-    """A training that saves every second; the seed makes it one of its own."""
-    own = {ITERATIONS: iterations, RATE: 1e-5 + seed * 1e-7}
-    return {"overrides": {**own, "distill.save_every_seconds": 1}, "stages": [STAGE]}
+@dataclass
+class Part:
+    """What one run has done of the training.
+
+    Attributes:
+        log: of this part alone.
+        stood: iteration of the train state that it left.
+    """
+
+    run_id: str
+    log: str = ""
+    stood: int = 0
+
+    @property
+    def began(self) -> int:
+        """The first iteration."""
+        found = re.search(rf"Running stage '{STAGE}'.*?distill {STUDENT}: (\d+)/", self.log, flags=re.DOTALL)
+        assert found, self.log
+        return int(found[1])
+
+
+def training(server: Server, machine: Machine, run_id: str, after: int = 0) -> list[psutil.Process]:
+    """The processes of the training, once its train state is beyond an iteration."""
+    return list(server.until(run_id, lambda: machine.training(after), POLL_SECONDS))
+
+
+def killed_with_its_worker(server: Server, machine: Machine) -> Part:
+    """A run that was killed together with its worker."""
+    machine.ready()
+    run_id = machine.begin("distill/distill-cpu", **LONG)
+    training(server, machine, run_id)
+    assert machine.worker is not None
+    (engine,) = psutil.Process(machine.worker.pid).children()
+    machine.kill_worker()
+    engine.kill()
+    wait_until(lambda: not machine.processes())
+    machine.start()
+    return Part(run_id, stood=machine.trained(STUDENT))
+
+
+def without_its_worker(server: Server, machine: Machine, silent: Part) -> Part:
+    """A new run of the same work, whose worker was killed."""
+    run_id = machine.begin("distill/distill-cpu", **LONG)
+    with paused(training(server, machine, run_id, silent.stood)):
+        machine.kill_worker()
+        machine.start()
+        time.sleep(SECONDS_BETWEEN_LINES)  # so that the next iteration prints a line, which nobody takes
+    server.wait(run_id, "CRASHED")
+    server.until(run_id, lambda: not machine.processes())
+    return Part(run_id, server.log(run_id), machine.trained(STUDENT))
+
+
+def cancelled_by_a_person(server: Server, machine: Machine, crashed: Part) -> Part:
+    """That run tried again, and cancelled by a person."""
+    run_id = crashed.run_id
+    server.set_state(run_id, "SCHEDULED", "AwaitingRetry")  # what `prefect flow-run retry` does
+    with paused(training(server, machine, run_id, crashed.stood)):  # it does not end by itself
+        server.set_state(run_id, "CANCELLING")
+        server.wait(run_id, "CANCELLED")
+        server.until(run_id, lambda: not machine.processes())
+    return Part(run_id, server.log(run_id)[len(crashed.log) :], machine.trained(STUDENT))
+
+
+def over_a_restart(server: Server, machine: Machine, cancelled: Part) -> Part:
+    """A new run, in the middle of which the server restarts."""
+    run_id = machine.begin("distill/distill-cpu", **LONG)
+    held = training(server, machine, run_id, cancelled.stood)
+    with paused(held):
+        server.stop()
+    assert any(map(is_alive, held))
+    server.start()
+    server.wait(run_id)
+    return Part(run_id, server.log(run_id))
+
+
+@dataclass
+class Parts:
+    """Each goes on where the one before was interrupted."""
+
+    silent: Part
+    crashed: Part
+    cancelled: Part
+    finished: Part
 
 
 @pytest.fixture(scope="module")
-def doomed(server: Server, reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, str]]:
-    """A machine whose worker and run were killed at once in the middle of a stage; the id of the run."""
-    machine = Machine(server, copy_clone(reproduced, tmp_path_factory.mktemp("machines") / "doomed" / "gpd"))
-    machine.start()
-    run_id = machine.begin("distill/distill-cpu", **long_stage(0, ENDLESS))
-    server.until(run_id, machine.training)
-    engine = psutil.Process(machine.worker.pid).children()[0] if machine.worker else None
-    assert engine is not None
-    machine.kill_worker()
-    engine.kill()
-    yield machine, run_id
-    machine.stop()
+def parts(server: Server, main_machine: Machine) -> Parts:
+    silent = killed_with_its_worker(server, main_machine)
+    crashed = without_its_worker(server, main_machine, silent)
+    cancelled = cancelled_by_a_person(server, main_machine, crashed)
+    return Parts(silent, crashed, cancelled, over_a_restart(server, main_machine, cancelled))
 
 
-def test_a_run_killed_with_its_worker_leaves_no_training(doomed: tuple[Machine, str]) -> None:
-    machine, _ = doomed
-    wait_until(lambda: not machine.processes())
+def test_a_run_killed_with_its_worker_leaves_no_training_and_a_new_run_continues_it(parts: Parts) -> None:
+    assert parts.crashed.began > parts.silent.stood > 0
 
 
-def test_cancelling_stops_the_training_and_a_new_run_continues_it(server: Server, machine: Machine) -> None:
-    work = long_stage(1, SOME)
-    first = machine.begin("distill/distill-cpu", **work)
-    with paused(server.until(first, machine.training)):  # it does not end by itself
-        server.set_state(first, "CANCELLING")
-        server.wait(first, "CANCELLED")
-        server.until(first, lambda: not machine.processes())
-    stood = machine.trained(STUDENT)
-    second = machine.begin("distill/distill-cpu", **work)
-    server.wait(second)
-    assert first_iteration(server.log(second)) > stood > 0
+def test_a_killed_worker_is_a_crashed_run_and_a_retry_continues(parts: Parts) -> None:
+    assert parts.cancelled.run_id == parts.crashed.run_id
+    assert parts.cancelled.began > parts.crashed.stood > 0
 
 
-def test_a_killed_worker_is_a_crashed_run_and_a_retry_continues(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/distill-cpu", **long_stage(2, MANY))
-    with paused(server.until(run_id, machine.training)):
-        machine.kill_worker()
-    server.wait(run_id, "CRASHED")  # at its next line, which nobody takes
-    server.until(run_id, lambda: not machine.processes())
-    stood, before = machine.trained(STUDENT), len(server.log(run_id))
-    machine.start()
-    server.set_state(run_id, "SCHEDULED", "AwaitingRetry")  # what `prefect flow-run retry` does
-    server.wait(run_id)
-    assert first_iteration(server.log(run_id)[before:]) > stood > 0
+def test_cancelling_stops_the_training_and_a_new_run_continues_it(parts: Parts) -> None:
+    assert parts.finished.began > parts.cancelled.stood > 0
 
 
-def test_a_server_that_restarts_disturbs_no_run(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/distill-cpu", **long_stage(3, SOME))
-    training = server.until(run_id, machine.training)
-    with paused(training):
-        server.stop()
-    assert any(map(is_alive, training))
-    server.start()
-    server.wait(run_id)
-    assert server.log(run_id).count(f"Running stage '{STAGE}'") == 1
+def test_a_server_that_restarts_disturbs_no_run(parts: Parts) -> None:
+    assert parts.finished.log.count(f"Running stage '{STAGE}'") == 1
 
 
 def test_a_failing_stage_says_its_last_lines(server: Server, machine: Machine) -> None:
@@ -89,9 +137,9 @@ def test_a_failing_stage_says_its_last_lines(server: Server, machine: Machine) -
         "distill/distill-cpu", overrides={RATE: 3e-5, ITERATIONS: ENDLESS}, stages=[STAGE], retries=1
     )
     for _ in range(2):  # as often as it is tried
-        for process in server.until(run_id, lambda: machine.processes(TRAINING)):
+        for process in server.until(run_id, lambda: machine.processes(TRAINING), POLL_SECONDS):
             with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGSEGV)
+                process.send_signal(SIGSEGV)
         server.until(run_id, lambda: not machine.processes(TRAINING))
     server.wait(run_id, "FAILED")
     assert f"{STAGE} ended with exit status" in server.message(run_id)
@@ -99,29 +147,21 @@ def test_a_failing_stage_says_its_last_lines(server: Server, machine: Machine) -
     assert server.task_runs(run_id)[STAGE]["run_count"] == 2
 
 
-def test_a_mistake_in_the_params_is_not_tried_again(server: Server, machine: Machine) -> None:
+def test_a_mistake_in_the_params_is_not_tried_again(server: Server, main_machine: Machine) -> None:
     wrong = {"prepare.num_evaluation_prompts": 1_000_000}
-    run_id = machine.begin("distill/distill-cpu", overrides=wrong, stages=["prepare"], retries=3)
+    run_id = main_machine.run(distill, overrides=wrong, stages=["prepare"], retries=3)
     server.wait(run_id, "FAILED")
     assert "num_evaluation_prompts" in server.message(run_id)
     assert all(row["run_count"] <= 1 for row in server.task_runs(run_id).values())
 
 
-def test_an_override_that_does_not_exist_names_those_that_do(server: Server, machine: Machine) -> None:
-    run_id = machine.begin("distill/distill-cpu", overrides={"distill.sede": 1})
+def test_an_override_that_does_not_exist_names_those_that_do(server: Server, main_machine: Machine) -> None:
+    run_id = main_machine.run(distill, overrides={"distill.sede": 1})
     server.wait(run_id, "FAILED")
     assert "distill.sede" in server.message(run_id)
     assert "seed" in server.message(run_id)
 
 
-def test_a_run_that_fell_silent_is_shown_as_crashed(server: Server, doomed: tuple[Machine, str]) -> None:
-    machine, run_id = doomed
-    server.wait(run_id, "CRASHED")
-    assert "heartbeat" in server.message(run_id)
-    assert machine.trained(STUDENT) > 0  # what a new run continues
-
-
-def first_iteration(log: str) -> int:
-    """Of the last time that the training began or went on."""
-    found = re.findall(rf"Running stage '{STAGE}'.*?distill {STUDENT}: (\d+)/", log, flags=re.DOTALL)
-    return int(found[-1])
+def test_a_run_that_fell_silent_is_shown_as_crashed(server: Server, parts: Parts) -> None:
+    server.wait(parts.silent.run_id, "CRASHED")
+    assert "heartbeat" in server.message(parts.silent.run_id)

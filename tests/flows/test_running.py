@@ -9,8 +9,6 @@ import pytest
 from flows.outputs import evaluations_of_teacher, stages_in
 from tests.flows.conftest import Machine, Server
 
-pytestmark = pytest.mark.xdist_group("prefect")
-
 RATE = "distill.stages.k8.learning_rate"
 
 

@@ -1,23 +1,31 @@
 """`make prefect` brings everything up and leaves nothing; without a server there is one line."""
 
+import argparse
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
-from flows import bootstrap, serve, settings
+from flows import bootstrap, serve, settings, sync
+from flows.pipeline import start
+from tests.flows.conftest import Server, using_server
 from tests.flows.waiting import growth, wait_until
 
 
-@pytest.mark.xdist_group("prefect")
-def test_one_command_brings_all_up_and_its_end_leaves_nothing(tmp_path: Path) -> None:
+def test_one_command_brings_all_up_and_its_end_leaves_nothing(server: Server, tmp_path: Path) -> None:
+    """As the second time on a machine: what is there stays, and a new database takes as long as all the rest."""
+    server.copy_database(tmp_path)
     port = serve.free_port()
     words = [sys.executable, "-m", "flows.serve", "--port", str(port), "--home", str(tmp_path)]
     with (tmp_path / "said").open("wb") as said:
@@ -40,20 +48,33 @@ def test_one_command_brings_all_up_and_its_end_leaves_nothing(tmp_path: Path) ->
     assert not [child for child in children if child.is_running()]
 
 
-def test_a_taken_port_is_one_line() -> None:
+def test_a_taken_port_is_one_line_and_nothing_is_started(tmp_path: Path) -> None:
     port = serve.free_port()
-    with socket.create_server((settings.HOST, port)):
-        done = run("-m", "flows.serve", "--port", str(port))
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"gpd: port {port} is taken")
-    assert done.stderr.count("\n") == 1
+    options = argparse.Namespace(port=port, home=tmp_path)
+    taken = socket.create_server((settings.HOST, port))
+    one_line = pytest.raises(SystemExit, match=rf"\Agpd: port {port} is taken.*\Z")  # `.` is no end of a line
+    with taken, ExitStack() as stack, one_line:
+        serve.serve(stack, options, {})
+    assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("module", ["bootstrap", "distill", "sync"])
-def test_without_a_server_there_is_one_line(module: str) -> None:
-    done = run("-m", f"flows.{module}", PREFECT_API_URL=settings.api_url(serve.free_port()))
+NO_SERVER = r"\Agpd: no Prefect server at http://127\.0\.0\.1:.*\Z"
+
+
+@pytest.mark.parametrize("begin", [bootstrap.main, partial(start, sync.sync)], ids=["bootstrap", "sync"])
+def test_without_a_server_nothing_begins(begin: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["flows"])
+    with using_server(settings.api_url(serve.free_port())), pytest.raises(SystemExit, match=NO_SERVER):
+        begin()
+
+
+def test_a_flow_without_a_server_says_so_in_one_line() -> None:
+    words, url = [sys.executable, "-m", "flows.distill"], settings.api_url(serve.free_port())
+    done = subprocess.run(
+        words, cwd=settings.ROOT, env={**os.environ, "PREFECT_API_URL": url}, capture_output=True, text=True
+    )
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("gpd: no Prefect server at http://127.0.0.1:")
+    assert re.match(NO_SERVER, done.stderr.splitlines()[-1])
     assert "Traceback" not in done.stderr
 
 
@@ -80,8 +101,3 @@ def test_further_gpu_pools_get_the_deployments_of_gpu() -> None:
 def test_each_deployment_has_a_title_of_its_own() -> None:
     names = [one["name"] for one in bootstrap.deployments(["h100"])["deployments"]]
     assert len(set(names)) == len(names)
-
-
-def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *words]
-    return subprocess.run(command, cwd=settings.ROOT, env={**os.environ, **env}, capture_output=True, text=True)

@@ -12,16 +12,21 @@ import psutil
 STILL_SECONDS = 300
 SECONDS_BETWEEN_LOOKS = 5
 POLL_SECONDS = 0.2
+SERVER_POLL_SECONDS = 1.0  # each question costs the server what it costs to answer it
 
 
 def wait_until(
-    is_so: Callable[[], Any], moves: Callable[[], object] = lambda: None, told: Callable[[], str] = lambda: ""
+    is_so: Callable[[], Any],
+    moves: Callable[[], object] = lambda: None,
+    told: Callable[[], str] = lambda: "",
+    every: float = POLL_SECONDS,
 ) -> Any:
     """Polls until something has come about; what it was.
 
     Args:
         moves: a value that changes as long as there is progress.
         told: what a failure says.
+        every: seconds between two looks.
 
     Raises:
         AssertionError: nothing has moved for STILL_SECONDS.
@@ -34,7 +39,7 @@ def wait_until(
             end = end if now == seen else looked + STILL_SECONDS
             seen = now
         assert time.monotonic() < end, f"nothing has moved for {STILL_SECONDS} s: {told()}"
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)
     return found
 
 
