@@ -17,23 +17,12 @@ from hypothesis import settings
 
 from tests.workspace import evaluated, workspace  # noqa: F401
 
-pytest_plugins = ["tests.costs", "tests.rooms"]
+pytest_plugins = ["tests.costs", "tests.order"]
 
 # No deadlines: nothing here asserts a time. In CI the same examples every run, so that a red run can be repeated;
 # elsewhere new ones, so that somebody meets what CI does not. 40 of them: what 40 do not find, 100 seldom do.
 settings.register_profile("gpd", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=40)
 settings.load_profile("gpd")
-
-
-TESTS = Path(__file__).parent
-
-# The flows need `reproduced`, which test_pipeline makes while another process tests the distillation.
-FIRST = (TESTS / "test_pipeline.py", TESTS / "distillation", TESTS / "flows")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first: with several processes (`-n`) the other files then fill the gaps."""
-    items.sort(key=lambda item: next((n for n, path in enumerate(FIRST) if item.path.is_relative_to(path)), len(FIRST)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,7 +19,7 @@ ENDLESS = 100_000  # iterations of a training that somebody ends
 RATE, ITERATIONS = (f"distill.stages.{STUDENT}.{key}" for key in ("learning_rate", "iterations"))
 # One training that four runs share. It saves every second, and each of them is interrupted at its first train state:
 # more iterations than are done until then.
-LONG: dict[str, Any] = {"overrides": {ITERATIONS: 240, RATE: 2e-5, "distill.save_every_seconds": 1}, "stages": [STAGE]}
+LONG: dict[str, Any] = {"overrides": {ITERATIONS: 120, RATE: 2e-5, "distill.save_every_seconds": 1}, "stages": [STAGE]}
 
 
 @dataclass
