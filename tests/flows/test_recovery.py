@@ -5,7 +5,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from signal import SIGSEGV
-from typing import Any
 
 import psutil
 import pytest
@@ -17,9 +16,8 @@ from tests.flows.waiting import POLL_SECONDS, is_alive, paused, wait_until
 
 ENDLESS = 100_000  # iterations of a training that somebody ends
 RATE, ITERATIONS = (f"distill.stages.{STUDENT}.{key}" for key in ("learning_rate", "iterations"))
-# One training that four runs share. It saves every second, and each of them is interrupted at its first train state:
-# more iterations than are done until then.
-LONG: dict[str, Any] = {"overrides": {ITERATIONS: 120, RATE: 2e-5, "distill.save_every_seconds": 1}, "stages": [STAGE]}
+# One training that several runs share: it saves every second, and each of them is interrupted at its first train state.
+LONG = {"overrides": {ITERATIONS: ENDLESS, RATE: 2e-5, "distill.save_every_seconds": 1}, "stages": [STAGE]}
 
 
 @dataclass
@@ -74,27 +72,24 @@ def without_its_worker(server: Server, machine: Machine, silent: Part) -> Part:
     return Part(run_id, server.log(run_id), machine.trained(STUDENT))
 
 
-def cancelled_by_a_person(server: Server, machine: Machine, crashed: Part) -> Part:
-    """That run tried again, and cancelled by a person."""
-    run_id = crashed.run_id
-    server.set_state(run_id, "SCHEDULED", "AwaitingRetry")  # what `prefect flow-run retry` does
-    with paused(training(server, machine, run_id, crashed.stood)):  # it does not end by itself
+def cancel(server: Server, machine: Machine, run_id: str, after: int) -> None:
+    """A person cancels a run in the middle of its training."""
+    with paused(training(server, machine, run_id, after)):  # it does not end by itself
         server.set_state(run_id, "CANCELLING")
         server.wait(run_id, "CANCELLED")
         server.until(run_id, lambda: not machine.processes())
-    return Part(run_id, server.log(run_id)[len(crashed.log) :], machine.trained(STUDENT))
 
 
-def over_a_restart(server: Server, machine: Machine, cancelled: Part) -> Part:
-    """A new run, in the middle of which the server restarts."""
+def tried_again_and_cancelled(server: Server, machine: Machine, crashed: Part) -> Part:
+    server.set_state(crashed.run_id, "SCHEDULED", "AwaitingRetry")  # what `prefect flow-run retry` does
+    cancel(server, machine, crashed.run_id, crashed.stood)
+    return Part(crashed.run_id, server.log(crashed.run_id)[len(crashed.log) :], machine.trained(STUDENT))
+
+
+def begun_anew(server: Server, machine: Machine, cancelled: Part) -> Part:
     run_id = machine.begin("distill/distill-cpu", **LONG)
-    held = training(server, machine, run_id, cancelled.stood)
-    with paused(held):
-        server.stop()
-    assert any(map(is_alive, held))
-    server.start()
-    server.wait(run_id)
-    return Part(run_id, server.log(run_id))
+    cancel(server, machine, run_id, cancelled.stood)
+    return Part(run_id, server.log(run_id), machine.trained(STUDENT))
 
 
 @dataclass
@@ -104,15 +99,15 @@ class Parts:
     silent: Part
     crashed: Part
     cancelled: Part
-    finished: Part
+    last: Part
 
 
 @pytest.fixture(scope="module")
 def parts(server: Server, main_machine: Machine) -> Parts:
     silent = killed_with_its_worker(server, main_machine)
     crashed = without_its_worker(server, main_machine, silent)
-    cancelled = cancelled_by_a_person(server, main_machine, crashed)
-    return Parts(silent, crashed, cancelled, over_a_restart(server, main_machine, cancelled))
+    cancelled = tried_again_and_cancelled(server, main_machine, crashed)
+    return Parts(silent, crashed, cancelled, begun_anew(server, main_machine, cancelled))
 
 
 def test_a_run_killed_with_its_worker_leaves_no_training_and_a_new_run_continues_it(parts: Parts) -> None:
@@ -125,26 +120,38 @@ def test_a_killed_worker_is_a_crashed_run_and_a_retry_continues(parts: Parts) ->
 
 
 def test_cancelling_stops_the_training_and_a_new_run_continues_it(parts: Parts) -> None:
-    assert parts.finished.began > parts.cancelled.stood > 0
+    assert parts.last.began > parts.cancelled.stood > 0
 
 
-def test_a_server_that_restarts_disturbs_no_run(parts: Parts) -> None:
-    assert parts.finished.log.count(f"Running stage '{STAGE}'") == 1
-
-
-def test_a_failing_stage_says_its_last_lines(server: Server, machine: Machine) -> None:
-    run_id = machine.begin(
-        "distill/distill-cpu", overrides={RATE: 3e-5, ITERATIONS: ENDLESS}, stages=[STAGE], retries=1
-    )
-    for _ in range(2):  # as often as it is tried
-        for process in server.until(run_id, lambda: machine.processes(TRAINING), POLL_SECONDS):
+@pytest.fixture(scope="module")
+def failed(server: Server, main_machine: Machine) -> str:
+    """A run whose stage is killed as often as it is tried; during the first time the server restarts."""
+    main_machine.ready()
+    asked = {RATE: 3e-5, ITERATIONS: ENDLESS}
+    run_id = main_machine.begin("distill/distill-cpu", overrides=asked, stages=[STAGE], retries=1)
+    held = server.until(run_id, lambda: main_machine.processes(TRAINING), POLL_SECONDS)
+    with paused(held):
+        server.stop()
+        assert all(map(is_alive, held))
+        server.start()
+    for _ in range(2):
+        for process in server.until(run_id, lambda: main_machine.processes(TRAINING), POLL_SECONDS):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(SIGSEGV)
-        server.until(run_id, lambda: not machine.processes(TRAINING))
+        server.until(run_id, lambda: not main_machine.processes(TRAINING))
     server.wait(run_id, "FAILED")
-    assert f"{STAGE} ended with exit status" in server.message(run_id)
-    assert f"Running stage '{STAGE}'" in server.message(run_id)
-    assert server.task_runs(run_id)[STAGE]["run_count"] == 2
+    return run_id
+
+
+def test_a_failing_stage_says_its_last_lines(server: Server, failed: str) -> None:
+    assert f"{STAGE} ended with exit status" in server.message(failed)
+    assert f"Running stage '{STAGE}'" in server.message(failed)
+
+
+def test_a_server_that_restarts_disturbs_no_run(server: Server, failed: str) -> None:
+    """What the stage does before and after arrives: each of its tries, and how it ended."""
+    assert server.log(failed).count(f"Running stage '{STAGE}'") == 2
+    assert server.task_runs(failed)[STAGE]["run_count"] == 2
 
 
 def test_a_mistake_in_the_params_is_not_tried_again(server: Server, main_machine: Machine) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 STILL_SECONDS = 300
-SECONDS_BETWEEN_LOOKS = 5
+SECONDS_BETWEEN_LOOKS = 30  # a look goes through all files of the machines
 POLL_SECONDS = 0.2
 SERVER_POLL_SECONDS = 1.0  # each question costs the server what it costs to answer it
 
