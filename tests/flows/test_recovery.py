@@ -150,7 +150,7 @@ def test_a_failing_stage_says_its_last_lines(server: Server, failed: str) -> Non
 
 def test_a_server_that_restarts_disturbs_no_run(server: Server, failed: str) -> None:
     """What the stage does before and after arrives: each of its tries, and how it ended."""
-    assert server.log(failed).count(f"Running stage '{STAGE}'") == 2
+    assert [row["message"] for row in server.lines(failed)].count(f"> {TRAINING}") == 2
     assert server.task_runs(failed)[STAGE]["run_count"] == 2
 
 
