@@ -23,7 +23,8 @@ from gpd.evaluation.compare import compare as measure
 from gpd.evaluation.folders import pair_up
 from gpd.params import load_params
 from gpd.registry.best import Best
-from gpd.sampling.generate import Generator, choose_folder, load
+from gpd.sampling.generator import Generator, choose_folder, load
+from gpd.sampling.options import Options
 
 
 def open_registry(url: str | None = None) -> AbstractContextManager[Any]:
@@ -51,22 +52,27 @@ def best(*, steps: int, metric: str = "trajectory_error", where: Sequence[str] =
         return registry.best(session=session, steps=steps, metric=metric, where=where)
 
 
-def load_student(checkpoint: str | Path | None = None) -> Generator:
+def load_student(checkpoint: str | Path | None = None, **options: Any) -> Generator:
     """A student with the text encoder and VAE of its base model, on the GPU if there is one.
 
     Args:
         checkpoint: a folder, or what the registry understands: an alias, `best:6`, an abbreviated hash, a name. Without
             it the student of the last stage of params.yaml.
+        options: as those of `gpd generate`: steps, num_frames, height, width; of the base model guidance_scale and
+            negative_prompt too (`gpd.sampling.options.Options`).
 
     Raises:
-        UserError: there is no such checkpoint, or it is of another base model than params.yaml names.
+        UserError: there is no such checkpoint, it cannot do this, or params.yaml names another base model.
     """
     params = load_params()
-    return load(params, choose_folder(params, None, None if checkpoint is None else str(checkpoint)))
+    folder = choose_folder(params, None, None if checkpoint is None else str(checkpoint))
+    return load(params, folder, Options(**options))
 
 
 def sample(student: Generator | str | Path, prompts: Sequence[str], seed: int = 0) -> NDArray[np.uint8]:
     """A clip for each prompt: [B, F, H, W, 3] in 0 .. 255. The noise of a clip follows from seed and place.
+
+    A clip of `gpd generate` is that of its prompt alone: `sample(student, [prompt], seed)[0]`.
 
     Raises:
         UserError: a prompt is empty, or as `load_student`.
