@@ -82,9 +82,11 @@ def sample(student: Generator | str | Path, prompts: Sequence[str], seed: int = 
 
 
 def compare(clips: str | Path, reference: str | Path) -> Mapping[str, Any]:
-    """Metrics of a folder of mp4s against another's, as `gpd compare` writes them: by name under "metrics".
+    """Metrics of a folder of clips against another's, as `gpd compare` writes them: by name under "metrics".
+
+    A clip that is broken, or that differs from its partner in length, size or rate, is left out ("broken_clips").
 
     Raises:
-        UserError: a folder is empty, a clip is broken, or paired clips differ in length, size or rate.
+        UserError: a folder is empty, or more than 5 % of the clips would be left out.
     """
     return measure(pair_up(Path(clips), Path(reference)))

@@ -169,11 +169,16 @@ def evaluate(
 
 @app.command()
 def compare(
-    clips: Annotated[str, typer.Argument(help="a folder of mp4s to measure; a subject such as k8; an alias or a hash")],
+    clips: Annotated[
+        str, typer.Argument(help="a folder of clips to measure; a subject such as k8; an alias or a hash")
+    ],
     reference: Annotated[str, typer.Argument(help="what it is set against, likewise")],
     out: Annotated[Path, typer.Option(help="the JSON to write; the page has its name")] = Path("comparison.json"),
     page: Annotated[bool, typer.Option("--page", help="write a page of both sides, players in step")] = False,
     opens: Annotated[bool, typer.Option("--open", help="write the page and open it in a browser")] = False,
+    max_broken_share: Annotated[
+        float, typer.Option(min=0, max=1, help="of the clips may be unreadable or unlike their pair, and are left out")
+    ] = 0.05,
 ) -> None:
     """Measure any two folders of clips, paired where their file names are the same; or show two sides on one page."""
     import webbrowser
@@ -181,9 +186,9 @@ def compare(
     from gpd.evaluation import compare
 
     if not (page or opens):
-        compare.run(Path(clips), Path(reference), out)
+        compare.run(Path(clips), Path(reference), out, max_broken_share)
         return
-    written = compare.run_beside(clips, reference, out)
+    written = compare.run_beside(clips, reference, out, max_broken_share)
     if opens:
         webbrowser.open(written.resolve().as_uri())
 
