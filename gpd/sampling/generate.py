@@ -48,6 +48,8 @@ def run(
     if todo:
         make_all(load(params, folder, options), todo, made)
     print(summary(made, orders, len(orders) - len(todo)))
+    if line := size_line(params, made):
+        print(line)
 
 
 def make_all(generator: Generator, orders: Sequence[Order], made: MadeClip) -> None:
@@ -70,3 +72,13 @@ def summary(made: MadeClip, orders: Sequence[Order], num_kept: int) -> str:
     return (
         f"generate: {made.subject}, {made.forwards} forwards a clip, {len(orders)} clips{kept} -> {first.path.parent}/"
     )
+
+
+def size_line(params: Params, made: MadeClip) -> str:
+    """Says so if clips have another size than that of params.yaml; else empty."""
+    model = params.model
+    if (made.num_frames, made.height, made.width) == (model.num_frames, model.height, model.width):
+        return ""
+    trained = f"{model.num_frames} frames of {model.width} x {model.height} px"
+    here = f"{made.num_frames} frames of {made.width} x {made.height} px"
+    return f"generate: {here} were not measured; params.yaml says {trained}"
