@@ -224,6 +224,8 @@ def _decode(path: Path) -> Iterator[tuple[Any, float]]:
             if not container.streams.video:
                 raise BrokenClipError("holds no video")
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise BrokenClipError("its pictures are in a format that FFmpeg does not know")
             _check_size(stream.width, stream.height)
             for number, frame in enumerate(container.decode(stream)):
                 _check_size(frame.width, frame.height)  # which may change on the way

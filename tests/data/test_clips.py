@@ -298,6 +298,14 @@ def test_broken_files_say_why(tmp_path: Path) -> None:
             load_clip(tmp_path / name, frames_per_second=16, num_frames=9, height=32, width=32)
 
 
+def test_a_format_without_a_decoder_is_broken(tmp_path: Path) -> None:
+    write_mp4(tmp_path / "a.mov", grey_clip([50, 100]), 16)
+    data = (tmp_path / "a.mov").read_bytes()
+    (tmp_path / "a.mov").write_bytes(data.replace(b"avc1", b"zzzz"))
+    with pytest.raises(BrokenClipError, match="format that FFmpeg does not know"):
+        load_whole_clip(tmp_path / "a.mov")
+
+
 def test_a_clip_without_pictures_is_broken(tmp_path: Path) -> None:
     with av.open(tmp_path / "sound.mp4", "w", format="mp4") as output:
         stream = output.add_stream("aac", 16000, layout="mono")

@@ -138,8 +138,9 @@ def test_clips_are_the_codecs(work_tree: Path, small_wan: Path) -> None:
 
 
 def test_a_long_clip_gives_as_many_windows_as_fit(
-    small_wan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_wan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("GPD_PROGRESS", "lines")
     monkeypatch.chdir(tmp_path)
     add_pipeline(tmp_path)
     artifacts.write_text(Path("source/prompts.txt"), "\n".join(CAPTIONS))
@@ -153,6 +154,9 @@ def test_a_long_clip_gives_as_many_windows_as_fit(
     params = params_of(small_wan, windows_per_clip=4)
     prepare.run(params)
     encode.run(params)
+    assert (
+        "encode: 16/16" in capsys.readouterr().err
+    )  # 11 texts, 3 clips, 2 roll-outs: windows are no rows of their own
     facts = documents.load_manifest(LATENTS, documents.LatentsFacts).facts
     assert (facts.index["clips"], facts.num_evaluation_clips) == ([5], 1)  # 51 // 17 and 34 // 17; one held out
     latents = open_latents(LATENTS, params)
