@@ -23,7 +23,8 @@ from gpd.evaluation.compare import compare as measure
 from gpd.evaluation.folders import pair_up
 from gpd.params import load_params
 from gpd.registry.best import Best
-from gpd.sampling.generate import Generator, choose_folder, load
+from gpd.sampling.generator import Generator, choose_folder, load
+from gpd.sampling.options import Options
 
 
 def open_registry(url: str | None = None) -> AbstractContextManager[Any]:
@@ -51,22 +52,27 @@ def best(*, steps: int, metric: str = "trajectory_error", where: Sequence[str] =
         return registry.best(session=session, steps=steps, metric=metric, where=where)
 
 
-def load_student(checkpoint: str | Path | None = None) -> Generator:
+def load_student(checkpoint: str | Path | None = None, **options: Any) -> Generator:
     """A student with the text encoder and VAE of its base model, on the GPU if there is one.
 
     Args:
         checkpoint: a folder, or what the registry understands: an alias, `best:6`, an abbreviated hash, a name. Without
             it the student of the last stage of params.yaml.
+        options: as those of `gpd generate`: steps, num_frames, height, width; of the base model guidance_scale and
+            negative_prompt too (`gpd.sampling.options.Options`).
 
     Raises:
-        UserError: there is no such checkpoint, or it is of another base model than params.yaml names.
+        UserError: there is no such checkpoint, it cannot do this, or params.yaml names another base model.
     """
     params = load_params()
-    return load(params, choose_folder(params, None, None if checkpoint is None else str(checkpoint)))
+    folder = choose_folder(params, None, None if checkpoint is None else str(checkpoint))
+    return load(params, folder, Options(**options))
 
 
 def sample(student: Generator | str | Path, prompts: Sequence[str], seed: int = 0) -> NDArray[np.uint8]:
     """A clip for each prompt: [B, F, H, W, 3] in 0 .. 255. The noise of a clip follows from seed and place.
+
+    A clip of `gpd generate` is that of its prompt alone: `sample(student, [prompt], seed)[0]`.
 
     Raises:
         UserError: a prompt is empty, or as `load_student`.
@@ -76,9 +82,11 @@ def sample(student: Generator | str | Path, prompts: Sequence[str], seed: int = 
 
 
 def compare(clips: str | Path, reference: str | Path) -> Mapping[str, Any]:
-    """Metrics of a folder of mp4s against another's, as `gpd compare` writes them: by name under "metrics".
+    """Metrics of a folder of clips against another's, as `gpd compare` writes them: by name under "metrics".
+
+    A clip that is broken, or that differs from its partner in length, size or rate, is left out ("broken_clips").
 
     Raises:
-        UserError: a folder is empty, a clip is broken, or paired clips differ in length, size or rate.
+        UserError: a folder is empty, or more than 5 % of the clips would be left out.
     """
     return measure(pair_up(Path(clips), Path(reference)))

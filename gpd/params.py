@@ -72,6 +72,7 @@ class Encode(Section):
     crop: Literal["center"]
     posterior: Literal["mode", "sample"]
     max_broken_share: Share
+    windows_per_clip: Annotated[int, Field(gt=0, exclude_if=lambda windows: windows == 1)] = 1
     samples_per_shard: Positive
     latent_dtype: Literal["float32", "float16"]
     rollouts: Rollouts

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,11 +28,15 @@ def recorded(workspace: Params) -> Params:
 
 
 def test_the_example_runs(recorded: Params, capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
-    exec(example.replace("steps=6", "steps=2").replace("best:6", "best:2"), {})
+    names: dict[str, Any] = {}
+    for example in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S):
+        source = example.replace("steps=6", "steps=2").replace("best:6", "best:2").replace("steps=12", "steps=3")
+        exec(source.replace("data/tiny-wan", recorded.model.path), names)
     name, shape = capsys.readouterr().out.strip().splitlines()
     assert name.startswith("k4 ")
     assert shape == "(1, 5, 64, 64, 3)"
+    assert Path("clip.mp4").stat().st_size > 500
+    assert names["clip"].shape == (5, 64, 64, 3)
 
 
 def test_clips_follow_from_seed_and_place(recorded: Params) -> None:

@@ -89,6 +89,7 @@ def test_every_command_has_help(gpd: Command, tmp_path: Path) -> None:
         (["prepare"], "params.yaml: no such file; `gpd use tiny-wan` writes one"),
         (["use", "wan3"], f"use: profile='wan3' is not one of {', '.join(PROFILES)}"),
         (["plan", "--profile", "wan3"], f"plan: profile='wan3' is not one of {', '.join(PROFILES)}"),
+        (["generate", "--prompt", "a", "--seed", "1", "--seeds", "0,1"], "--seed=1 and --seeds=0,1: give one of them"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_2(gpd: Command, tmp_path: Path, words: list[str], message: str) -> None:

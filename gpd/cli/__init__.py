@@ -169,11 +169,16 @@ def evaluate(
 
 @app.command()
 def compare(
-    clips: Annotated[str, typer.Argument(help="a folder of mp4s to measure; a subject such as k8; an alias or a hash")],
+    clips: Annotated[
+        str, typer.Argument(help="a folder of clips to measure; a subject such as k8; an alias or a hash")
+    ],
     reference: Annotated[str, typer.Argument(help="what it is set against, likewise")],
     out: Annotated[Path, typer.Option(help="the JSON to write; the page has its name")] = Path("comparison.json"),
     page: Annotated[bool, typer.Option("--page", help="write a page of both sides, players in step")] = False,
     opens: Annotated[bool, typer.Option("--open", help="write the page and open it in a browser")] = False,
+    max_broken_share: Annotated[
+        float, typer.Option(min=0, max=1, help="of the clips may be unreadable or unlike their pair, and are left out")
+    ] = 0.05,
 ) -> None:
     """Measure any two folders of clips, paired where their file names are the same; or show two sides on one page."""
     import webbrowser
@@ -181,9 +186,9 @@ def compare(
     from gpd.evaluation import compare
 
     if not (page or opens):
-        compare.run(Path(clips), Path(reference), out)
+        compare.run(Path(clips), Path(reference), out, max_broken_share)
         return
-    written = compare.run_beside(clips, reference, out)
+    written = compare.run_beside(clips, reference, out, max_broken_share)
     if opens:
         webbrowser.open(written.resolve().as_uri())
 
@@ -263,18 +268,46 @@ def table(has_all: Annotated[bool, typer.Option("--all", help="every metric, one
 
 @app.command()
 def generate(
-    prompt: Annotated[str, typer.Option(help="what the clip shall show")],
-    out: Annotated[Path, typer.Option(help="the mp4 to write")] = Path("clip.mp4"),
+    prompt: Annotated[list[str] | None, typer.Option(help="what the clip shall show; may be repeated")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help='a file of more: text, one a line, or .jsonl with {"text": ..} a line')
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="the mp4 to write, or a folder; else clip.mp4, or clips/ for several")
+    ] = None,
     student: Annotated[str | None, typer.Option(help="a stage's student, such as k8; else the last stage's")] = None,
     checkpoint: Annotated[
-        str | None, typer.Option(help="a folder, or a question to the registry: champion, best:6, a hash")
+        str | None,
+        typer.Option(help="a folder, the base model's too, or a question to the registry: champion, best:6, a hash"),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="of the noise")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="of the noise; else 0")] = None,
+    seeds: Annotated[str | None, typer.Option(help="several: 0,1,2 makes a clip of each prompt from each")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="if the checkpoint has learnt several numbers")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, max=4093, help="4k + 1; else as in params.yaml")] = None,
+    height: Annotated[int | None, typer.Option(min=16, max=8192, help="px, a multiple of 16")] = None,
+    width: Annotated[int | None, typer.Option(min=16, max=8192, help="px, a multiple of 16")] = None,
+    guidance_scale: Annotated[float | None, typer.Option(help="of the base model; a student samples without")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="of the base model; a student samples without")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace clips that are there")] = False,
 ) -> None:
-    """Make a clip with a student."""
+    """Make clips with a student: one for each prompt and seed, each with a JSON of how it was made."""
     from gpd.sampling import generate
+    from gpd.sampling.options import Options
+    from gpd.sampling.orders import parse_seeds
 
-    generate.run(_params(), prompt=prompt, out=out, student=student, checkpoint=checkpoint, seed=seed)
+    if seed is not None and seeds is not None:
+        raise UserError(f"--seed={seed} and --seeds={seeds}: give one of them")
+    generate.run(
+        _params(),
+        prompts=prompt or [],
+        prompts_file=prompts,
+        seeds=[seed or 0] if seeds is None else parse_seeds(seeds),
+        out=out,
+        student=student,
+        checkpoint=checkpoint,
+        options=Options(steps, guidance_scale, negative_prompt, frames, height, width),
+        force=force,
+    )
 
 
 @app.command()

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from gpd import artifacts
 from gpd.artifacts import UserError
+from gpd.data.clips import CONTAINERS, is_clip
 from gpd.data.lines import read_rows, refuse
 from gpd.data.rows import Clip
 from gpd.data.texts import check_texts, text_id
 
-CLIP_SUFFIXES = (".mkv", ".mp4", ".webm")
 CAPTIONS = "captions.jsonl"
 
 
@@ -32,6 +32,17 @@ def read_clips(source: Path, name: str) -> list[Clip]:
     return [_make_clip(folder, row["file"], row["caption"].strip(), row.get("split", default)) for _, row in rows]
 
 
+def list_others(source: Path, name: str) -> list[str]:
+    """Files in source/name that are neither clips nor captions, so that nobody takes them for read."""
+    folder = source / name
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path, folder))
+    return [path.relative_to(source).as_posix() for path in found if not is_clip(path) and path != folder / CAPTIONS]
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
 def _check_files(folder: Path, rows: list[tuple[str, dict[str, str]]]) -> None:
     """Captions and files of a folder of clips match one to one."""
     mistakes, listed = [], set()
@@ -44,15 +55,17 @@ def _check_files(folder: Path, rows: list[tuple[str, dict[str, str]]]) -> None:
         elif file in listed:
             mistakes.append(f"{where}: file={file!r} is listed twice")
         listed.add(file)
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in CLIP_SUFFIXES)
+    found = sorted(
+        path for path in folder.rglob("*") if is_clip(path) and path.is_file() and not _is_hidden(path, folder)
+    )
     names = [path.relative_to(folder).as_posix() for path in found]
     mistakes += [f"{folder / name}: has no caption in {CAPTIONS}" for name in names if name not in listed]
     refuse(mistakes)
 
 
 def _reason_against_file(folder: Path, file: str) -> str | None:
-    if Path(file).suffix.lower() not in CLIP_SUFFIXES:
-        return f"is not one of {', '.join(CLIP_SUFFIXES)}"
+    if not is_clip(Path(file)):
+        return f"is not one of {', '.join(CONTAINERS)}"
     if Path(file).as_posix() != file or Path(file).is_absolute() or ".." in Path(file).parts:
         return f"is not a plain path below {folder}"
     return None if (folder / file).is_file() else "does not exist"

@@ -1,9 +1,11 @@
 """Clips on disk: reading by stated rules and writing as mp4. The only room that uses PyAV.
 
 The rules of reading: frames at a fixed rate, each the one nearest in time; as many as requested, from the middle
-of the clip; scaled until they cover the requested size, then cropped around the centre.
+of the clip, or from the middle of each of several equal parts; scaled until they cover the requested size, then
+cropped around the centre.
 """
 
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +17,24 @@ import numpy as np
 
 from gpd.artifacts import replace_file
 
-CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "matroska"}  # suffix -> format, as FFmpeg calls it
+CONTAINERS = {  # suffix, in capitals too -> format, as FFmpeg calls it
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".3gp": "mov",
+    ".mkv": "matroska",
+    ".webm": "matroska",
+    ".avi": "avi",
+    ".mpg": "mpeg",
+    ".mpeg": "mpeg",
+    ".ts": "mpegts",
+    ".mts": "mpegts",
+    ".m2ts": "mpegts",
+    ".wmv": "asf",
+    ".flv": "flv",
+    ".ogv": "ogg",
+    ".gif": "gif",
+}
 BT709, LIMITED_RANGE, FULL_RANGE = 1, 1, 2  # FFmpeg's numbers
 MAX_PIXELS = 8192 * 4320  # of a frame: a few bytes of H.264 may stand for more memory than there is
 MAX_WHOLE_BYTES = 2**32  # of a clip that is held whole; one of Wan's has 97 million
@@ -26,8 +45,13 @@ class BrokenClipError(Exception):
     """Why a clip cannot be used, in a few words without the file's name."""
 
 
+def is_clip(path: Path) -> bool:
+    """Whether a file is called as a clip that can be read."""
+    return path.suffix.lower() in CONTAINERS
+
+
 def load_clip(path: Path, *, frames_per_second: float, num_frames: int, height: int, width: int) -> np.ndarray:
-    """Reads a clip by the rules of this module.
+    """Reads the middle of a clip by the rules of this module.
 
     Untagged colours are taken as BT.601, as FFmpeg does; a phone's rotation and oblong pixels are undone.
 
@@ -37,16 +61,32 @@ def load_clip(path: Path, *, frames_per_second: float, num_frames: int, height: 
     Raises:
         BrokenClipError: it cannot be decoded, has no video or is too short.
     """
+    (window,) = load_windows(
+        path, frames_per_second=frames_per_second, num_frames=num_frames, height=height, width=width, most=1
+    )
+    return window
+
+
+def load_windows(
+    path: Path, *, frames_per_second: float, num_frames: int, height: int, width: int, most: int
+) -> Iterator[np.ndarray]:
+    """As `load_clip`, as many windows of a clip as fit beside each other, at most `most`; one is held at a time.
+
+    Raises:
+        BrokenClipError: before the first window.
+    """
     times = np.array([_time(frame) for frame, _ in _decode(path)])
-    chosen = choose_frames(times, frames_per_second=frames_per_second, num_frames=num_frames)
-    wanted = set(chosen)
+    windows = choose_windows(times, frames_per_second=frames_per_second, num_frames=num_frames, most=most)
+    wanted = set(itertools.chain.from_iterable(windows))
     kept: dict[int, np.ndarray] = {}
     for index, (frame, pixel_aspect) in enumerate(_decode(path)):
         if index in wanted:
             kept[index] = fit(frame, pixel_aspect, height, width)
-        if index == chosen[-1]:
-            break
-    return np.stack([kept[index] for index in chosen])
+        while windows and windows[0][-1] == index:
+            yield np.stack([kept[number] for number in windows.pop(0)])
+        if not windows:
+            return
+        kept = {number: pixels for number, pixels in kept.items() if number >= windows[0][0]}
 
 
 @dataclass(frozen=True)
@@ -80,15 +120,16 @@ def load_whole_clip(path: Path, *, as_opencv: bool = False) -> WholeClip:
     return WholeClip(np.stack(frames), round(float(1 / np.median(np.diff(times))), 3))
 
 
-def choose_frames(times: np.ndarray, *, frames_per_second: float, num_frames: int) -> list[int]:
-    """Which frames of a clip are taken.
+def choose_windows(times: np.ndarray, *, frames_per_second: float, num_frames: int, most: int = 1) -> list[list[int]]:
+    """Which frames of a clip are taken: of as many equal parts of it as hold `num_frames`, the middle of each.
 
     Args:
         times: seconds at which the clip's frames begin, rising, [N].
+        most: parts at most; of one alone it is the clip's middle.
 
     Returns:
-        An index into `times` for each of `num_frames` ticks around the clip's middle: the frame nearest in time,
-        of two equally near the earlier.
+        For each part an index into `times` for each of `num_frames` ticks: the frame nearest in time, of two equally
+        near the earlier.
 
     Raises:
         BrokenClipError: the clip is over before the last tick.
@@ -101,8 +142,15 @@ def choose_frames(times: np.ndarray, *, frames_per_second: float, num_frames: in
     num_ticks = int((times[-1] + last_seconds - times[0]) * frames_per_second + 1e-4)  # 16.9999 is 17
     if num_ticks < num_frames:
         raise BrokenClipError(f"too short: has {num_ticks} frames at {frames_per_second:g} fps, needs {num_frames}")
-    ticks = (num_ticks - num_frames) // 2 + np.arange(num_frames)
-    distance = np.abs(times[None] - times[0] - ticks[:, None] / frames_per_second)
+    number = min(most, num_ticks // num_frames)
+    edges = [num_ticks * part // number for part in range(number + 1)]
+    starts = [(first + last - num_frames) // 2 for first, last in itertools.pairwise(edges)]
+    return [_nearest(times, (start + np.arange(num_frames)) / frames_per_second) for start in starts]
+
+
+def _nearest(times: np.ndarray, ticks: np.ndarray) -> list[int]:
+    """The frame nearest to each of `ticks`, in seconds after the first frame."""
+    distance = np.abs(times[None] - times[0] - ticks[:, None])
     return [int(index) for index in distance.round(6).argmin(1)]
 
 
@@ -176,11 +224,15 @@ def _decode(path: Path) -> Iterator[tuple[Any, float]]:
             if not container.streams.video:
                 raise BrokenClipError("holds no video")
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise BrokenClipError("its pictures are in a format that FFmpeg does not know")
             _check_size(stream.width, stream.height)
-            for frame in container.decode(stream):
+            for number, frame in enumerate(container.decode(stream)):
                 _check_size(frame.width, frame.height)  # which may change on the way
                 if frame.is_corrupt:
                     raise BrokenClipError("a frame is damaged")
+                if container.format.name == "avi" and stream.average_rate:  # has a rate, and no times of showing
+                    frame.pts, frame.time_base = number, 1 / stream.average_rate
                 yield frame, float(stream.sample_aspect_ratio or 1)
     except av.FFmpegError as error:
         raise BrokenClipError(f"cannot be decoded: {error.strerror}") from None

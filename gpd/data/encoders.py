@@ -6,6 +6,7 @@ What is computed at once follows from the rows alone, so that the bytes do not d
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +20,7 @@ from gpd.core.randomness import seeded_noise
 from gpd.core.sampler import sample
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import stack_text
-from gpd.data.clips import BrokenClipError, load_clip
+from gpd.data.clips import BrokenClipError, load_windows
 from gpd.data.numbers import MAX_EMBEDDING, MAX_LATENT, check_numbers, reason_against
 from gpd.data.plan import Rollout
 from gpd.data.rows import CLIP_ROWS, PROMPTS, Clip, Prompt
@@ -86,6 +87,20 @@ class EncodeTexts(Encoder[Prompt]):
             yield row.id, {"embedding.npy": embedding, "text.json": {"text": row.text, "split": row.split}}
 
 
+@dataclass(frozen=True)
+class Window:
+    """Consecutive frames of a clip, [F, H, W, 3] uint8, that become one entry."""
+
+    clip: Clip
+    number: int
+    frames: np.ndarray
+
+    @property
+    def id(self) -> str:
+        """Its key in the shard: of the first the clip's own, however many there are."""
+        return f"{self.clip.id}-{self.number}" if self.number else self.clip.id
+
+
 class EncodeClips(Encoder[Clip]):
     """Normalised latents [C, F, H, W] of clips read by the rules of `gpd.data.clips`."""
 
@@ -94,27 +109,32 @@ class EncodeClips(Encoder[Clip]):
         self.codec = self.base.load_codec(device)
 
     def encode(self, rows: Sequence[Clip]) -> Iterator[Entry | BrokenClip]:
-        """A batch is made of those of its clips that can be read."""
+        """A batch is made of those of its clips that can be read; of long clips there may be several windows."""
+        size = batch_size(self.shape)
         for batch in self.batches(rows):
-            good, frames = [], []
+            waiting: list[Window] = []
             for row in batch:
                 try:
-                    frames.append(load_frames(row, self.params))
-                    good.append(row)
+                    for window in read_windows(row, self.params):
+                        waiting.append(window)
+                        if len(waiting) == size:
+                            yield from self._encode_batch(waiting)
+                            waiting = []
                 except BrokenClipError as error:
                     yield BrokenClip(file=row.file, reason=str(error))
-            if good:
-                yield from self._encode_batch(good, np.stack(frames))
+            if waiting:
+                yield from self._encode_batch(waiting)
 
-    def _encode_batch(self, rows: list[Clip], frames: np.ndarray) -> Iterator[Entry | BrokenClip]:
-        generators = [seeded_generator(self.params.encode.seed, row.id) for row in rows]
+    def _encode_batch(self, windows: list[Window]) -> Iterator[Entry | BrokenClip]:
+        generators = [seeded_generator(self.params.encode.seed, window.id) for window in windows]
+        frames = np.stack([window.frames for window in windows])
         latents = self.codec.encode(frames, self.params.encode.posterior, generators)
-        for row, latent in zip(rows, latents, strict=True):
+        for window, latent in zip(windows, latents, strict=True):
             array = self.stored(latent)
             if reason := reason_against(array):
-                yield BrokenClip(file=row.file, reason=f"its latent {reason}")
+                yield BrokenClip(file=window.clip.file, reason=f"its latent {reason}")
             else:
-                yield row.id, {"latents.npy": array, "text.json": {"id": row.text}}
+                yield window.id, {"latents.npy": array, "text.json": {"id": window.clip.text}}
 
 
 class EncodeRollouts(Encoder[Rollout]):
@@ -163,8 +183,9 @@ def batch_size(latent_shape: tuple[int, ...]) -> int:
     return min(MAX_BATCH, max(1, BATCH_VALUES // math.prod(latent_shape)))
 
 
-def load_frames(clip: Clip, params: Params) -> np.ndarray:
-    """Frames [F, H, W, 3] uint8 of a clip.
+def read_windows(clip: Clip, params: Params) -> Iterator[Window]:
+    """What is taken of a clip: up to encode.windows_per_clip windows of one for training, the middle of one held out,
+    so that the protocol of an evaluation does not depend on how long its clips are.
 
     Raises:
         UserError: the file is gone or has changed since `prepare`.
@@ -174,13 +195,16 @@ def load_frames(clip: Clip, params: Params) -> np.ndarray:
     if not path.is_file() or artifacts.hash_file(path) != clip.sha256:
         state = "has changed" if path.is_file() else "is gone"
         raise UserError(f"{path}: {state} since {PROMPTS}/{CLIP_ROWS} was written; run `gpd prepare` again")
-    return load_clip(
+    windows = load_windows(
         path,
         frames_per_second=params.encode.frames_per_second,
         num_frames=params.model.num_frames,
         height=params.model.height,
         width=params.model.width,
+        most=params.encode.windows_per_clip if clip.split == "train" else 1,
     )
+    for number, frames in enumerate(windows):
+        yield Window(clip, number, frames)
 
 
 def seeded_generator(seed: int, clip_id: str) -> Any:

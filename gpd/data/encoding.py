@@ -63,6 +63,7 @@ def write_job(work: Work, job: Job, encoder: Encoder[Any], on_row: Callable[[], 
     """Writes a job's shard, then notes that it is whole and which clips are not in it."""
     work.shards.mkdir(parents=True, exist_ok=True)
     broken: list[BrokenClip] = []
+    ids = {row.id for row in job.rows}
 
     def samples() -> Iterator[Entry]:
         for made in encoder.encode(job.rows):
@@ -70,7 +71,8 @@ def write_job(work: Work, job: Job, encoder: Encoder[Any], on_row: Callable[[], 
                 broken.append(made)
             else:
                 yield made
-            on_row()
+            if isinstance(made, BrokenClip) or made[0] in ids:  # further windows of a clip are no rows of their own
+                on_row()
 
     num_samples = write_shard(work.shards / job.name, samples())
     work.finish(job, num_samples=num_samples, broken=[clip.model_dump() for clip in broken])

@@ -1,5 +1,6 @@
 """DVC stage `prepare`: collects prompts and clips of a source folder, checks them and settles the split."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from gpd import artifacts, documents
@@ -9,6 +10,8 @@ from gpd.data.texts import text_id
 from gpd.documents import PromptsFacts
 from gpd.params import Params
 from gpd.stages import settings_of
+
+MAX_SHOWN = 5  # names of files in a line
 
 
 def run(params: Params) -> None:
@@ -31,8 +34,17 @@ def run(params: Params) -> None:
         record.wrote(PROMPTS, manifest)
     print(
         f"prepare: {facts.num_prompts} training prompts, {facts.num_evaluation_prompts} held out, "
-        f"{facts.num_clips} clips -> {PROMPTS}/"
+        f"{facts.num_clips} clips -> {PROMPTS}/{others_line(source.others)}"
     )
+
+
+def others_line(others: Sequence[str]) -> str:
+    """Which files among the clips were passed over, in one line; empty if none were."""
+    if not others:
+        return ""
+    more = f" and {len(others) - MAX_SHOWN} more" if len(others) > MAX_SHOWN else ""
+    are = "1 file is" if len(others) == 1 else f"{len(others)} files are"
+    return f"; {are} no clips: {', '.join(others[:MAX_SHOWN])}{more}"
 
 
 def _rows(texts: list[str], split: str) -> list[Prompt]:

@@ -4,21 +4,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpd.artifacts import UserError
-from gpd.data.captions import check_unique, read_clips
+from gpd.data.captions import check_unique, list_others, read_clips
 from gpd.data.lines import Line, read_rows, read_text_lines
 from gpd.data.rows import Clip
 from gpd.data.splits import read_held_out, split_off
 from gpd.data.texts import check_texts
 from gpd.params import Prepare
 
+CLIP_FOLDERS = ("clips", "evaluation_clips")
+
 
 @dataclass(frozen=True)
 class Source:
-    """The contents of a source folder: prompts to train on, prompts held out, clips of both splits."""
+    """The contents of a source folder: prompts to train on, prompts held out, clips of both splits.
+
+    Attributes:
+        others: files among the clips that are none, by their paths in the source.
+    """
 
     training: list[str]
     evaluation: list[str]
     clips: list[Clip]
+    others: list[str]
 
 
 def collect(source: Path, settings: Prepare) -> Source:
@@ -29,7 +36,8 @@ def collect(source: Path, settings: Prepare) -> Source:
     """
     if not source.is_dir():
         raise UserError(f"prepare.source={str(source)!r}: no such folder")
-    clips = [*read_clips(source, "clips"), *read_clips(source, "evaluation_clips")]
+    clips = [clip for name in CLIP_FOLDERS for clip in read_clips(source, name)]
+    others = [file for name in CLIP_FOLDERS for file in list_others(source, name)]
     check_unique(clips)
     prompts = read_prompts(source)
     captions = [(f"{clip.file} (caption)", clip.caption) for clip in clips if clip.split == "train"]
@@ -38,7 +46,7 @@ def collect(source: Path, settings: Prepare) -> Source:
     else:
         evaluation = split_off(prompts, captions, settings)
     held_out = set(evaluation)
-    return Source([text for _, text in prompts if text not in held_out], evaluation, clips)
+    return Source([text for _, text in prompts if text not in held_out], evaluation, clips, others)
 
 
 def read_prompts(source: Path) -> list[Line]:

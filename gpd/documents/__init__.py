@@ -1,6 +1,7 @@
 """The JSON documents that rooms exchange, as types: what stands in a file is read here and nowhere else."""
 
 from gpd.documents.ablations import AblationFloor, AblationResults, AblationRow, Spread
+from gpd.documents.clips import MadeClip
 from gpd.documents.document import (
     FORMAT,
     Document,
@@ -71,6 +72,7 @@ __all__ = [
     "Identity",
     "LatentsFacts",
     "Listing",
+    "MadeClip",
     "Manifest",
     "Point",
     "Probed",

@@ -41,7 +41,11 @@ class BrokenClip(Document):
 
 
 class LatentsFacts(Facts):
-    """What `encode` wrote; `index` has the number of samples of each shard by kind."""
+    """What `encode` wrote; `index` has the number of samples of each shard by kind.
+
+    Attributes:
+        num_clips: samples made of them; a long clip may give several (encode.windows_per_clip).
+    """
 
     kind: ClassVar[str] = "latents"
     num_texts: int

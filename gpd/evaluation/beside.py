@@ -1,12 +1,15 @@
 """The page of a comparison: two sides' clips in step, their differences, figures and origins."""
 
+import itertools
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpd.data.clips import WholeClip, load_whole_clip, write_mp4
+import numpy as np
+
+from gpd.data.clips import BrokenClipError, WholeClip, load_whole_clip, write_mp4
 from gpd.documents import Score
 from gpd.evaluation.difference import FULL_LEVELS, difference_map, scale_colours
 from gpd.evaluation.metric import Metric
@@ -46,15 +49,17 @@ def make_page(a: Side, b: Side, reference: Mapping[str, Path], measured: Mapping
         reference: clips beside which the two stand, by what they show.
         measured: what `compare` found of two folders; empty for others.
     """
-    shared = [title for title in a.clips if title in b.clips][:MOST_CARDS]
-    frames, rate = _length(a.clips[shared[0]]) if shared else (1, 1.0)
+    shared = (title for title in a.clips if title in b.clips)
+    made = (_card(title, a.clips[title], b.clips[title], reference.get(title)) for title in shared)
+    cards = list(itertools.islice((card for card in made if card is not None), MOST_CARDS))
+    frames, rate = _length(a.clips[cards[0].title]) if cards else (1, 1.0)
     return render(
         "gpd.evaluation",
         "compare.html",
         title=f"{a.name} beside {b.name}",
         a=a,
         b=b,
-        cards=[_card(title, a.clips[title], b.clips[title], reference.get(title)) for title in shared],
+        cards=cards,
         num_frames=frames,
         frames_per_second=rate,
         ramp=scale_colours(9),
@@ -116,19 +121,32 @@ def _length(path: Path) -> tuple[int, float]:
     return len(clip.frames), clip.frames_per_second
 
 
-def _card(title: str, a: Path, b: Path, reference: Path | None) -> Card:
-    both = load_whole_clip(a), load_whole_clip(b)
+def _card(title: str, a: Path, b: Path, reference: Path | None) -> Card | None:
+    """None if one of the two cannot be read, which is said."""
+    both = []
+    for path in (a, b):
+        try:
+            both.append(load_whole_clip(path))
+        except BrokenClipError as error:
+            print(f"not shown: {path}: {error}")
+            return None
+    is_alike = both[0].frames.shape == both[1].frames.shape
     return Card(
         title=title,
         reference=video_source(reference) if reference else None,
-        a=video_source(a),
-        b=video_source(b),
-        difference=_difference(*both) if both[0].frames.shape == both[1].frames.shape else None,
+        a=_source(a, both[0]),
+        b=_source(b, both[1]),
+        difference=_encoded(difference_map(*(clip.frames for clip in both)), both[0]) if is_alike else None,
     )
 
 
-def _difference(a: WholeClip, b: WholeClip) -> str:
+def _source(path: Path, clip: WholeClip) -> str:
+    """The file itself if browsers play it."""
+    return video_source(path) if path.suffix.lower() == ".mp4" else _encoded(clip.frames, clip)
+
+
+def _encoded(frames: np.ndarray, like: WholeClip) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "difference.mp4"
-        write_mp4(path, difference_map(a.frames, b.frames), a.frames_per_second)
+        path = Path(folder) / "clip.mp4"
+        write_mp4(path, frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2], like.frames_per_second)
         return video_source(path)

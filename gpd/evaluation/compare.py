@@ -1,7 +1,8 @@
-"""`gpd compare A B`: any two folders of mp4s, measured as they lie there.
+"""`gpd compare A B`: any two folders of clips, measured as they lie there.
 
-Clips are paired by file name if both folders have the same names; else only what needs no pairs is measured. One
-clip is in memory at a time, or all seeds of one prompt.
+Clips are paired by file name if both folders have the same names; else only what needs no pairs is measured. Every
+clip is looked at first; those that cannot be measured are named and left out, unless they are too many. One clip is
+in memory at a time, or all seeds of one prompt.
 """
 
 from dataclasses import asdict, dataclass
@@ -12,7 +13,8 @@ import numpy as np
 
 from gpd import artifacts
 from gpd.artifacts import UserError
-from gpd.data.clips import BrokenClipError, WholeClip, load_whole_clip
+from gpd.data.clips import WholeClip
+from gpd.evaluation.checking import MAX_BROKEN_SHARE, check, load_clip
 from gpd.evaluation.folders import Pairing, group_seeds, pair_up
 from gpd.evaluation.measures import (
     join,
@@ -27,7 +29,7 @@ from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.score import Score
 from gpd.progress import Advance, progress_bar
 
-MIN_SIDE_PX = 16  # below it the optical flow has no scale to work on
+MAX_NAMES = 5  # that stand in one folder alone, in a line
 ELSEWHERE = {"captions", "clips"}  # what no two folders have: metrics that need it answer another question
 REASONS = {  # what may be missing of a metric's needs
     "latents": "needs latents, which an mp4 does not hold",
@@ -35,8 +37,6 @@ REASONS = {  # what may be missing of a metric's needs
     "reference_frames": "needs pairs: the same file names in both folders",
     "several": "needs 2 seeds of a prompt on each side, called NAME-0.mp4, NAME-1.mp4, that differ in the reference",
 }
-
-Shape = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -57,28 +57,32 @@ class Folder:
         return len(next(iter(self.rows.values())))
 
 
-def run(clips: Path, reference: Path, out: Path) -> dict[str, Any]:
+def run(clips: Path, reference: Path, out: Path, max_broken_share: float = MAX_BROKEN_SHARE) -> dict[str, Any]:
     """Prints the table, writes `out` and returns what stands in it.
 
+    Args:
+        max_broken_share: more clips than this that are broken, or differ in length, size or rate from what they are
+            set against, are refused.
+
     Raises:
-        UserError: a folder is empty, a clip is broken, or clips that are set against each other differ in length, size
-            or rate.
+        UserError: a folder is empty, or too many clips cannot be measured.
     """
     if out.suffix != ".json":
         raise UserError(f"--out={out}: the file must end in .json")
     pairing = pair_up(clips, reference)
-    report: dict[str, Any] = {"format": 1, "clips": str(clips), "reference": str(reference), **compare(pairing)}
+    report: dict[str, Any] = {"format": 1, "clips": str(clips), "reference": str(reference)}
+    report |= compare(pairing, max_broken_share)
     print_table(report)
     artifacts.write_json(out, report)
     print(f"-> {out}")
     return report
 
 
-def run_beside(first: str, second: str, out: Path) -> Path:
+def run_beside(first: str, second: str, out: Path, max_broken_share: float = MAX_BROKEN_SHARE) -> Path:
     """Writes one page of both, beside `out`; two folders of clips are measured too. Returns the page.
 
     Raises:
-        UserError: a side is no folder of mp4s, no evaluated subject and nothing that the registry has; or as `run`.
+        UserError: a side is no folder of clips, no evaluated subject and nothing that the registry has; or as `run`.
     """
     from gpd.evaluation.beside import make_page
     from gpd.evaluation.sides import find_side, reference_clips
@@ -86,16 +90,21 @@ def run_beside(first: str, second: str, out: Path) -> Path:
     sides = find_side(first), find_side(second)
     measured: dict[str, Any] = {}
     if not any(side.protocol or side.ancestors for side in sides):
-        measured = run(Path(first), Path(second), out)["metrics"]
+        measured = run(Path(first), Path(second), out, max_broken_share)["metrics"]
     page = out.with_suffix(".html")
     artifacts.write_text(page, make_page(*sides, reference_clips(), measured))
     print(f"-> {page}")
     return page
 
 
-def compare(pairing: Pairing) -> dict[str, Any]:
-    """Metrics of the first folder's clips against the second's, and why the others are absent."""
-    folder, others = _measure_both(pairing)
+def compare(pairing: Pairing, max_broken_share: float = MAX_BROKEN_SHARE) -> dict[str, Any]:
+    """Metrics of the first folder's clips against the second's, and why the others are absent.
+
+    Raises:
+        UserError: too many clips cannot be measured.
+    """
+    checked = check(pairing, max_broken_share)
+    folder, others = _measure_both(checked.pairing)
     scores = _score(folder, others, pairing.is_paired)
     shown = {name: metric for name, metric in METRICS.items() if not metric.needs & ELSEWHERE}
     return {
@@ -103,6 +112,9 @@ def compare(pairing: Pairing) -> dict[str, Any]:
         "num_clips": folder.num_clips,
         "num_reference_clips": others.num_clips,
         "num_shared_names": pairing.num_shared,
+        "only_clips": pairing.only_clips,
+        "only_reference": pairing.only_reference,
+        "broken_clips": [clip.model_dump() for clip in checked.broken],
         "metrics": {
             name: {**asdict(scores[name]), "direction": metric.direction, "cost": metric.cost}
             for name, metric in shown.items()
@@ -114,12 +126,10 @@ def compare(pairing: Pairing) -> dict[str, Any]:
 
 def _measure_both(pairing: Pairing) -> tuple[Folder, Folder]:
     partners = dict(zip(pairing.clips, pairing.reference, strict=True)) if pairing.is_paired else {}
-    first = pairing.clips[0]
-    standard = None if pairing.is_paired else (first, shape_of(load_clip(first)))
     num_clips = len(pairing.clips)
-    with progress_bar("evaluate", num_clips + len(pairing.reference)) as advance:
-        folder = _measure(pairing.clips, partners, standard, advance)
-        others = _measure(pairing.reference, {}, standard, lambda done, words: advance(num_clips + done, words))
+    with progress_bar("compare", num_clips + len(pairing.reference)) as advance:
+        folder = _measure(pairing.clips, partners, advance)
+        others = _measure(pairing.reference, {}, lambda done, words: advance(num_clips + done, words))
     return folder, others
 
 
@@ -142,68 +152,28 @@ def why_absent(metric: Metric, folder: Folder, others: Folder) -> str:
     return metric.formula.shortfall(rows, other_rows)
 
 
-def load_clip(path: Path) -> WholeClip:
-    """A clip that can be measured.
-
-    Raises:
-        UserError: it is broken, has fewer than two frames, or is smaller than the optical flow can use.
-    """
-    try:
-        clip = load_whole_clip(path)
-    except BrokenClipError as error:
-        raise UserError(f"{path}: {error}") from None
-    height, width = clip.frames.shape[1:3]
-    if min(height, width) < MIN_SIDE_PX:
-        raise UserError(f"{path}: {width} x {height} px, needs at least {MIN_SIDE_PX} px a side")
-    return clip
-
-
-def shape_of(clip: WholeClip) -> Shape:
-    """What two clips must share to be set against each other."""
-    num_frames, height, width, _ = clip.frames.shape
-    return {"frames": num_frames, "width": width, "height": height, "frames a second": clip.frames_per_second}
-
-
-def check_alike(path: Path, clip: WholeClip, other_path: Path, other: Shape) -> None:
-    """Flow is in pixels a frame, spectra in cycles a sample: clips of other size, length or rate give other figures.
-
-    Raises:
-        UserError: naming both files and the first difference.
-    """
-    for name, value in shape_of(clip).items():
-        if value != other[name]:
-            raise UserError(f"{path}: {name} {value:g}, but {other_path} has {other[name]:g}")
-
-
-def _measure(
-    paths: list[Path], partners: dict[Path, Path], standard: tuple[Path, Shape] | None, advance: Advance
-) -> Folder:
+def _measure(paths: list[Path], partners: dict[Path, Path], advance: Advance) -> Folder:
     """Measures a folder.
 
     Args:
         partners: the other folder's clip by the clip that is set beside it; empty without pairs.
-        standard: whose shape every clip must have; None: only the seeds of one prompt must be alike.
     """
     rows: dict[Path, Rows] = {}
     several = []
     for group in group_seeds(paths):
         clips = [load_clip(path) for path in group]
-        alike = standard or (group[0], shape_of(clips[0]))
         for path, clip in zip(group, clips, strict=True):
-            check_alike(path, clip, *alike)
-            rows[path] = _measure_clip(path, clip, partners.get(path))
+            rows[path] = _measure_clip(clip, partners.get(path))
             advance(len(rows), "clips")
         if len(clips) > 1:
             several.append(_measure_prompt([clip.frames for clip in clips]))
     return Folder(join([rows[path] for path in paths]), join(several) if several else {})
 
 
-def _measure_clip(path: Path, clip: WholeClip, partner: Path | None) -> Rows:
+def _measure_clip(clip: WholeClip, partner: Path | None) -> Rows:
     if partner is None:
         return measure_batch(Batch(frames=clip.frames[None]))
-    other = load_clip(partner)
-    check_alike(path, clip, partner, shape_of(other))
-    return measure_batch(Batch(frames=clip.frames[None], reference_frames=other.frames[None]))
+    return measure_batch(Batch(frames=clip.frames[None], reference_frames=load_clip(partner).frames[None]))
 
 
 def _measure_prompt(clips: list[np.ndarray]) -> Rows:
@@ -228,5 +198,16 @@ def print_table(report: dict[str, Any]) -> None:
     Console(width=max(110, Console().width)).print(grid)
     pairs = "paired by name" if report["is_paired"] else f"not paired, {report['num_shared_names']} names in common"
     print(f"{report['num_clips']} and {report['num_reference_clips']} clips, {pairs}")
+    for side in ("clips", "reference"):
+        if names := report[f"only_{side}"]:
+            print(f"only in {report[side]}: {shorten(names)}")
+    for broken in report["broken_clips"]:
+        print(f"left out: {broken['file']}: {broken['reason']}")
     for name, reason in report["absent"].items():
         print(f"no {METRICS[name].label}: {reason}")
+
+
+def shorten(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more

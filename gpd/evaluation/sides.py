@@ -39,7 +39,7 @@ class Side:
 
 
 def find_side(word: str) -> Side:
-    """A folder of mp4s, else a subject of data/evaluations, else what the registry calls so.
+    """A folder of clips, else a subject of data/evaluations, else what the registry calls so.
 
     Raises:
         UserError: it is none of them.

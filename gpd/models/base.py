@@ -39,11 +39,16 @@ class Geometry:
     token_px: int
 
     def check(self, num_frames: int, height: int, width: int) -> None:
-        """Refuses sizes of a clip that do not come out even.
+        """Refuses sizes of a clip, those of params.yaml, that do not come out even.
 
         Raises:
             UserError: one line for each size that does not fit.
         """
+        if found := self.mistakes(num_frames, height, width):
+            raise UserError("\n".join(f"params.yaml: model: {mistake}" for mistake in found))
+
+    def mistakes(self, num_frames: int, height: int, width: int) -> list[str]:
+        """A line for each size of a clip that does not come out even."""
         mistakes = []
         rest = (num_frames - 1) % self.latent_frames
         if rest:
@@ -54,8 +59,7 @@ class Geometry:
         for name, size in (("height", height), ("width", width)):
             if size % self.token_px:
                 mistakes.append(f"{name}={size} is not a multiple of {self.token_px}")
-        if mistakes:
-            raise UserError("\n".join(f"params.yaml: model: {mistake}" for mistake in mistakes))
+        return mistakes
 
     def latent_shape(self, num_frames: int, height: int, width: int) -> tuple[int, int, int, int]:
         """[C, F, H, W] of the latents of a clip of this many frames and px."""

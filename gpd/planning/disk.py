@@ -107,7 +107,9 @@ def latents_bytes(params: Params, base: Base, material: Material) -> float:
     size, latent = STORED[params.encode.latent_dtype], math.prod(base.latent_shape(params.model))
     text = TEXT_TOKENS * base.architecture.transformer["text_dim"]
     trajectories = params.encode.rollouts.num * (params.model.grid_steps + 1)
-    return float(size * (material.texts * text + (material.clips + trajectories) * latent))
+    return float(
+        size * (material.texts * text + (material.clips * params.encode.windows_per_clip + trajectories) * latent)
+    )
 
 
 def sample_bytes(params: Params, base: Base, name: str) -> float:

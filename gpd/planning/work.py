@@ -115,7 +115,8 @@ def plan_work(
 def encode_work(params: Params, rates: Rates, material: Material, number: int) -> Work:
     """Texts, clips and roll-outs; shared out by index."""
     forwards = params.encode.rollouts.num * forwards_per_rollout(params)
-    spent = material.texts * rates.text + material.clips * rates.encode + forwards * rates.forward
+    windows = material.clips * params.encode.windows_per_clip  # at most: how long the clips are is not known yet
+    spent = material.texts * rates.text + windows * rates.encode + forwards * rates.forward
     return Work("encode", forwards, spent / number, number)
 
 

@@ -1,127 +1,84 @@
-"""`gpd generate`: one clip from a prompt."""
+"""`gpd generate`: clips of prompts and seeds, each with a JSON that says how it was made."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gpd import artifacts, documents
-from gpd.artifacts import UserError
-from gpd.core.randomness import seeded_noise
+from gpd import artifacts
 from gpd.data.clips import write_mp4
-from gpd.data.workers import pick_device
-from gpd.models.base import Codec, TextEncoder
-from gpd.models.families import open_model
-from gpd.params import Params, student_path
+from gpd.documents import MadeClip
+from gpd.params import Params
 from gpd.progress import progress_bar
-from gpd.sampling.subject import Subject
-from gpd.sampling.subjects import load_student, load_teacher
+from gpd.sampling.generator import AS_IT_IS, Generator, choose_folder, load
+from gpd.sampling.options import Options
+from gpd.sampling.orders import Order, note_of, plan, read_prompts, still_to_make
 
 
-@dataclass(frozen=True)
-class Generator:
-    """A checkpoint with all that makes clips of prompts.
+def run(
+    params: Params,
+    *,
+    prompts: Sequence[str],
+    prompts_file: Path | None = None,
+    seeds: Sequence[int] = (0,),
+    out: Path | None = None,
+    student: str | None = None,
+    checkpoint: str | None = None,
+    options: Options = AS_IT_IS,
+    force: bool = False,
+) -> None:
+    """Writes an mp4 and a JSON for each prompt and seed: the clip of `Generator.make([prompt], seed)`.
 
-    Attributes:
-        shape: of a clip's latents, (C, F, H, W).
-    """
-
-    subject: Subject
-    encoder: TextEncoder
-    codec: Codec
-    shape: tuple[int, int, int, int]
-
-    def make(
-        self, prompts: Sequence[str], seed: int = 0, on_step: Callable[[int], None] = lambda _: None
-    ) -> NDArray[np.uint8]:
-        """A clip for each prompt: [B, F, H, W, 3] in 0 .. 255.
-
-        Args:
-            seed: of the noise, with the prompt's place.
-            on_step: called with the number of steps done.
-
-        Raises:
-            UserError: there is no prompt, or one is empty.
-        """
-        if not prompts or not all(prompt.strip() for prompt in prompts):
-            raise UserError("--prompt is empty")
-        noise = [seeded_noise(self.shape, seed=seed, index=place) for place in range(len(prompts))]
-        trajectory = self.subject.walk(noise, self.encoder.encode(list(prompts)), on_step)
-        return self.codec.decode(trajectory[-1])
-
-
-def load(params: Params, folder: Path) -> Generator:
-    """The checkpoint of a folder, with text encoder and VAE of the base model.
-
-    Raises:
-        UserError: it is of another base model than params name.
-    """
-    model, base = params.model, open_model(params.model.path)
-    encoder = base.load_text_encoder()
-    subject = load_subject(params, folder, encoder)
-    shape = base.geometry.latent_shape(model.num_frames, model.height, model.width)
-    return Generator(subject, encoder, base.load_codec(subject.device), shape)
-
-
-def run(params: Params, *, prompt: str, out: Path, student: str | None, checkpoint: str | None, seed: int) -> None:
-    """Writes an mp4 of `prompt`.
+    What is there already, made in just this way, is kept, so that a call that was stopped goes on.
 
     Args:
+        prompts_file: more of them: text, one a line, or .jsonl.
+        out: an mp4, or a folder; several clips need a folder. Without it clip.mp4 or clips/.
         student: a stage's student, such as "k8".
         checkpoint: instead of `student`, a folder with a student's or the base model's manifest, or what the registry
             understands: an alias, `best:6`, an abbreviated hash. With neither, the student of the last stage is taken.
-        seed: of the noise.
+        force: replace files that are there.
 
     Raises:
-        UserError: there is no such student, the prompt is empty, or `out` is no mp4.
+        UserError: there is no such checkpoint or it cannot do this, a prompt is bad, or a file is there that is
+            another clip.
     """
-    if not prompt.strip():
-        raise UserError("--prompt is empty")
-    if out.suffix != ".mp4":
-        raise UserError(f"--out={out}: the file must end in .mp4")
-    loaded = load(params, choose_folder(params, student, checkpoint))
-    subject = loaded.subject
-    with progress_bar(f"generate {subject.name}", subject.grid.num_steps) as advance:
-        clip = loaded.make([prompt], seed, lambda done: advance(done, "steps"))[0]
-    write_mp4(out, clip, params.encode.frames_per_second)
-    print(f"generate: {subject.name}, {subject.forwards} forwards, seed {seed} -> {out}")
+    orders = plan(read_prompts(prompts, prompts_file), seeds, out)
+    folder = choose_folder(params, student, checkpoint)
+    made = options.describe(params, folder)
+    todo = still_to_make(orders, made, force=force)
+    if todo:
+        make_all(load(params, folder, options), todo, made)
+    print(summary(made, orders, len(orders) - len(todo)))
+    if line := size_line(params, made):
+        print(line)
 
 
-def choose_folder(params: Params, student: str | None, checkpoint: str | None) -> Path:
-    """Where the checkpoint lies that the user names."""
-    if student is not None and checkpoint is not None:
-        raise UserError(f"--student={student} and --checkpoint={checkpoint}: give one of them")
-    if checkpoint is not None:
-        folder = Path(checkpoint)
-        return folder if (folder / artifacts.MANIFEST).is_file() else find_in_registry(checkpoint)
-    name = student or list(params.distill.stages)[-1]
-    if name not in params.distill.stages:
-        raise UserError(
-            f"--student={name}: distill.stages has no such stage; it has {', '.join(params.distill.stages)}"
-        )
-    return Path(student_path(name))
+def make_all(generator: Generator, orders: Sequence[Order], made: MadeClip) -> None:
+    """One clip after the other; the JSON comes last, so that it stands beside whole clips alone."""
+    with progress_bar(f"generate {made.subject}", len(orders) * made.steps) as advance:
+        for index, order in enumerate(orders):
+            words, before = f"steps, clip {index + 1} of {len(orders)}", index * made.steps
+            clip = generator.make([order.prompt], order.seed, lambda done: advance(before + done, words))[0]  # noqa: B023
+            order.note.unlink(missing_ok=True)
+            write_mp4(order.path, clip, made.frames_per_second)
+            artifacts.write_json(order.note, note_of(order, made).model_dump(mode="json"))
 
 
-def find_in_registry(spec: str) -> Path:
-    """The folder of the checkpoint that the registry finds for `spec`."""
-    from gpd.registry import find_checkpoint, open_registry
+def summary(made: MadeClip, orders: Sequence[Order], num_kept: int) -> str:
+    """One line for a person."""
+    first = orders[0]
+    kept = f", {num_kept} kept from before" if num_kept else ""
+    if len(orders) == 1:
+        return f"generate: {made.subject}, {made.forwards} forwards, seed {first.seed}{kept} -> {first.path}"
+    return (
+        f"generate: {made.subject}, {made.forwards} forwards a clip, {len(orders)} clips{kept} -> {first.path.parent}/"
+    )
 
-    try:
-        with open_registry(None) as session:
-            return find_checkpoint(spec, session=session).path
-    except UserError as error:
-        raise UserError(f"--checkpoint={spec}: no such folder, and {error}") from None
 
-
-def load_subject(params: Params, folder: Path, encoder: TextEncoder) -> Subject:
-    """A student as it was trained to be sampled; the base model as the reference."""
-    negative = encoder.encode([params.model.negative_prompt])[0]
-    if documents.load_manifest(folder).kind != "base":
-        return load_student(params, folder, negative, pick_device())
-    if folder.resolve() != Path(params.model.path).resolve():
-        raise UserError(
-            f"--checkpoint={folder}: a base model, but not that of params.yaml (model.path={params.model.path})"
-        )
-    return load_teacher(params, negative, pick_device())
+def size_line(params: Params, made: MadeClip) -> str:
+    """Says so if clips have another size than that of params.yaml; else empty."""
+    model = params.model
+    if (made.num_frames, made.height, made.width) == (model.num_frames, model.height, model.width):
+        return ""
+    trained = f"{model.num_frames} frames of {model.width} x {model.height} px"
+    here = f"{made.num_frames} frames of {made.width} x {made.height} px"
+    return f"generate: {here} were not measured; params.yaml says {trained}"

@@ -8,9 +8,10 @@ from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.core.precision import multiply_on_tensor_cores
 from gpd.core.schedule import make_grid
+from gpd.core.velocity import Network
 from gpd.documents import StudentFacts
 from gpd.models.families import open_model
-from gpd.models.network import as_plain
+from gpd.models.network import VideoNetwork, as_plain
 from gpd.params import REFERENCE, Params
 from gpd.sampling.subject import Subject, student_grid
 
@@ -40,8 +41,11 @@ def load_teacher(params: Params, negative: Tensor, device: str, name: str = REFE
     )
 
 
-def load_student(params: Params, folder: Path, negative: Tensor, device: str) -> Subject:
+def load_student(params: Params, folder: Path, negative: Tensor, device: str, horizon: int | None = None) -> Subject:
     """A student with the grid that its horizon gives, Euler steps and no guidance.
+
+    Args:
+        horizon: a shorter one that it has learnt beside its own.
 
     Raises:
         UserError: there is none, or it was trained on another grid.
@@ -62,11 +66,18 @@ def load_student(params: Params, folder: Path, negative: Tensor, device: str) ->
     network = student.load_network(device, merge_padding=model.merge_padding, dtype=dtype)
     return Subject(
         name=facts.stage,
-        network=as_plain(network, make_grid(model.grid_steps, model.shift), facts.horizon),
-        grid=student_grid(model.grid_steps, facts.horizon, model.shift),
+        network=at_horizon(network, params, facts, horizon or facts.horizon),
+        grid=student_grid(model.grid_steps, horizon or facts.horizon, model.shift),
         shift=model.shift,
         make_solver=student.solvers["euler"],
         guidance_scale=1.0,
         negative=negative,
         device=device,
     )
+
+
+def at_horizon(network: VideoNetwork, params: Params, facts: StudentFacts, horizon: int) -> Network:
+    """The student's network as it takes steps of a horizon: the plain one at its own."""
+    if horizon != facts.horizon:
+        return network.at(horizon)
+    return as_plain(network, make_grid(params.model.grid_steps, params.model.shift), horizon)

@@ -13,7 +13,7 @@ from gpd.models.base import TextEncoder
 from gpd.models.families import open_model
 from gpd.params import Params
 from gpd.progress import progress_bar
-from gpd.sampling.generate import choose_folder, load_subject
+from gpd.sampling.generator import choose_folder, load_subject
 from gpd.sampling.subject import Subject
 from gpd.vbench.suite import Clip, Prompt
 

@@ -33,7 +33,7 @@ def test_clips_have_hash_caption_and_split() -> None:
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        ({"file": "b.avi", "caption": "x"}, "file='b.avi' is not one of .mkv, .mp4, .webm"),
+        ({"file": "b.txt", "caption": "x"}, "file='b.txt' is not one of .mp4, .m4v, .mov, .3gp, .mkv, .webm, .avi"),
         ({"file": "a.mp4", "caption": "x"}, "file='a.mp4' is listed twice"),
         ({"file": "b.mp4", "caption": " "}, "empty"),
         ({"file": "b.mp4"}, "key 'caption' is missing"),
@@ -55,8 +55,8 @@ def test_a_held_out_clip_has_no_split_of_its_own() -> None:
 
 def test_clips_without_captions_are_named() -> None:
     write_source(clips=[{"file": "a.mp4", "caption": "x"}])
-    artifacts.write_text(Path("source/clips/b.MP4"), "b")
-    assert error_of() == "source/clips/b.MP4: has no caption in captions.jsonl"
+    artifacts.write_text(Path("source/clips/b.MOV"), "b")
+    assert error_of() == "source/clips/b.MOV: has no caption in captions.jsonl"
     Path("source/clips/captions.jsonl").unlink()
     assert error_of().startswith("source/clips/captions.jsonl: no such file")
 
@@ -65,3 +65,13 @@ def test_the_same_clip_twice_is_named() -> None:
     write_source(clips=[{"file": "a.mp4", "caption": "x"}, {"file": "b.mp4", "caption": "y"}])
     artifacts.write_text(Path("source/clips/b.mp4"), "clips/a.mp4")
     assert error_of() == "clips/b.mp4: the same bytes as clips/a.mp4"
+
+
+def test_files_that_are_no_clips_are_counted_and_named(capsys: pytest.CaptureFixture[str]) -> None:
+    write_source(clips=[{"file": "a.MOV", "caption": "x"}])
+    prepare.run(params_of(4))
+    assert capsys.readouterr().out.endswith("1 clips -> data/prompts/\n")
+    for name in ("a.heic", "sub/notes.txt", ".DS_Store"):
+        artifacts.write_text(Path("source/clips") / name, "x")
+    prepare.run(params_of(4))
+    assert capsys.readouterr().out.endswith("; 2 files are no clips: clips/a.heic, clips/sub/notes.txt\n")

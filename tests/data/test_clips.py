@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpd.data import clips
-from gpd.data.clips import BrokenClipError, choose_frames, cover, load_clip, load_whole_clip, write_mp4
+from gpd.data.clips import BrokenClipError, choose_windows, cover, load_clip, load_whole_clip, load_windows, write_mp4
+
+
+def choose_frames(times: np.ndarray, **settings: float) -> list[int]:
+    (frames,) = choose_windows(times, **settings)  # type: ignore[arg-type]
+    return frames
 
 
 def grey_clip(levels: list[int], height: int = 32, width: int = 48) -> np.ndarray:
@@ -77,6 +82,44 @@ def test_chosen_frames_are_nearest_in_time_and_in_order(steps: list[float], rate
     # ticks are evenly spaced, so two chosen frames lie as far apart as their ticks, up to half a gap at either end
     gap = times[chosen[-1]] - times[chosen[0]]
     assert abs(gap - (num_frames - 1) / rate) <= max(steps) + 1e-3
+
+
+@given(num=st.integers(1, 200), num_frames=st.integers(1, 30), most=st.integers(1, 9))
+def test_windows_are_the_middles_of_equal_parts(num: int, num_frames: int, most: int) -> None:
+    times = np.arange(num) / 16
+    if num < num_frames:
+        return
+    windows = choose_windows(times, frames_per_second=16, num_frames=num_frames, most=most)
+    assert len(windows) == min(most, num // num_frames)  # as many as fit
+    taken = [index for window in windows for index in window]
+    assert len(set(taken)) == len(taken)  # none overlap
+    assert taken == sorted(taken)
+    assert all(np.ptp(window) == num_frames - 1 for window in windows)  # nothing is left out inside
+    for part, window in enumerate(windows):
+        middle = (part + 0.5) * num / len(windows)
+        assert abs(window[0] + num_frames / 2 - middle) < 1.5
+
+
+def test_windows_by_hand() -> None:
+    times = np.arange(250) / 30
+    assert len(choose_windows(times, frames_per_second=16, num_frames=17, most=100)) == 7  # of 133 at 16 fps
+    ten = choose_windows(np.arange(10) / 16, frames_per_second=16, num_frames=3, most=2)
+    assert ten == [[1, 2, 3], [6, 7, 8]]
+    slow = choose_windows(np.arange(2) / 4, frames_per_second=16, num_frames=4, most=2)
+    assert slow == [[0, 0, 0, 1], [1, 1, 1, 1]]  # a frame may end one and begin the next
+
+
+def test_windows_read_in_one_go_are_those_of_the_clip(tmp_path: Path) -> None:
+    write_mp4(tmp_path / "a.mp4", grey_clip(list(range(20, 220, 10))), 8)
+    settings = {"frames_per_second": 16, "num_frames": 9, "height": 32, "width": 48}
+    read = list(load_windows(tmp_path / "a.mp4", **settings, most=3))  # type: ignore[arg-type]
+    chosen = choose_windows(np.arange(20) / 8, frames_per_second=16, num_frames=9, most=3)
+    assert [levels_of(frames) for frames in read] == [
+        pytest.approx([20 + 10 * index for index in window], abs=4) for window in chosen
+    ]
+    np.testing.assert_array_equal(
+        next(load_windows(tmp_path / "a.mp4", **settings, most=1)), load_clip(tmp_path / "a.mp4", **settings)
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("times", [[0.0, 0.1, 0.1], [0.2, 0.1]])
@@ -208,15 +251,40 @@ def test_a_clip_filmed_sideways_is_turned_upright(tmp_path: Path) -> None:
     assert read[:, 36:].max() < 60
 
 
-def test_webm_is_read(tmp_path: Path) -> None:
-    with av.open(tmp_path / "a.webm", "w", format="webm") as output:
-        stream = output.add_stream("libvpx-vp9", 16, {"crf": "10"})
-        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
-        for pixels in grey_clip([50, 100, 150, 200, 250]):
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+@pytest.mark.parametrize(
+    ("name", "codec", "rate"),
+    [
+        ("a.MOV", "libx264", 16),
+        ("a.m4v", "libx264", 16),
+        ("a.3gp", "mpeg4", 16),
+        ("a.MKV", "libx264", 16),
+        ("a.webm", "libvpx-vp9", 16),
+        ("a.avi", "libx264", 16),
+        ("b.AVI", "mjpeg", 16),
+        ("a.mpg", "mpeg2video", 25),
+        ("a.MTS", "libx264", 16),
+        ("a.wmv", "wmv2", 16),
+        ("a.flv", "libx264", 16),
+        ("a.ogv", "libvpx", 16),
+        ("a.gif", "gif", 10),
+    ],
+)
+def test_every_container_is_read_in_capitals_too(tmp_path: Path, name: str, codec: str, rate: int) -> None:
+    suffix = Path(name).suffix.lower()
+    container = {".webm": "webm", ".mpg": "vob"}.get(suffix, clips.CONTAINERS[suffix])
+    levels = [36, 108, 144, 180, 252]  # a gif has few greys
+    with av.open(tmp_path / name, "w", format=container) as output:
+        stream = output.add_stream(codec, rate)
+        stream.height, stream.width = 96, 128
+        stream.pix_fmt = {"gif": "rgb8", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
+        stream.bit_rate = 2_000_000
+        for pixels in grey_clip(levels, 96, 128):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=stream.pix_fmt)
+            output.mux(stream.encode(frame))
         output.mux(stream.encode())
-    read = load_clip(tmp_path / "a.webm", frames_per_second=16, num_frames=5, height=32, width=48)
-    assert levels_of(read) == pytest.approx([50, 100, 150, 200, 250], abs=4)
+    read = load_clip(tmp_path / name, frames_per_second=rate, num_frames=5, height=96, width=128)
+    assert levels_of(read) == pytest.approx(levels, abs=8)
+    assert load_whole_clip(tmp_path / name).frames.shape == (5, 96, 128, 3)
 
 
 def test_broken_files_say_why(tmp_path: Path) -> None:
@@ -228,6 +296,14 @@ def test_broken_files_say_why(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(BrokenClipError, match="cannot be decoded"):
             load_clip(tmp_path / name, frames_per_second=16, num_frames=9, height=32, width=32)
+
+
+def test_a_format_without_a_decoder_is_broken(tmp_path: Path) -> None:
+    write_mp4(tmp_path / "a.mov", grey_clip([50, 100]), 16)
+    data = (tmp_path / "a.mov").read_bytes()
+    (tmp_path / "a.mov").write_bytes(data.replace(b"avc1", b"zzzz"))
+    with pytest.raises(BrokenClipError, match="format that FFmpeg does not know"):
+        load_whole_clip(tmp_path / "a.mov")
 
 
 def test_a_clip_without_pictures_is_broken(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import tarfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from gpd.core.randomness import seeded_noise
 from gpd.core.sampler import sample
 from gpd.core.schedule import make_grid
 from gpd.data import encode, prepare
-from gpd.data.clips import load_clip, write_mp4
+from gpd.data.clips import load_clip, load_whole_clip, write_mp4
 from gpd.data.shards import Latents, open_latents
 from gpd.data.texts import text_id
 from gpd.documents import RunRecord, load_document
@@ -134,6 +135,41 @@ def test_clips_are_the_codecs(work_tree: Path, small_wan: Path) -> None:
     assert array.shape == (16, 5, 8, 8)
     np.testing.assert_allclose(array, codec.encode(frames[None])[0].numpy(), atol=1e-5)
     assert latents.evaluation_clip(0)[1] == text_id("a cat in the snow")
+
+
+def test_a_long_clip_gives_as_many_windows_as_fit(
+    small_wan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GPD_PROGRESS", "lines")
+    monkeypatch.chdir(tmp_path)
+    add_pipeline(tmp_path)
+    artifacts.write_text(Path("source/prompts.txt"), "\n".join(CAPTIONS))
+    artifacts.write_text(Path("source/evaluation.txt"), "a cat in the snow\n")
+    scene = split_scenes()[0][0]
+    long = np.concatenate([draw(scene, index) for index in range(3)])  # 51 frames
+    for folder, number in (("clips", 0), ("clips", 1), ("evaluation_clips", 2)):
+        write_mp4(Path(f"source/{folder}/{number}.mp4"), long[number : 35 if number == 1 else None], 16)
+    write_captions("clips", [{"file": f"{number}.mp4", "caption": CAPTIONS[number]} for number in (0, 1)])
+    write_captions("evaluation_clips", [{"file": "2.mp4", "caption": "a cat in the snow"}])
+    params = params_of(small_wan, windows_per_clip=4)
+    prepare.run(params)
+    encode.run(params)
+    assert (
+        "encode: 16/16" in capsys.readouterr().err
+    )  # 11 texts, 3 clips, 2 roll-outs: windows are no rows of their own
+    facts = documents.load_manifest(LATENTS, documents.LatentsFacts).facts
+    assert (facts.index["clips"], facts.num_evaluation_clips) == ([5], 1)  # 51 // 17 and 34 // 17; one held out
+    latents = open_latents(LATENTS, params)
+    assert [latents.clip(row)[1] for row in range(5)] == [text_id(CAPTIONS[0])] * 3 + [text_id(CAPTIONS[1])] * 2
+    codec = open_model(small_wan).load_codec()
+    for row in range(3):
+        frames = load_whole_clip(Path("source/clips/0.mp4")).frames[17 * row : 17 * row + 17]
+        np.testing.assert_allclose(latents.clip(row)[0], codec.encode(frames[None])[0].numpy(), atol=1e-4)
+    with tarfile.open(LATENTS / "clips-00000.tar") as shard:
+        keys = [name.partition(".")[0] for name in shard.getnames() if name.endswith(".npy")]
+    rows = map(json.loads, Path("data/prompts/clips.jsonl").read_text().splitlines())
+    first, second = (row["id"] for row in rows if row["split"] == "train")
+    assert keys == [first, f"{first}-1", f"{first}-2", second, f"{second}-1"]
 
 
 def test_rollouts_are_the_guided_teachers(work_tree: Path, small_wan: Path) -> None:

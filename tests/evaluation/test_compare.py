@@ -123,14 +123,73 @@ def test_without_pairs_all_clips_must_be_alike(originals: Path, tmp_path: Path) 
         compare.run(mixed, originals, tmp_path / "out.json")
 
 
-def test_empty_missing_and_broken_are_named(originals: Path, tmp_path: Path) -> None:
+def test_a_few_bad_clips_are_named_and_left_out_with_their_partners(
+    originals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = write(tmp_path / "others", FRAMES)
+    (others / "clip0.mp4").write_bytes(b"not a clip")
+    write_mp4(others / "clip1.mp4", FRAMES[1][:9], 16.0)
+    compare.run(others, originals, tmp_path / "out.json", 0.25)
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["num_clips"] == found["num_reference_clips"] == len(FRAMES) - 2
+    assert [Path(broken["file"]).name for broken in found["broken_clips"]] == ["clip0.mp4", "clip1.mp4"]
+    assert "left out: " in (said := capsys.readouterr().out)
+    assert "clip1.mp4: frames 9, but " in said
+    whole = {folder: tmp_path / "whole" / folder.name for folder in (others, originals)}
+    for folder, kept in whole.items():
+        kept.mkdir(parents=True)
+        for path in folder.glob("clip[2-9].mp4"):
+            shutil.copy(path, kept)
+    assert found["metrics"] == report_of(whole[others], whole[originals])["metrics"]
+    with pytest.raises(UserError, match=rf"2 of {2 * len(FRAMES)} clips cannot be measured, --max-broken-share=0.05"):
+        compare.run(others, originals, tmp_path / "out.json")
+
+
+def test_all_bad_clips_are_named_before_anything_is_measured(originals: Path, tmp_path: Path) -> None:
+    for name in ("clip1.mp4", "clip3.mp4"):
+        (originals / name).write_bytes(b"not a clip")
+    with pytest.raises(UserError, match=r"(?s)2 of .*clip1.mp4: cannot be decoded.*clip3.mp4: cannot be decoded"):
+        compare.run(originals, originals, tmp_path / "out.json")
+
+
+def test_names_in_one_folder_alone_are_listed(
+    originals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = write(tmp_path / "others", FRAMES[:2], "clip{}")
+    write(others, FRAMES[2:3], "mine{}")
+    found = report_of(others, originals)
+    said = capsys.readouterr().out
+    assert f"only in {others}: mine0.mp4\n" in said
+    assert found["only_reference"] == [f"clip{number}.mp4" for number in range(2, len(FRAMES))]
+    names = ", ".join(found["only_reference"][:5])
+    assert f"only in {originals}: {names}" in said
+
+
+def test_clips_of_other_containers(originals: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for path in originals.iterdir():
+        shutil.copy(path, moved / f"{path.stem}.MOV")
+    found = report_of(moved, moved)
+    assert found["num_clips"] == len(FRAMES)
+    assert found["metrics"]["ssim"]["value"] == pytest.approx(1)
+
+
+def test_a_bad_clip_is_not_shown_and_the_others_are(
+    originals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = write(tmp_path / "others", FRAMES)
+    (others / "clip0.mp4").write_bytes(b"not a clip")
+    page = compare.run_beside(str(others), str(originals), tmp_path / "out.json", 0.2).read_text()
+    assert "clip1.mp4" in page
+    assert f"not shown: {others}/clip0.mp4: cannot be decoded" in capsys.readouterr().out
+
+
+def test_empty_and_missing_folders_are_named(originals: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="empty: no mp4 in it"):
+    with pytest.raises(UserError, match="empty: no clip in it"):
         compare.run(tmp_path / "empty", originals, tmp_path / "out.json")
     with pytest.raises(UserError, match="nowhere: no such folder"):
         compare.run(originals, tmp_path / "nowhere", tmp_path / "out.json")
-    (originals / "clip1.mp4").write_bytes(b"not a clip")
-    with pytest.raises(UserError, match=r"clip1.mp4: cannot be decoded"):
-        compare.run(originals, originals, tmp_path / "out.json")
     with pytest.raises(UserError, match=r"--out=out.csv: the file must end in .json"):
         compare.run(originals, originals, Path("out.csv"))

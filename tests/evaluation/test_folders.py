@@ -21,7 +21,7 @@ def test_equal_names_pair_in_order_and_other_files_do_not_count(tmp_path: Path) 
 def test_one_name_too_many_and_nothing_is_paired(tmp_path: Path) -> None:
     found = pair_up(folder_of(tmp_path / "a", "1.mp4", "2.mp4"), folder_of(tmp_path / "b", "1.mp4"))
     assert not found.is_paired
-    assert found.num_shared == 1
+    assert (found.num_shared, found.only_clips, found.only_reference) == (1, ["2.mp4"], [])
 
 
 def test_seeds_of_a_prompt_stand_together() -> None:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import re
+import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -139,6 +141,35 @@ def test_the_examples_of_the_card_run_and_save_a_clip(release: Path, low: Studen
         with working_in(work):
             exec(compile(source, "card", "exec"), {})
         assert (work / "clip.mp4").stat().st_size > 500
+
+
+def test_diffusers_says_how_to_call_a_release_when_it_loads_it(
+    release: Path, low: Student, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers import UniPCMultistepScheduler
+    from diffusers.utils import logging
+
+    logging.set_verbosity_warning()  # its own default; gpd quiets it
+    monkeypatch.setattr(logging.get_logger("diffusers"), "propagate", True)
+    scheduler = UniPCMultistepScheduler.from_pretrained(release / "scheduler")
+    assert "num_inference_steps=2, guidance_scale=1.0" in caplog.text
+    scheduler.save_pretrained(tmp_path)
+    assert "num_inference_steps=2" in (tmp_path / "scheduler_config.json").read_text()
+    scheduler.set_timesteps(2)
+    np.testing.assert_array_equal(scheduler.timesteps, low.grid.timesteps)
+    card = (release / "README.md").read_text().split("---\n")[2]
+    assert card.strip().split("\n")[2].startswith("**Call it with `num_inference_steps=2, guidance_scale=1.0`")
+
+
+def test_the_example_of_the_readme_runs_and_saves_a_clip(low: Student, tmp_path: Path) -> None:
+    (example,) = re.findall(
+        r"^    from diffusers import WanPipeline\n(?:^    .*\n|\n)*", (ROOT / "README.md").read_text(), re.M
+    )
+    source = textwrap.dedent(example).replace("data/students/k8", str(low.folder))
+    assert "num_inference_steps=6, guidance_scale=1.0" in source
+    with working_in(tmp_path):
+        exec(compile(source.replace("steps=6", "steps=2"), "readme", "exec"), {})
+    assert (tmp_path / "clip.mp4").stat().st_size > 500
 
 
 def test_the_examples_of_the_manual_run_and_save_a_clip(low: Student, adapted: Student, tmp_path: Path) -> None:

@@ -3,11 +3,15 @@
 import shutil
 from pathlib import Path
 
-from gpd.artifacts import replace_file
+from gpd.artifacts import replace_file, write_json
+from gpd.documents.reading import parse_json
 from gpd.models.exchange import Weights
 from gpd.release.formats.format import Source
 from gpd.release.formats.full import FullFormat, round_weights
 from gpd.release.student import Student, load_plain
+
+SCHEDULER = Path("scheduler/scheduler_config.json")
+CALL = "call_the_pipeline_with"
 
 
 class DiffusersFolder(FullFormat):
@@ -24,6 +28,7 @@ class DiffusersFolder(FullFormat):
             parameter.data = weights[name]
         _save(student, folder, network)
         _part_from_links(folder)
+        say_how_to_call(folder / SCHEDULER, student.grid.num_steps)
         return folder
 
     def read(self, source: Source, path: Path) -> Weights:
@@ -43,3 +48,13 @@ def _part_from_links(folder: Path) -> None:
             copy = path.with_name(f".{path.name}.partial")
             shutil.copy2(path, copy)
             replace_file(copy, path)
+
+
+def say_how_to_call(config: Path, steps: int) -> None:
+    """Has diffusers print, whenever it loads the folder, the arguments that it has no place to keep.
+
+    It warns of keys in a scheduler's config that it has no use for, with their values, keeps them in
+    `pipeline.scheduler.config` and saves them again.
+    """
+    said = f"num_inference_steps={steps}, guidance_scale=1.0; its defaults, 50 guided steps, burn the clip"
+    write_json(config, parse_json(config.read_text(encoding="utf-8")) | {CALL: said})
