@@ -15,6 +15,8 @@ from gpd.documents.document import (
 from gpd.documents.evaluations import (
     Direction,
     Evaluation,
+    Floor,
+    Floors,
     Profiles,
     Protocol,
     Score,
@@ -35,6 +37,8 @@ from gpd.documents.facts import (
     ReportFacts,
     SamplesFacts,
     ShownClip,
+    ShownStrip,
+    StripRow,
     StudentFacts,
 )
 from gpd.documents.manifests import (
@@ -68,6 +72,8 @@ __all__ = [
     "Exported",
     "Facts",
     "File",
+    "Floor",
+    "Floors",
     "Identity",
     "LatentsFacts",
     "Listing",
@@ -84,8 +90,10 @@ __all__ = [
     "SamplesFacts",
     "Score",
     "ShownClip",
+    "ShownStrip",
     "Spectrum",
     "Spread",
+    "StripRow",
     "StudentFacts",
     "SubjectProfile",
     "SubjectScores",

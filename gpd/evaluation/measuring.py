@@ -1,6 +1,6 @@
 """Decodes samples and measures them beside the reference's, batch by batch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from gpd.evaluation.measures import (
     measures_for,
     score,
     score_several,
+    score_unpaired,
 )
 from gpd.evaluation.metric import Batch, Rows
 from gpd.evaluation.metrics.fidelity import trajectory_error
@@ -117,6 +118,16 @@ class Bench:
         scores = score(rows, self.reference.seeds, others, self.clips) | self._diversity(subject)
         curve = self._curve(subject, np.concatenate(errors))
         return Result(subject.facts, scores, curve, shown, differences, self._profile(rows))
+
+    def score_clips(self, clips: Iterable[Batch], others: Rows | None) -> dict[str, Score]:
+        """Real clips beside the reference's samples: what needs no pairs.
+
+        Args:
+            others: features of other real clips (`measure_clips`), from which the distances to real clips are taken.
+        """
+        own = join([measure_batch(batch, self.measures) for batch in clips])
+        decoded = self._decode(self.reference, self.decode_kept)
+        return score_unpaired(own, join([measure_batch(one.alone, self.measures) for one in decoded]), others)
 
     def _decode(self, subject: SampleSet, decode: Callable[[np.ndarray], np.ndarray]) -> Iterator[Decoded]:
         done, total = 0, len(subject.samples)
