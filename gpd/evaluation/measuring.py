@@ -96,7 +96,7 @@ class Bench:
         with self._measurers() as measurers:
             for batch in self._decode(self.reference, self.decode_kept):
                 measurers.add(batch.alone)
-                shown += self._pick_shown(batch)
+                shown += self._pick_shown(batch, self.reference)
             (rows,) = measurers.results()
         scores = score(rows, self.reference.seeds, None, self.clips)
         return Result(self.reference.facts, scores, [], shown, [], self._profile(rows))
@@ -111,7 +111,7 @@ class Bench:
             for mine, theirs in pairs:
                 measurers.add(mine.beside(theirs), theirs.alone)
                 errors.append(self._errors(subject, mine, theirs))
-                here, there = self._pick_shown(mine), self._pick_shown(theirs)
+                here, there = self._pick_shown(mine, subject), self._pick_shown(theirs, self.reference)
                 shown += here
                 differences += [(row, difference_map(a, b)) for (row, a), (_, b) in zip(here, there, strict=True)]
             rows, others = measurers.results()
@@ -173,14 +173,14 @@ class Bench:
         model = self.params.model
         return mean_profile(rows, (model.num_frames, model.height, model.width))
 
-    def _pick_shown(self, batch: Decoded) -> Shown:
+    def _pick_shown(self, batch: Decoded, subject: SampleSet) -> Shown:
         """Those of a batch that are kept as clips: of the first seed, spread over the prompts."""
         num_prompts, num_shown = self.params.sample.num_prompts, self.params.evaluate.num_shown_clips
         wanted = {number * num_prompts // num_shown for number in range(num_shown)}
         return [
             (sample, clip)
             for sample, clip in zip(batch.samples, batch.frames, strict=True)
-            if sample.seed == self.params.sample.seeds[0] and sample.index in wanted
+            if sample.seed == subject.samples[0].seed and sample.index in wanted
         ]
 
 
