@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from gpd.evaluation.metrics import METRICS
+from gpd.report.tables import figure_text
+
 ROOT = Path(__file__).parents[1]
 SOURCE = {"command", "machine", "commit"}
 # licences.md is made by a script; the ablation's tables, from which most of its figures come, have tests of their own
@@ -81,13 +84,30 @@ def test_no_other_figure_looks_measured(name: str) -> None:
     """Fails on a figure that was typed in: give it a data file, or say in structural.json what it is."""
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")
     left = words("\n".join(line for line in text.splitlines() if not line.startswith(SKIPPED)))
-    for entry in ENTRIES:
-        left = left.replace(sentence(entry), "") if entry["page"] == f"docs/{name}" else left
+    checked = [sentence(entry) for entry in ENTRIES if entry["page"] == f"docs/{name}"]
+    for known in [*checked, *map(floor_row, METRICS)]:
+        left = left.replace(known, "")
     for phrase in STRUCTURAL.get(f"docs/{name}", {}):
         assert words(phrase) in left, f"structural.json: {name} no longer has {phrase!r}"
         left = left.replace(words(phrase), "")
     left = NO_FIGURES.sub("", left)
     assert [left[max(0, found.start() - 60) : found.end() + 20] for found in LOOKS_MEASURED.finditer(left)] == []
+
+
+def floor_row(name: str) -> str:
+    """A metric's row in docs/method.md: `python -c "from tests import test_measured as t; t.print_floors()"`."""
+    metric, scores = METRICS[name], load("data/evaluations/floors.json")["scores"]
+    cells = [figure_text(name, scores[floor][name]["value"]) if name in scores[floor] else "–" for floor in scores]
+    return f"| {metric.label} | {' | '.join(cells)} |"
+
+
+def print_floors() -> None:
+    print("\n".join(floor_row(name) for name in METRICS))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_has_its_floors_beside_it(name: str) -> None:
+    assert (ROOT / "docs/method.md").read_text(encoding="utf-8").count(floor_row(name) + "\n") == 1
 
 
 def test_a_typed_figure_looks_measured() -> None:

@@ -12,12 +12,14 @@ from gpd.core.randomness import Stream, noise_of
 from gpd.core.sampler import sample
 from gpd.core.schedule import Grid
 from gpd.core.velocity import Network
-from gpd.data.strips import Strip, load_strip, save_strip
+from gpd.data.strips import Strip as Samples
+from gpd.data.strips import load_strip, save_strip
 from gpd.distillation.album import open_album
 from gpd.distillation.costs import strip_forwards
 from gpd.distillation.stage import Stage
 from gpd.distillation.trainer import train_stage
 from gpd.documents import PromptsFacts, write_manifest
+from gpd.params import Strip
 from tests.distillation.test_trainer import SHAPE, interrupt, make_stage, weights
 from tests.toy import HeadedNetwork, SmallNetwork, block_networks, text_of
 
@@ -29,7 +31,7 @@ def stage_of(folder: Path, **changes: object) -> Stage:
     return make_stage(folder, 8, 8, 20, **changes)
 
 
-def album_of(stage: Stage) -> Strip:
+def album_of(stage: Stage) -> Samples:
     album = open_album(stage)
     assert album is not None
     return album
@@ -42,6 +44,9 @@ def test_the_student_is_the_same_and_only_the_probe_costs_more(tmp_path: Path) -
     assert torch.equal(weights(student), weights(without))
     spent = strip_forwards(shown.distill, shown.params, 48)
     assert spent == 3 * (4 * 6 + 96)
+    default = shown.distill.probe.model_copy(update={"strip": Strip(every=50, num_prompts=3)})
+    long = shown.params.model_copy(update={"iterations": 300})
+    assert strip_forwards(shown.distill.model_copy(update={"probe": default}), long, 48) == 414  # docs/method.md
     assert ledger.forwards == other_ledger.forwards | {"probe": other_ledger.forwards["probe"] + spent}
     assert (ledger.losses, ledger.curve, ledger.after) == (other_ledger.losses, other_ledger.curve, other_ledger.after)
     assert open_album(stage_of(tmp_path / "a")) is None
@@ -88,7 +93,7 @@ def test_a_headed_student_is_shown_in_its_own_steps(tmp_path: Path) -> None:
 
 def test_a_strip_comes_back_in_order(tmp_path: Path) -> None:
     ends = {name: np.full((2, *SHAPE), number, np.float32) for number, name in enumerate(("teacher", "100", "50", "0"))}
-    save_strip(tmp_path, Strip(ends, ["p-a", "p-b"]))
+    save_strip(tmp_path, Samples(ends, ["p-a", "p-b"]))
     write_manifest(tmp_path, PromptsFacts(num_prompts=0, num_evaluation_prompts=0, num_clips=0), inputs={}, params={})
     strip = load_strip(tmp_path)
     assert strip is not None
