@@ -19,10 +19,9 @@ from gpd.artifacts import UserError
 from gpd.data.rows import CLIP_ROWS, PROMPTS, Clip, load_rows
 from gpd.data.shards import Latents, open_latents
 from gpd.documents import Floor, Floors, Score
-from gpd.evaluation.decoding import KeptDecoder, open_decoder
-from gpd.evaluation.measures import join, measure_clips
-from gpd.evaluation.measuring import Bench
-from gpd.evaluation.metric import Batch, Rows
+from gpd.evaluation.decoding import decode_beforehand
+from gpd.evaluation.measuring import Bench, Decode, measure_real_clips
+from gpd.evaluation.metric import Batch
 from gpd.evaluation.outputs import describe_scores
 from gpd.evaluation.protocol import FLOORS, make_protocol
 from gpd.params import REFERENCE, Params
@@ -41,15 +40,17 @@ def run(params: Params) -> Path:
     """
     reference, latents = open_samples(params, REFERENCE), open_latents(LATENTS, params)
     other = draw_again(params)
-    bench, decoder = Bench(params, reference, latents), open_decoder(params, "cpu")
+    has_decoded = decode_beforehand(params, reference, other)
+    bench = Bench(params, reference, latents, has_decoded=has_decoded)
     num_clips = min(latents.num_evaluation_clips, len(reference.samples))
     scores: dict[Floor, dict[str, Score]] = {
         "itself": describe_scores(bench.measure(reference).scores),
         "other noise": describe_scores(bench.measure(other).scores),
     }
     if num_clips:
-        held_out = _held_out_clips(latents, decoder, params.evaluate.batch, num_clips)
-        training = _training_features(latents, decoder, params.evaluate.batch, num_clips)
+        held_out = _held_out_clips(latents, bench.decode_kept, params.evaluate.batch, num_clips)
+        others = min(num_clips, latents.num_clips)  # training clips, for what is a distance to real clips
+        training = measure_real_clips(latents.clip, others, bench.decode_kept, params.evaluate.batch)
         scores["real clips"] = describe_scores(bench.score_clips(held_out, training))
     seeds = sorted({row.seed for row in other.samples})
     floors = Floors(protocol=make_protocol(params).hash, other_seeds=seeds, num_clips=num_clips, scores=scores)
@@ -79,20 +80,9 @@ def with_other_noise(params: Params) -> Params:
     return params.model_copy(update={"sample": asked.model_copy(update=changes)})
 
 
-def _held_out_clips(latents: Latents, decoder: KeptDecoder, batch: int, number: int) -> Iterator[Batch]:
+def _held_out_clips(latents: Latents, decode: Decode, batch: int, number: int) -> Iterator[Batch]:
     captions = {clip.text: clip.caption for clip in load_rows(PROMPTS / CLIP_ROWS, Clip)}
     for start in range(0, number, batch):
         pairs = [latents.evaluation_clip(index) for index in range(start, min(start + batch, number))]
         rows = np.stack([array for array, _ in pairs]).astype(np.float32)
-        yield Batch(decoder.decode(rows), rows, [captions[text] for _, text in pairs])
-
-
-def _training_features(latents: Latents, decoder: KeptDecoder, batch: int, number: int) -> Rows | None:
-    """What held-out clips are set against where a metric compares with real clips: as many others."""
-    parts = []
-    number = min(number, latents.num_clips)
-    for start in range(0, number, batch):
-        rows = np.stack([latents.clip(index)[0] for index in range(start, min(start + batch, number))])
-        rows = rows.astype(np.float32)
-        parts.append(measure_clips(decoder.decode(rows), rows))
-    return join(parts) if parts else None
+        yield Batch(decode(rows), rows, [captions[text] for _, text in pairs])

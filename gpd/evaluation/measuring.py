@@ -31,6 +31,7 @@ from gpd.params import Params
 from gpd.progress import progress_bar
 from gpd.sampling.samples import SampleSet
 
+Decode = Callable[[np.ndarray], np.ndarray]  # latents [B, C, f, h, w] -> frames [B, F, H, W, 3] uint8
 Shown = list[tuple[Sample, np.ndarray]]  # a few samples with their clips, [F, H, W, 3] uint8
 
 
@@ -88,7 +89,8 @@ class Bench:
         self.decode = own.decode if has_decoded else lambda ends: kept.codec.decode(torch.from_numpy(ends))
         self.decode_kept, self.prune_kept = kept.decode, kept.prune
         self.measures = measures_for([sample.text for sample in reference.samples])
-        self.clips = measure_real_clips(latents, kept, params.evaluate.batch, most=len(reference.samples))
+        number = min(latents.num_evaluation_clips, len(reference.samples))
+        self.clips = measure_real_clips(latents.evaluation_clip, number, kept.decode, params.evaluate.batch)
 
     def describe_reference(self) -> Result:
         """The figures of the reference alone: its distance to itself means nothing and is left out."""
@@ -129,7 +131,7 @@ class Bench:
         decoded = self._decode(self.reference, self.decode_kept)
         return score_unpaired(own, join([measure_batch(one.alone, self.measures) for one in decoded]), others)
 
-    def _decode(self, subject: SampleSet, decode: Callable[[np.ndarray], np.ndarray]) -> Iterator[Decoded]:
+    def _decode(self, subject: SampleSet, decode: Decode) -> Iterator[Decoded]:
         done, total = 0, len(subject.samples)
         with progress_bar(f"evaluate {subject.facts.subject}", total) as advance:
             for samples, latents in subject.batches(self.params.evaluate.batch):
@@ -198,12 +200,16 @@ def check_finite(subject: SampleSet, samples: list[Sample], latents: np.ndarray)
             )
 
 
-def measure_real_clips(latents: Latents, decoder: KeptDecoder, batch: int, most: int) -> Rows | None:
-    """Features of at most so many real clips of the evaluation split, as the VAE shows them; None if there are none."""
+def measure_real_clips(
+    clip: Callable[[int], tuple[np.ndarray, str]], number: int, decode: Decode, batch: int
+) -> Rows | None:
+    """Features of so many real clips, as the VAE shows them; None of none.
+
+    Args:
+        clip: gives latents [C, F, H, W] and the id of the text, by number.
+    """
     parts = []
-    number = min(latents.num_evaluation_clips, most)
     for start in range(0, number, batch):
-        rows = np.stack([latents.evaluation_clip(index)[0] for index in range(start, min(start + batch, number))])
-        rows = rows.astype(np.float32)
-        parts.append(measure_clips(decoder.decode(rows), rows))
+        rows = np.stack([clip(index)[0] for index in range(start, min(start + batch, number))]).astype(np.float32)
+        parts.append(measure_clips(decode(rows), rows))
     return join(parts) if parts else None

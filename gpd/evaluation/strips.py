@@ -1,6 +1,5 @@
 """How a student learnt, as clips: one mp4 a prompt, its samples after so many iterations side by side."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,9 @@ from gpd.data.clips import write_mp4
 from gpd.data.rows import PROMPT_ROWS, PROMPTS, Prompt, load_rows
 from gpd.data.strips import load_strip
 from gpd.documents import ShownStrip, StripRow
+from gpd.evaluation.measuring import Decode
 
 MOST_PX = 176  # of a sample's longer side: a row of eight stays as wide as a page
-
-Decode = Callable[[np.ndarray], np.ndarray]  # latents [B, C, f, h, w] -> frames [B, F, H, W, 3] uint8
 
 
 def write_strip(
@@ -36,7 +34,7 @@ def write_strip(
     words = {row.id: row.text for row in load_rows(PROMPTS / PROMPT_ROWS, Prompt)}
     rows = []
     for number, prompt in enumerate(strip.prompts):
-        frames = decode(np.stack([ends[number] for ends in strip.ends.values()]))
+        frames = np.concatenate([decode(ends[number : number + 1]) for ends in strip.ends.values()])
         rows.append(StripRow(file=f"strip-{number}.mp4", prompt=words[prompt]))
         write_mp4(folder / rows[-1].file, side_by_side(frames), frames_per_second)
     return ShownStrip(columns=list(strip.ends), rows=rows)
