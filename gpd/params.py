@@ -119,10 +119,18 @@ class TeacherWalk(Section):
     stride: Positive
 
 
+class Strip(Section):
+    """Samples of the first held-out prompts, kept every so many iterations to show how the student learns."""
+
+    every: Positive
+    num_prompts: Positive
+
+
 class Probe(Section):
-    """What is measured before and after each stage on fixed states."""
+    """What is looked at that is no training: fixed states before and after each stage, samples on the way."""
 
     num_states: Positive
+    strip: Strip | None = Field(default=None, exclude_if=lambda strip: strip is None)
 
 
 def _known_objective(name: str) -> str:

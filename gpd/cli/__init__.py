@@ -259,6 +259,16 @@ def report() -> None:
 
 
 @app.command()
+def floors() -> None:
+    """Measure what metrics read of the reference itself, of other noise and of real clips: once for all students."""
+    from gpd.evaluation import floors as measured
+
+    params = _params()
+    with _alone("floors"):
+        measured.run(params)
+
+
+@app.command()
 def table(has_all: Annotated[bool, typer.Option("--all", help="every metric, one a row")] = False) -> None:
     """Print the students beside the teacher, and where the page is."""
     from gpd.report import report

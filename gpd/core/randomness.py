@@ -32,6 +32,7 @@ class Stream(IntEnum):
     ADAPTER = 14  # the first low-rank factors
     INCREMENT = 15  # the interval of a block that heads are corrected at
     FLOW_HORIZON = 16  # how long the step is that a flow map is taught
+    STRIP = 32  # where the samples that show how a student learns begin, by their number
 
 
 def seeded_noise(shape: tuple[int, ...], *, seed: int, index: int) -> Tensor:

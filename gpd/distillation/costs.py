@@ -83,6 +83,21 @@ def _walks(distill: Distill, params: StageParams, grid_steps: int, number: int) 
     return sum(walk_forwards(staggered(starts, number), asks_previous(distill, params)).values())
 
 
+def strip_forwards(distill: Distill, params: StageParams, grid_steps: int) -> int:
+    """What the samples on the way take: of the student every so many iterations, of the guided teacher once."""
+    strip = distill.probe.strip
+    if strip is None:
+        return 0
+    points = len({*range(0, params.iterations, strip.every), params.iterations})
+    samples = points * strip_sample_forwards(grid_steps, params.horizon) + strip_sample_forwards(grid_steps, None)
+    return strip.num_prompts * samples
+
+
+def strip_sample_forwards(grid_steps: int, horizon: int | None) -> int:
+    """Of one sample by a student, or of the guided teacher's on the base grid if there is no horizon."""
+    return 2 * grid_steps if horizon is None else -(-grid_steps // horizon)
+
+
 def asks_previous(distill: Distill, params: StageParams) -> bool:
     """Whether targets need the previous student, which then walks to where states begin."""
     return target_forwards(distill, params, previous_horizon=1).get("previous", 0) > 0

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from gpd.distillation import loading, publication
+from gpd.distillation.album import open_album
 from gpd.distillation.stopping import Stop
 from gpd.distillation.trainer import make_accelerator, train_stage
 from gpd.documents import Identity, RunRecord
@@ -22,7 +23,7 @@ def train_and_publish(
         student, ledger = train_stage(stage, accelerator, lambda done, loss: advance(done, f"loss {loss:.4f}"), stop)
     seconds = time.monotonic() - started
     if record is not None:
-        record.wrote(student_path(name), publication.publish(params, name, inputs, student, ledger))
+        record.wrote(student_path(name), publication.publish(params, name, inputs, student, ledger, open_album(stage)))
         record.forwards, record.device = ledger.forwards, str(accelerator.device)
         record.device_seconds = seconds * accelerator.num_processes
         print(publication.summary(name, ledger, seconds), flush=True)

@@ -17,7 +17,7 @@ from gpd.distillation.networks import load_networks
 from gpd.distillation.stage import Stage
 from gpd.documents import StudentFacts
 from gpd.models.families import open_model
-from gpd.params import Params
+from gpd.params import Distill, Params
 
 LATENTS = Path("data/latents")
 
@@ -56,7 +56,14 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
         work=work,
         device=device,
         mesh=networks.mesh,
+        strip_prompts=_strip_prompts(distill, data, texts),
     )
+
+
+def _strip_prompts(distill: Distill, data: Latents, texts: "Texts") -> dict[str, int]:
+    strip = distill.probe.strip
+    held_out = [] if strip is None else list(data.texts("evaluation"))[: strip.num_prompts]
+    return {text_id: texts.number[text_id] for text_id in held_out}
 
 
 class Texts(Sequence[Tensor]):

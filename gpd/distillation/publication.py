@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gpd import artifacts, documents
+from gpd.data.strips import Strip, save_strip
 from gpd.distillation.ledger import Ledger
 from gpd.documents import Identity, Manifest, StudentFacts
 from gpd.models.adapted import save_adapted
@@ -15,7 +16,7 @@ from gpd.stages import settings_of
 
 
 def publish(
-    params: Params, name: str, inputs: dict[str, Identity], student: Any, ledger: Ledger
+    params: Params, name: str, inputs: dict[str, Identity], student: Any, ledger: Ledger, strip: Strip | None = None
 ) -> Manifest[StudentFacts]:
     """Writes data/students/NAME, whole or not at all."""
     with artifacts.replacing(Path(student_path(name))) as folder:
@@ -24,6 +25,8 @@ def publish(
             writer = csv.DictWriter(file, list(ledger.curve[0]))
             writer.writeheader()
             writer.writerows(ledger.curve)
+        if strip is not None:
+            save_strip(folder, strip)
         facts = _facts(params, name, ledger, student)
         settings = settings_of(f"distill@{name}", params.model_dump())
         return documents.write_manifest(folder, facts, inputs=inputs, params=settings)

@@ -128,9 +128,9 @@ def step_seconds(
 
 
 def short_stage(params: Params, name: str, iterations: int, work: Path, accelerator: Accelerator) -> Stage:
-    """The stage with so many iterations, hardly probed and never saved, its pool no larger than a batch."""
+    """The stage with so many iterations, hardly probed, not shown or saved, its pool no larger than a batch."""
     stage = make_stage(params, name, work, accelerator.device)
-    probe = stage.distill.probe.model_copy(update={"num_states": 1})
+    probe = stage.distill.probe.model_copy(update={"num_states": 1, "strip": None})
     quick = {"probe": probe, "save_every_seconds": 10**9, "pool_slots": stage.params.batch}
     return dataclasses.replace(
         stage,

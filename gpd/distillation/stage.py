@@ -2,8 +2,8 @@
 student's weights."""
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -27,6 +27,7 @@ class Stage:
 
     Attributes:
         mesh: of the processes that the networks are cut over; the frozen ones are cut already, the student is not yet.
+        strip_prompts: held-out prompts whose samples are kept on the way: the numbers of their texts by id.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Stage:
     work: Path  # train states
     device: torch.device = CPU
     mesh: DeviceMesh | None = None
+    strip_prompts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_final(self) -> bool:

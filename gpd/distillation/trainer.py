@@ -9,6 +9,7 @@ from accelerate.utils import AutocastKwargs
 from torch import nn
 
 from gpd.core.precision import fast_dtype, multiply_on_tensor_cores
+from gpd.distillation import album
 from gpd.distillation.batches import draw_states, make_batch, targets_to_make
 from gpd.distillation.costs import batch_forwards
 from gpd.distillation.divergence import check_iteration, check_outcome
@@ -105,6 +106,8 @@ def train(
         ledger.spend(batch_forwards(stage, targets_to_make(stage, iteration)))
         ledger.spend(walk_forwards(began, stage.previous is not None))
         ledger.samples_seen += params.batch
+        if album.is_due(stage, training.iteration):
+            album.take(stage, training)
         training.unread.append(torch.cat([torch.stack(figures).sum(0), plain(norm)[None]]))
         is_stopping = stop.is_agreed()
         if not (is_stopping or is_report_due(stage, training.iteration)):
@@ -126,7 +129,7 @@ def train(
 
 
 def resume_or_measure(stage: Stage, objective: Objective, training: Training, state: TrainState) -> None:
-    """Goes on from a train state; or measures the student of the start and fills the pool."""
+    """Goes on from a train state; or measures the student of the start, fills the pool and takes the first samples."""
     saved = state.load()
     if saved is not None:
         training.restore(saved)
@@ -137,6 +140,8 @@ def resume_or_measure(stage: Stage, objective: Objective, training: Training, st
     if stage.distill.states.stream > 0:
         began = training.pool.fill(training.at_once)
         training.ledger.spend(walk_forwards(began, stage.previous is not None))
+    if album.is_due(stage, 0):
+        album.take(stage, training)
 
 
 def is_report_due(stage: Stage, done: int) -> bool:
@@ -174,4 +179,5 @@ def finish(stage: Stage, objective: Objective, training: Training) -> tuple[nn.M
     ledger.after, spent = probe(stage, objective, published, training.average, training.share, training.at_once)
     ledger.spend(spent)
     check_outcome(stage, ledger)
+    album.finish(stage, training)
     return training.whole(), ledger

@@ -16,6 +16,8 @@ from gpd.documents.document import (
 from gpd.documents.evaluations import (
     Direction,
     Evaluation,
+    Floor,
+    Floors,
     Profiles,
     Protocol,
     Score,
@@ -36,6 +38,8 @@ from gpd.documents.facts import (
     ReportFacts,
     SamplesFacts,
     ShownClip,
+    ShownStrip,
+    StripRow,
     StudentFacts,
 )
 from gpd.documents.manifests import (
@@ -69,6 +73,8 @@ __all__ = [
     "Exported",
     "Facts",
     "File",
+    "Floor",
+    "Floors",
     "Identity",
     "LatentsFacts",
     "Listing",
@@ -86,8 +92,10 @@ __all__ = [
     "SamplesFacts",
     "Score",
     "ShownClip",
+    "ShownStrip",
     "Spectrum",
     "Spread",
+    "StripRow",
     "StudentFacts",
     "SubjectProfile",
     "SubjectScores",

@@ -12,6 +12,9 @@ from gpd.documents.manifests import File
 Direction = Literal["lower", "higher", "one"]  # "one": the nearer to 1, the better
 
 
+Floor = Literal["itself", "other noise", "real clips"]  # what is set against the reference
+
+
 class Protocol(Document):
     """What makes scores comparable. `hash` is that of all the rest."""
 
@@ -71,6 +74,24 @@ class Evaluation(Document):
         """
         for name, file in self.files.items():
             check_file(folder / name, file.sha256)
+
+
+class Floors(Document):
+    """floors.json: what metrics read where nothing was trained, by what was set against the reference.
+
+    Attributes:
+        protocol: a hash; the floors of one protocol say nothing of another's figures.
+        other_seeds: of the noise that the reference was sampled from once more.
+        num_clips: real clips, at most as many as there are samples.
+        scores: of the reference itself, of its samples from other noise, of real clips; a metric that means nothing
+            there is absent.
+    """
+
+    format: Literal[1] = 1
+    protocol: str
+    other_seeds: list[int]
+    num_clips: int
+    scores: dict[Floor, dict[str, Score]]
 
 
 class Spectrum(Document):

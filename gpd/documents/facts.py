@@ -118,14 +118,32 @@ class ShownClip(Document):
     seed: int
 
 
+class StripRow(Document):
+    """An mp4 of one prompt's samples side by side."""
+
+    file: str
+    prompt: str
+
+
+class ShownStrip(Document):
+    """How a student learnt: in each row a sample after so many iterations, by `columns`, the teacher's last."""
+
+    columns: list[str]
+    rows: list[StripRow]
+
+
 class ClipsFacts(Facts):
-    """Shown clips of an evaluation; the brightest colour of a difference stands for `difference_full_levels` of 255."""
+    """Shown clips of an evaluation; the brightest colour of a difference stands for `difference_full_levels` of 255.
+
+    `strip` is absent unless the subject is a student that kept samples on the way.
+    """
 
     kind: ClassVar[str] = "clips"
     num_samples: int
     clips: list[ShownClip]
     differences: list[ShownClip]
     difference_full_levels: int
+    strip: ShownStrip | None = Field(default=None, exclude_if=lambda strip: strip is None)
 
 
 class ReportFacts(Facts):

@@ -1,5 +1,7 @@
 """DVC stage `evaluate@NAME`: a subject's samples decoded and measured beside the reference's. No network is sampled."""
 
+from pathlib import Path
+
 from gpd import artifacts, documents
 from gpd.data.shards import open_latents
 from gpd.evaluation.decoding import decode_beforehand
@@ -7,6 +9,7 @@ from gpd.evaluation.measuring import Bench, Result
 from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.outputs import write_clips, write_scores
 from gpd.evaluation.protocol import EVALUATIONS, make_protocol
+from gpd.evaluation.strips import write_strip
 from gpd.params import REFERENCE, Params
 from gpd.sampling.plan import LATENTS, open_samples
 from gpd.stages import settings_of
@@ -29,7 +32,10 @@ def run(params: Params, name: str) -> None:
         result = bench.describe_reference() if name == REFERENCE else bench.measure(subject)
         with artifacts.replacing(EVALUATIONS / name) as folder:
             write_scores(folder, protocol, checkpoint, result)
-            clips = write_clips(folder / "clips", params.encode.frames_per_second, result)
+            rate, student = params.encode.frames_per_second, Path(params.sample.subjects[name].checkpoint)
+            clips = write_clips(folder / "clips", rate, result)
+            strip = write_strip(folder / "clips", student, checkpoint, bench.decode, rate)
+            clips = clips.model_copy(update={"strip": strip})
             manifest = documents.write_manifest(folder / "clips", clips, inputs=inputs, params=settings)
         bench.prune_kept()
         record.wrote(EVALUATIONS / name / "clips", manifest)

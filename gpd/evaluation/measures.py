@@ -54,10 +54,10 @@ def score(measures: Rows, seeds: np.ndarray, reference: Rows | None, clips: Rows
     return _scores(measures, seeds, reference, clips, is_paired=True)
 
 
-def score_unpaired(measures: Rows, reference: Rows) -> dict[str, Score]:
+def score_unpaired(measures: Rows, reference: Rows, clips: Rows | None = None) -> dict[str, Score]:
     """Scores of clips against other clips, any number of each: what needs no pairs."""
     number = len(next(iter(measures.values())))
-    return _scores(measures, np.zeros(number), reference, None, is_paired=False)
+    return _scores(measures, np.zeros(number), reference, clips, is_paired=False)
 
 
 def score_several(measures: Rows, reference: Rows, num_samples: int) -> dict[str, Score]:

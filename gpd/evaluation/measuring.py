@@ -1,6 +1,6 @@
 """Decodes samples and measures them beside the reference's, batch by batch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from gpd.evaluation.measures import (
     measures_for,
     score,
     score_several,
+    score_unpaired,
 )
 from gpd.evaluation.metric import Batch, Rows
 from gpd.evaluation.metrics.fidelity import trajectory_error
@@ -30,6 +31,7 @@ from gpd.params import Params
 from gpd.progress import progress_bar
 from gpd.sampling.samples import SampleSet
 
+Decode = Callable[[np.ndarray], np.ndarray]  # latents [B, C, f, h, w] -> frames [B, F, H, W, 3] uint8
 Shown = list[tuple[Sample, np.ndarray]]  # a few samples with their clips, [F, H, W, 3] uint8
 
 
@@ -87,7 +89,8 @@ class Bench:
         self.decode = own.decode if has_decoded else lambda ends: kept.codec.decode(torch.from_numpy(ends))
         self.decode_kept, self.prune_kept = kept.decode, kept.prune
         self.measures = measures_for([sample.text for sample in reference.samples])
-        self.clips = measure_real_clips(latents, kept, params.evaluate.batch, most=len(reference.samples))
+        number = min(latents.num_evaluation_clips, len(reference.samples))
+        self.clips = measure_real_clips(latents.evaluation_clip, number, kept.decode, params.evaluate.batch)
 
     def describe_reference(self) -> Result:
         """The figures of the reference alone: its distance to itself means nothing and is left out."""
@@ -95,7 +98,7 @@ class Bench:
         with self._measurers() as measurers:
             for batch in self._decode(self.reference, self.decode_kept):
                 measurers.add(batch.alone)
-                shown += self._pick_shown(batch)
+                shown += self._pick_shown(batch, self.reference)
             (rows,) = measurers.results()
         scores = score(rows, self.reference.seeds, None, self.clips)
         return Result(self.reference.facts, scores, [], shown, [], self._profile(rows))
@@ -110,7 +113,7 @@ class Bench:
             for mine, theirs in pairs:
                 measurers.add(mine.beside(theirs), theirs.alone)
                 errors.append(self._errors(subject, mine, theirs))
-                here, there = self._pick_shown(mine), self._pick_shown(theirs)
+                here, there = self._pick_shown(mine, subject), self._pick_shown(theirs, self.reference)
                 shown += here
                 differences += [(row, difference_map(a, b)) for (row, a), (_, b) in zip(here, there, strict=True)]
             rows, others = measurers.results()
@@ -118,7 +121,17 @@ class Bench:
         curve = self._curve(subject, np.concatenate(errors))
         return Result(subject.facts, scores, curve, shown, differences, self._profile(rows))
 
-    def _decode(self, subject: SampleSet, decode: Callable[[np.ndarray], np.ndarray]) -> Iterator[Decoded]:
+    def score_clips(self, clips: Iterable[Batch], others: Rows | None) -> dict[str, Score]:
+        """Real clips beside the reference's samples: what needs no pairs.
+
+        Args:
+            others: features of other real clips (`measure_clips`), from which the distances to real clips are taken.
+        """
+        own = join([measure_batch(batch, self.measures) for batch in clips])
+        decoded = self._decode(self.reference, self.decode_kept)
+        return score_unpaired(own, join([measure_batch(one.alone, self.measures) for one in decoded]), others)
+
+    def _decode(self, subject: SampleSet, decode: Decode) -> Iterator[Decoded]:
         done, total = 0, len(subject.samples)
         with progress_bar(f"evaluate {subject.facts.subject}", total) as advance:
             for samples, latents in subject.batches(self.params.evaluate.batch):
@@ -162,14 +175,14 @@ class Bench:
         model = self.params.model
         return mean_profile(rows, (model.num_frames, model.height, model.width))
 
-    def _pick_shown(self, batch: Decoded) -> Shown:
+    def _pick_shown(self, batch: Decoded, subject: SampleSet) -> Shown:
         """Those of a batch that are kept as clips: of the first seed, spread over the prompts."""
         num_prompts, num_shown = self.params.sample.num_prompts, self.params.evaluate.num_shown_clips
         wanted = {number * num_prompts // num_shown for number in range(num_shown)}
         return [
             (sample, clip)
             for sample, clip in zip(batch.samples, batch.frames, strict=True)
-            if sample.seed == self.params.sample.seeds[0] and sample.index in wanted
+            if sample.seed == subject.samples[0].seed and sample.index in wanted
         ]
 
 
@@ -187,12 +200,16 @@ def check_finite(subject: SampleSet, samples: list[Sample], latents: np.ndarray)
             )
 
 
-def measure_real_clips(latents: Latents, decoder: KeptDecoder, batch: int, most: int) -> Rows | None:
-    """Features of at most so many real clips of the evaluation split, as the VAE shows them; None if there are none."""
+def measure_real_clips(
+    clip: Callable[[int], tuple[np.ndarray, str]], number: int, decode: Decode, batch: int
+) -> Rows | None:
+    """Features of so many real clips, as the VAE shows them; None of none.
+
+    Args:
+        clip: gives latents [C, F, H, W] and the id of the text, by number.
+    """
     parts = []
-    number = min(latents.num_evaluation_clips, most)
     for start in range(0, number, batch):
-        rows = np.stack([latents.evaluation_clip(index)[0] for index in range(start, min(start + batch, number))])
-        rows = rows.astype(np.float32)
-        parts.append(measure_clips(decoder.decode(rows), rows))
+        rows = np.stack([clip(index)[0] for index in range(start, min(start + batch, number))]).astype(np.float32)
+        parts.append(measure_clips(decode(rows), rows))
     return join(parts) if parts else None

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from gpd.evaluation.difference import FULL_LEVELS
 from gpd.evaluation.measuring import Result
 from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.profiles import Profile
+from gpd.evaluation.score import Score as Figure
 
 CURVE_COLUMNS = ("subject", "sigma", "forwards", "trajectory_error")
 
@@ -51,7 +53,7 @@ def write_scores(folder: Path, protocol: Protocol, checkpoint: str, result: Resu
 
 
 def describe(result: Result, checkpoint: str) -> SubjectScores:
-    """A subject's part of evaluation.json; the metrics in the catalogue's order."""
+    """A subject's part of evaluation.json; what was measured and how it was sampled."""
     facts = result.facts
     return SubjectScores(
         checkpoint=checkpoint,
@@ -59,17 +61,22 @@ def describe(result: Result, checkpoint: str) -> SubjectScores:
         steps=facts.steps,
         guidance_scale=facts.guidance_scale,
         forwards=facts.forwards,
-        metrics={
-            name: Score(
-                value=_rounded(found.value),
-                num_samples=found.num_samples,
-                spread=None if found.spread is None else _rounded(found.spread),
-                direction=metric.direction,
-            )
-            for name, metric in METRICS.items()
-            if (found := result.scores.get(name)) is not None
-        },
+        metrics=describe_scores(result.scores),
     )
+
+
+def describe_scores(scores: Mapping[str, Figure]) -> dict[str, Score]:
+    """Figures as they stand in documents, in the catalogue's order."""
+    return {
+        name: Score(
+            value=_rounded(found.value),
+            num_samples=found.num_samples,
+            spread=None if found.spread is None else _rounded(found.spread),
+            direction=metric.direction,
+        )
+        for name, metric in METRICS.items()
+        if (found := scores.get(name)) is not None
+    }
 
 
 def _rounded(value: float) -> float:

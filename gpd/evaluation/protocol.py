@@ -9,6 +9,7 @@ from gpd.documents import Protocol
 from gpd.params import Params
 
 EVALUATIONS = Path("data/evaluations")  # NAME/ of each subject
+FLOORS = EVALUATIONS / "floors.json"
 
 
 def make_protocol(params: Params) -> Protocol:

@@ -12,6 +12,7 @@ from gpd.distillation.costs import (
     forwards_per_sample,
     probe_forwards,
     probe_walk_forwards,
+    strip_forwards,
     target_forwards,
 )
 from gpd.documents import Listing, PromptsFacts, Sample
@@ -131,6 +132,7 @@ def distill_work(params: Params, rates: Rates, name: str, memory: Memory, materi
     if material.clips == 0:
         probed += probe_walk_forwards(distill, stage, grid_steps)
     forwards = trained + fill_forwards(distill, stage, grid_steps) + 2 * probed
+    forwards += strip_forwards(distill, stage, grid_steps)
     again = samples * (STUDENT_FORWARDS / 3) if params.model.gradient_checkpointing else 0
     asked = samples * target_forwards(distill, stage, before).get("previous", 0) * (student_seconds(params) - 1)
     seconds = (forwards + again + asked) * rates.forward / memory.processes

@@ -8,6 +8,7 @@ from gpd.pages.chart import Series, line_chart
 from gpd.pages.dots import Dot, dot_chart
 from gpd.pages.html import Markup
 from gpd.pages.palette import INK, SOFT
+from gpd.report.floors import OTHER_NOISE
 from gpd.report.outcome import Outcome
 
 QUALITY = {name: metric.axis == "log" for name, metric in METRICS.items() if metric.axis}
@@ -39,7 +40,7 @@ def _cost_chart(outcome: Outcome, metric: str) -> Markup:
         _chain(outcome, metric, costs),
         *(_subject(outcome, metric, name, costs[name]) for name in outcome.contenders),
     ]
-    return _quality_chart(metric, "forwards a clip", "against cost of a clip", groups, log_x=True)
+    return _quality_chart(outcome, metric, "forwards a clip", "against cost of a clip", groups, log_x=True)
 
 
 def _training_cost_chart(outcome: Outcome, metric: str) -> Markup:
@@ -50,7 +51,7 @@ def _training_cost_chart(outcome: Outcome, metric: str) -> Markup:
         _rivals(outcome, metric, {row.variant: row.training_forwards for row in outcome.rivals}),
         *(_subject(outcome, metric, name, forwards) for name, forwards in costs.items()),
     ]
-    return _quality_chart(metric, "forwards of training", "against cost of training", groups, log_x=False)
+    return _quality_chart(outcome, metric, "forwards of training", "against cost of training", groups, log_x=False)
 
 
 def _equal_baselines(outcome: Outcome) -> list[str]:
@@ -59,9 +60,21 @@ def _equal_baselines(outcome: Outcome) -> list[str]:
     return [name for name, subject in outcome.baselines.items() if subject.steps == steps]
 
 
-def _quality_chart(metric: str, x_label: str, title: str, groups: list[Series], log_x: bool) -> Markup:
+def _quality_chart(
+    outcome: Outcome, metric: str, x_label: str, title: str, groups: list[Series], log_x: bool
+) -> Markup:
     label, shown = METRICS[metric].label, [group for group in groups if group.points]
-    return line_chart(f"{label} {title}", x_label, label, shown, log_x=log_x, log_y=QUALITY[metric])
+    floor = outcome.floors.get(OTHER_NOISE, {}).get(metric)
+    return line_chart(
+        f"{label} {title}",
+        x_label,
+        label,
+        shown,
+        log_x=log_x,
+        log_y=QUALITY[metric],
+        rule=None if floor is None else floor.value,
+        note="" if floor is None else "Dashed: the reference against its own samples from other noise.",
+    )
 
 
 def _subject(outcome: Outcome, metric: str, name: str, cost: int) -> Series:

@@ -28,6 +28,7 @@ from gpd.documents.inside import path_inside
 from gpd.evaluation.metrics import METRICS
 from gpd.evaluation.protocol import EVALUATIONS
 from gpd.params import Params, student_path
+from gpd.report.floors import load_floors
 from gpd.report.rivals import load_rivals
 
 CLIPS, TRAINING = "clips", "training.csv"
@@ -47,6 +48,14 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class Strip:
+    """How a student learnt: mp4s by prompt, in each the samples after `columns` iterations, the teacher's last."""
+
+    columns: list[str]
+    rows: dict[str, Path]
+
+
+@dataclass(frozen=True)
 class Outcome:
     """All evaluated subjects under one protocol.
 
@@ -59,6 +68,8 @@ class Outcome:
         difference_full_levels: how many of 255 levels their brightest colour stands for.
         rivals: of the ablation, if it was made under the same protocol.
         inputs: name -> identity of each folder that went in.
+        strips: student -> the samples that it kept while it was trained, if any.
+        floors: what was set against the reference, no student among it -> metric -> score; empty if not measured.
     """
 
     protocol: Protocol
@@ -73,6 +84,8 @@ class Outcome:
     profiles: dict[str, SubjectProfile]
     rivals: list[AblationRow]
     inputs: dict[str, Identity]
+    strips: dict[str, Strip]
+    floors: dict[str, dict[str, Score]]
 
     @property
     def lead(self) -> str | None:
@@ -138,8 +151,9 @@ class Outcome:
         return (manifest.facts for manifest in self.students.values())
 
     def score(self, subject: str, metric: str) -> Score | None:
-        """A figure, None if it could not be computed."""
-        return self.subjects[subject].metrics.get(metric)
+        """A figure of a subject or a floor, None if it could not be computed."""
+        found = self.subjects[subject].metrics if subject in self.subjects else self.floors[subject]
+        return found.get(metric)
 
     def best(self, metric: str, names: list[str]) -> set[str]:
         """Those of `names` that look best at the digits shown; none if all look alike."""
@@ -183,6 +197,8 @@ def load_outcome(params: Params) -> Outcome:
         rivals=load_rivals(protocol.hash),
         inputs={f"{CLIPS} of {name}": manifest.identity for name, manifest in clips.items()}
         | {name: manifest.identity for name, manifest in students.items()},
+        strips={name: found for name, manifest in clips.items() if (found := _strip(name, manifest))},
+        floors=load_floors(protocol.hash),
     )
 
 
@@ -216,6 +232,16 @@ def _clips(name: str, manifest: Manifest[ClipsFacts], shown: list[ShownClip]) ->
         path_inside(folder, clip.file)
         manifest.check(folder, clip.file)
     return [Clip(path_inside(folder, clip.file), clip.subject, clip.prompt, clip.seed) for clip in shown]
+
+
+def _strip(name: str, manifest: Manifest[ClipsFacts]) -> Strip | None:
+    shown, folder = manifest.facts.strip, EVALUATIONS / name / CLIPS
+    if shown is None:
+        return None
+    for row in shown.rows:
+        path_inside(folder, row.file)
+        manifest.check(folder, row.file)
+    return Strip(shown.columns, {row.prompt: path_inside(folder, row.file) for row in shown.rows})
 
 
 def _shared_protocol(protocols: dict[str, Protocol]) -> Protocol:

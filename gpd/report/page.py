@@ -16,7 +16,8 @@ from gpd.report.tables import ARROWS, ROLES, figure_text, make_ledger, make_scor
 
 def make_page(params: Params, outcome: Outcome) -> Markup:
     """The whole page as HTML."""
-    beside, everyone = outcome.line_up[::-1], [*outcome.contenders, outcome.reference]
+    floors = list(outcome.floors)
+    beside, everyone = [*outcome.line_up[::-1], *floors], [*outcome.contenders, outcome.reference, *floors]
     return render(
         "gpd.report",
         "report.html",

@@ -6,6 +6,7 @@ from gpd import artifacts, documents
 from gpd.artifacts import UserError
 from gpd.documents import ReportFacts
 from gpd.params import Params
+from gpd.report.curves import write_curves
 from gpd.report.outcome import load_outcome
 from gpd.report.page import make_page
 from gpd.report.terminal import print_table
@@ -16,7 +17,7 @@ PAGE = OUTPUT / "report.html"
 
 
 def run(params: Params) -> None:
-    """Writes data/report/report.html and prints the table.
+    """Writes the page and the curves into data/report/ and prints the table.
 
     Raises:
         UserError: an evaluation or a student is missing.
@@ -31,6 +32,7 @@ def run(params: Params) -> None:
         )
         with artifacts.replacing(OUTPUT) as folder:
             artifacts.write_text(folder / PAGE.name, make_page(params, outcome))
+            write_curves(folder, outcome)
             manifest = documents.write_manifest(folder, facts, inputs=outcome.inputs, params=settings)
         record.wrote(OUTPUT, manifest)
     print_table(outcome)

@@ -26,30 +26,38 @@ def print_table(outcome: Outcome, *, has_all: bool = False) -> None:
 
 
 def _headlines(outcome: Outcome) -> Table:
-    names = list(outcome.subjects)
+    names = [*outcome.subjects, *outcome.floors]
     scores = {metric: cells for metric, cells in make_scores(outcome, names).items() if metric in SHOWN}
     grid = _grid("Students beside the teacher, best in bold (--all: every metric)")
     for label in ("forwards", *(f"{SHOWN[metric]}\n{_arrow(metric)}" for metric in SHOWN if metric in scores)):
         grid.add_column(label, justify="right", no_wrap=True)
     for place, name in enumerate(names):
         cells = [_text(scores[metric][place]) for metric in SHOWN if metric in scores]
-        grid.add_row(name, str(outcome.subjects[name].forwards), *cells)
+        grid.add_row(_label(outcome, name), _forwards(outcome, name), *cells)
     return grid
 
 
 def _all_metrics(outcome: Outcome, width: int) -> Iterator[Table]:
     """Metrics by subjects, as many subjects side by side as there is room for."""
-    scores = make_scores(outcome, list(outcome.subjects))
-    places = {name: place for place, name in enumerate(outcome.subjects)}
+    columns = [*outcome.subjects, *outcome.floors]
+    scores, places = make_scores(outcome, columns), {name: place for place, name in enumerate(columns)}
     labels = {metric: f"{METRICS[metric].label} {_arrow(metric)}" for metric in scores}
     for names in fit(list(places), width - max(map(len, labels.values()), default=0)):
         grid = _grid("All metrics, best of each row in bold")
         for name in names:
             grid.add_column(name, justify="right", no_wrap=True)
-        grid.add_row("forwards", *(str(outcome.subjects[name].forwards) for name in names))
+        grid.add_row("forwards", *(_forwards(outcome, name) for name in names))
         for metric, cells in scores.items():
             grid.add_row(labels[metric], *(_text(cells[places[name]]) for name in names))
         yield grid
+
+
+def _label(outcome: Outcome, name: str) -> str:
+    return f"floor: {name}" if name in outcome.floors else name
+
+
+def _forwards(outcome: Outcome, name: str) -> str:
+    return "" if name in outcome.floors else str(outcome.subjects[name].forwards)
 
 
 def fit(names: list[str], width: int) -> list[list[str]]:

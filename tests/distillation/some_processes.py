@@ -10,6 +10,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from gpd.distillation.album import open_album
 from gpd.distillation.sharding import ENVIRONMENT, choose_mesh, shard
 from gpd.distillation.share import CPU
 from gpd.distillation.stage import Stage
@@ -26,7 +27,7 @@ STREAMED: dict[str, Any] = {"states": {"stream": 0.75, "clips": 0.25}}  # trajec
 STAGES: dict[str, tuple[int, int, dict[str, Any]]] = {  # horizon, tail and changes
     "full": (5, 2, {**STREAMED, "loss_weighting": "step"}),
     "lora": (7, 7, {**STREAMED, "lora_rank": 2}),
-    "previous": (5, 2, STREAMED),
+    "previous": (5, 2, {**STREAMED, "probe": {"strip": {"every": 8, "num_prompts": 3}}}),
     "flow": (8, 8, {"objective": "piecewise_flow"}),
     "heads": (8, 8, {**STREAMED, "objective": "parallel"}),
 }
@@ -63,7 +64,9 @@ def train(stage: Stage, accelerator: Accelerator, stop: int) -> Ended:
     distill = stage.distill.model_copy(update={"save_every_seconds": patience})
     published, ledger = train_stage(dataclasses.replace(stage, distill=distill), accelerator, die)
     learnt = weights(published)  # of cut networks the main process alone has them
-    return {"weights": [] if learnt.is_meta else learnt.tolist(), "ledger": ledger.model_dump()}
+    album = open_album(stage) if accelerator.is_main_process else None
+    ends = {} if album is None else {name: found.tolist() for name, found in album.ends.items()}
+    return {"weights": [] if learnt.is_meta else learnt.tolist(), "ledger": ledger.model_dump(), "strip": ends}
 
 
 def work(rank: int, number: int, port: int, folder: Path, names: list[str], stop: int, sharding: str) -> None:

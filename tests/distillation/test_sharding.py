@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,6 +25,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 def test_cut_networks_learn_what_whole_ones_do(alone: Ended, tmp_path: Path, number: int) -> None:
     ended = run(number, tmp_path, "previous", sharding="full")[0]["previous"]
     assert distance(alone, ended) < 1e-6
+    assert list(ended["strip"]) == list(alone["strip"]) == ["0", "8", "16", "20", "teacher"]
+    for name, ends in alone["strip"].items():
+        assert np.allclose(ended["strip"][name], ends, atol=1e-5)
 
 
 @pytest.mark.parametrize(("before", "after"), [((2, "full"), (1, "none")), ((1, "none"), (2, "full"))])

@@ -57,6 +57,7 @@ def make_stage(work: Path, horizon: int = 1, tail: int = 1, iterations: int = 30
         clips=clips,
         rollouts=[],
         work=work,
+        strip_prompts={f"p-{number}": number for number in range(3)},
     )
 
 
