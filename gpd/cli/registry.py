@@ -95,6 +95,9 @@ def best(
     protocol: ProtocolKey = None,
     where: Where = (),  # type: ignore[assignment]  # typer makes a list of it
     role: Annotated[str, typer.Option(help="student, base or any")] = "student",
+    exportable: Annotated[
+        bool, typer.Option("--exportable", help="only those that `gpd export` takes as they are")
+    ] = False,
 ) -> None:
     """The best checkpoint by a metric, measured completely and under one protocol."""
 

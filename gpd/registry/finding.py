@@ -48,7 +48,8 @@ def find_artifact(
 ) -> Artifact:
     """The artifact meant by an alias, an abbreviated hash (at least 4 digits) or a name, looked up in this order.
 
-    Of several with one name, the one that lies in the workspace now is meant, one made here before one fetched. `kinds` restricts the answer.
+    Of several with one name, the one that lies in the workspace now is meant, one made here before one fetched.
+    `kinds` restricts the answer.
 
     Raises:
         UserError: nothing, or more than one, is meant.

@@ -122,9 +122,7 @@ def _of_folder(folder: Path) -> Iterator[Entry]:
 def _read_manifest(first: Entry | None, source: str, content: str | None) -> tuple[Manifest[StudentFacts], bytes]:
     name, size, file = first or ("nothing", 0, None)
     if name != f"{STUDENT}/{MANIFEST}" or size > LARGEST_DOCUMENT or file is None:
-        raise UserError(
-            f"fetch {mask_passwords(source)}: begins with {name!r:.80}; `gpd registry pack` writes archives"
-        )
+        raise UserError(f"fetch {mask_passwords(source)}: no archive of `gpd registry pack` (begins with {name!r:.80})")
     raw = file.read()
     with tempfile.TemporaryDirectory() as folder:
         _write(raw, Path(folder, MANIFEST))
