@@ -73,11 +73,34 @@ def test_descendants(copy: Path) -> None:
 
 
 def test_what_changed(copy: Path) -> None:
-    rows = {(row["what"], row["key"]): (row["a"], row["b"]) for row in ask(copy, "changed", a="k4", b="k8")}
-    assert rows["param", "horizon"] == ("4.0", "8.0")
+    found = ask(copy, "changed", a="k4", b="k8")
+    rows = {(row["what"], row["key"].split(", protocol")[0]): (row["a"], row["b"], row["difference"]) for row in found}
+    assert rows["param", "horizon"] == ("4.0", "8.0", None)
     assert ("input", "previous") in rows
     assert ("input", "teacher") not in rows  # the same
     assert ask(copy, "changed", a="k4", b="k4") == []
+
+
+def test_what_changed_has_scores_with_spread_and_cost(copy: Path, tmp_path: Path) -> None:
+    """Two students of one number of steps, the second with other figures."""
+    with closing(sqlite3.connect(copy)) as database:
+        script = """
+            UPDATE checkpoint SET forwards = forwards + 100 WHERE stage = 'k4';
+            UPDATE evaluation SET steps = 6, forwards = 6, solver = 'euler' WHERE subject = 'k4';
+            UPDATE score SET steps = 6, spread = 0.04
+              WHERE evaluation IN (SELECT id FROM evaluation WHERE subject = 'k4');
+            """
+        with closing(sqlite3.connect(tmp_path / copy.name)) as other:
+            database.backup(other)
+            other.executescript(script)
+    found = ask(tmp_path / copy.name, "changed", a="k4", b="k8")
+    rows = {(row["what"], row["key"].split(", protocol")[0]): (row["a"], row["b"], row["difference"]) for row in found}
+    assert rows["score", "trajectory_error in 6 steps"] == ("0.125", "0.0625", -0.0625)
+    assert rows["spread", "trajectory_error in 6 steps"] == ("0.04", "0.01", -0.03)
+    assert rows["cost", "forwards of its training"] == ("710", "610", -100)
+    assert [row["what"] for row in found] == sorted(
+        (row["what"] for row in found), key="score spread cost param input".find
+    )
 
 
 def test_cost(copy: Path) -> None:
