@@ -17,7 +17,7 @@ ASSIGNMENT = re.compile(r"^[A-Z_]+=(\"[^\"]*\"|\S+) ")
 
 
 def command_lines(text: str) -> Iterator[str]:
-    """What follows `gpd` on the lines of examples: indented, or in a fence; several in one are parted by `; ` or `&&`."""
+    """What follows `gpd` on the lines of examples, indented or in a fence; `; ` and `&&` part several in one."""
     for line in re.findall(r"^(?:    |\$ |    \$ )((?:[A-Z_]+=\S+ )*(?:\S*bin/)?gpd .*)$", text, re.MULTILINE):
         for part in re.split(r"; | && ", line):
             words = ASSIGNMENT.sub("", part.split("  #")[0].split(" #")[0]).strip()
@@ -52,7 +52,7 @@ def test_every_command_is_understood(page: str) -> None:
             pytest.fail(f"{page}: gpd {line}: {error.format_message()}")
 
 
-@pytest.mark.parametrize("line", ["registry bets --steps 6", "registry best --steps six", "export k8 --too x", "registry"])
+@pytest.mark.parametrize("line", ["registry bets --steps 6", "registry best --steps six", "export k8 --too x"])
 def test_what_is_none_is_found(line: str) -> None:
-    with pytest.raises((click.UsageError, click.exceptions.NoArgsIsHelpError)):
+    with pytest.raises(click.UsageError):
         understand(shlex.split(line))

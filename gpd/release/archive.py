@@ -4,6 +4,7 @@
     student/..                         the files that it names
     README.md                          the card
     evaluations/NAME/evaluation.json   what was measured of it, for the registry
+    evaluations/NAME/clips/..          some clips of it, for pages
 
 A plain tar, as weights do not get smaller. Equal students have equal bytes: no time, owner or mode of a machine.
 """
@@ -12,7 +13,7 @@ import io
 import os
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def pack(*, session: Any, key: str, to: Path) -> Packed:
     manifest = documents.load_manifest(folder, StudentFacts)
     if wrong := documents.verify(folder):
         raise DamagedError(f"{folder}: {wrong[0]}; nothing was packed")
-    card = render_card(describe_recorded(session=session, key=manifest.content))
+    card = render_card(replace(describe_recorded(session=session, key=manifest.content), place=STUDENT))
     to.mkdir(parents=True, exist_ok=True)
     path = to / f"{name_of(manifest)}.tar"
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -74,8 +75,8 @@ def _write(path: Path, folder: Path, names: list[str], card: str, evaluations: l
             _add(archive, f"{STUDENT}/{name}", folder / name)
         text = card.encode()
         archive.addfile(_entry(CARD, len(text)), io.BytesIO(text))
-        for evaluation in evaluations:
-            _add(archive, f"evaluations/{evaluation.parent.name}/{evaluation.name}", evaluation)
+        for path in evaluations:
+            _add(archive, path.relative_to(EVALUATIONS.parent).as_posix(), path)
 
 
 def _add(archive: tarfile.TarFile, name: str, path: Path) -> None:
@@ -90,8 +91,9 @@ def _entry(name: str, size: int) -> tarfile.TarInfo:
 
 
 def _evaluations_of(content: str) -> Iterator[Path]:
-    """Those of this checkpoint alone."""
+    """The files of those that are of this checkpoint alone."""
     for path in sorted(EVALUATIONS.glob("*/evaluation.json")):
         evaluation = documents.load_document(Evaluation, path, f"run `gpd evaluate {path.parent.name}` again")
         if {subject.checkpoint for subject in evaluation.subjects.values()} == {content}:
             yield path
+            yield from sorted(path.parent.glob("clips/*.*"))

@@ -25,6 +25,7 @@ from gpd.release.archive import CARD, STUDENT, name_of
 
 SCHEMES = ("http://", "https://", "file://")
 LARGEST_DOCUMENT = 16 * 2**20  # bytes
+BESIDE = (CARD, "evaluations/*/evaluation.json", "evaluations/*/clips/*.json", "evaluations/*/clips/*.mp4")
 STILL_SECONDS = 60
 Entry = tuple[str, int, IO[bytes]]  # name, size in bytes, what it holds
 
@@ -154,16 +155,19 @@ def _receive(entries: Iterator[Entry], manifest: Manifest[StudentFacts], folder:
             advance(min(number, len(manifest.files)), "files")
     if wrong := documents.verify(folder / STUDENT):
         raise DamagedError(f"fetch {mask_passwords(source)}: {wrong[0]}; nothing was kept")
-    for path in folder.glob("evaluations/*/*"):
+    for path in folder.glob("evaluations/*/evaluation.json"):
         _check_evaluation(path, manifest.content)
+    for path in folder.glob("evaluations/*/clips"):
+        if wrong := documents.verify(path):
+            raise DamagedError(f"fetch {mask_passwords(source)}: {wrong[0]}; nothing was kept")
 
 
 def _take(name: str, size: int, file: IO[bytes], manifest: Manifest[StudentFacts], folder: Path) -> None:
     """Writes a file, if it is one that an archive may hold, once and in its size."""
     path = path_inside(folder, name)
     known = manifest.files.get(name.removeprefix(f"{STUDENT}/")) if name.startswith(f"{STUDENT}/") else None
-    is_document = name == CARD or path.match("evaluations/*/evaluation.json")
-    is_wanted = size == known.size if known else is_document and size <= LARGEST_DOCUMENT
+    is_beside = any(Path(name).match(form) and name.count("/") == form.count("/") for form in BESIDE)
+    is_wanted = size == known.size if known else is_beside and size <= LARGEST_DOCUMENT
     if not is_wanted or path.exists():
         raise UserError(f"fetch: {name!r:.80} of {size} bytes does not belong to {name_of(manifest)}")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -108,6 +108,17 @@ def test_cost(copy: Path) -> None:
     assert (rows["distill@k8"]["forwards"], rows["distill@k8"]["device_seconds"]) == (200, 60.0)
 
 
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_every_question_has_the_same_answer_of_postgresql(copy: Path, synced: str, tmp_path: Path) -> None:
+    write_snapshot(tmp_path / copy.name, synced)
+    words = {"steps": "6", "metric": "psnr", "protocol": "", "checkpoint": "k2", "a": "k4", "b": "k8"}
+    for question, query in METADATA["queries"].items():
+        given = {word: value for word, value in words.items() if f":{word}" in query["sql"]}
+        answer = ask(copy, question, **given)
+        assert answer, question
+        assert ask(tmp_path / copy.name, question, **given) == answer
+
+
 def test_a_real_server_answers_this_machine_alone_and_leaves_nothing(synced_sqlite: Path, tmp_path: Path) -> None:
     before = synced_sqlite.read_bytes()
     command = [sys.executable, "-m", "gpd", "registry", "serve", "--port=0", f"--url={synced_sqlite}"]
