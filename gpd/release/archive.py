@@ -12,7 +12,6 @@ A plain tar, as weights do not get smaller. Equal students have equal bytes: no 
 import io
 import os
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from gpd import documents
 from gpd.artifacts import MANIFEST, DamagedError, replace_file
 from gpd.documents import Evaluation, StudentFacts
 from gpd.registry import find_checkpoint
+from gpd.registry.documents import FETCHED_EVALUATIONS
 from gpd.release.card import render_card
 from gpd.release.records import describe_recorded
 from gpd.release.workspace import EVALUATIONS
@@ -57,7 +57,7 @@ def pack(*, session: Any, key: str, to: Path) -> Packed:
     path = to / f"{name_of(manifest)}.tar"
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        _write(partial, folder, [MANIFEST, *manifest.files], card, list(_evaluations_of(manifest.content)))
+        _write(partial, folder, [MANIFEST, *manifest.files], card, _evaluations_of(manifest.content))
         replace_file(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -69,14 +69,14 @@ def name_of(manifest: documents.Manifest[StudentFacts]) -> str:
     return f"{manifest.facts.stage}-{manifest.content[:12]}"
 
 
-def _write(path: Path, folder: Path, names: list[str], card: str, evaluations: list[Path]) -> None:
+def _write(path: Path, folder: Path, names: list[str], card: str, evaluations: dict[str, Path]) -> None:
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
         for name in names:
             _add(archive, f"{STUDENT}/{name}", folder / name)
         text = card.encode()
         archive.addfile(_entry(CARD, len(text)), io.BytesIO(text))
-        for path in evaluations:
-            _add(archive, path.relative_to(EVALUATIONS.parent).as_posix(), path)
+        for name, path in evaluations.items():
+            _add(archive, name, path)
 
 
 def _add(archive: tarfile.TarFile, name: str, path: Path) -> None:
@@ -90,10 +90,14 @@ def _entry(name: str, size: int) -> tarfile.TarInfo:
     return entry
 
 
-def _evaluations_of(content: str) -> Iterator[Path]:
-    """The files of those that are of this checkpoint alone."""
-    for path in sorted(EVALUATIONS.glob("*/evaluation.json")):
+def _evaluations_of(content: str) -> dict[str, Path]:
+    """The files of those that are of this checkpoint alone, ours before fetched ones, by their names in the archive."""
+    found: dict[str, Path] = {}
+    for path in [*sorted(Path().glob(FETCHED_EVALUATIONS)), *sorted(EVALUATIONS.glob("*/evaluation.json"))]:
         evaluation = documents.load_document(Evaluation, path, f"run `gpd evaluate {path.parent.name}` again")
         if {subject.checkpoint for subject in evaluation.subjects.values()} == {content}:
-            yield path
-            yield from sorted(path.parent.glob("clips/*.*"))
+            files = [path, *sorted(path.parent.glob("clips/*.*"))]
+            found |= {
+                f"evaluations/{path.parent.name}/{file.relative_to(path.parent).as_posix()}": file for file in files
+            }
+    return found

@@ -94,6 +94,14 @@ def test_what_was_made_here_is_meant_by_its_name(packed: Packed, maker: Path) ->
         assert find_checkpoint(packed.content[:12], session=session).path.is_relative_to("data/fetched")
 
 
+def test_what_was_fetched_can_be_handed_on(packed: Packed) -> None:
+    fetch(str(packed.path))
+    with open_registry() as session:
+        again = pack(session=session, key="k4", to=Path("release"))
+    with tarfile.open(again.path) as one, tarfile.open(packed.path) as other:
+        assert one.getnames() == other.getnames()
+
+
 def test_equal_students_have_equal_archives(packed: Packed, maker: Path) -> None:
     with working_in(maker), open_registry() as session:
         again = pack(session=session, key=packed.content[:12], to=Path("again"))
