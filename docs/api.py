@@ -13,7 +13,8 @@ import pdoc
 import gpd
 
 FIRST = "gpd.api"  # for scripts; all else is for who changes gpd
-COMMANDS = {"__main__", "bench", "cli", "planning", "tiny", "upkeep", "vbench"}  # `gpd --help` says what these do
+# `gpd --help` says what these do
+COMMANDS = {"__main__", "ablation", "bench", "cli", "planning", "report", "tiny", "upkeep", "vbench"}
 
 
 def main(folder: Path) -> None:
