@@ -130,8 +130,8 @@ def test_a_real_server_answers_this_machine_alone_and_leaves_nothing(synced_sqli
             assert found
             page = httpx.get(found[0], timeout=60)
             query = {"sql": "DELETE FROM param", "_shape": "array"}
-            refused = httpx.get(f"{found[0]}.json", params=query)
-            stranger = httpx.get(found[0], headers={"Host": "elsewhere.example"})
+            refused = httpx.get(f"{found[0]}.json", params=query, timeout=60)
+            stranger = httpx.get(found[0], headers={"Host": "elsewhere.example"}, timeout=60)
         finally:
             server.send_signal(signal.SIGTERM)
     assert page.status_code == 200
