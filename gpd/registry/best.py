@@ -150,8 +150,9 @@ def best(
         raise UserError(_why_nothing(question, chosen.hash, session))
     num_never_seen = session.exec(found.where(~was_seen).with_only_columns(func.count())).one()[0]
     excluded = (*_excluded(question, chosen.hash, session), num_never_seen)
-    all_best = _winners(candidates(replace(question, exportable=False), chosen.hash), direction, session)
-    told = (*excluded, note, _warning(all_best if exportable else winners, exportable))
+    every = candidates(replace(question, exportable=False), chosen.hash)
+    best_of_all = _winners(every, direction, session) if exportable else winners
+    told = (*excluded, note, _warning(best_of_all, exportable))
     return Best(metric, direction, steps, chosen.hash, chosen.fields, len(winners) > 1, *told, winners)
 
 
@@ -169,9 +170,10 @@ def candidates(question: Question, protocol: str) -> Any:
 
 
 def is_plain() -> ColumnElement[bool]:
-    """Whether `gpd export` takes it as it is: one output layer, and steps that divide the grid."""
+    """Whether `gpd export` takes it as it is: one output layer, steps that divide the grid. If never seen: yes."""
     has_heads = col(Artifact.facts)["heads"].as_string().is_not(None)
-    return and_(~has_heads, col(Checkpoint.sampling_steps).is_not(None))
+    has_scheduler = col(Checkpoint.sampling_steps).is_not(None)
+    return or_(col(Artifact.manifest_hash).is_(None), and_(~has_heads, has_scheduler))
 
 
 def _winners(found: Any, direction: str, session: Session) -> list[Measured]:

@@ -237,7 +237,7 @@ def test_what_was_never_here_wins_only_alone(workspace: Path, synced: str) -> No
     with open_registry(synced) as session:
         found = best(session=session, steps=6)
         assert (found.winners[0].name, found.num_never_seen) == ("k8", 1)
-        assert best(session=session, steps=5).winners[0].content == "f" * 64
+        assert best(session=session, steps=5, exportable=True).winners[0].content == "f" * 64
 
 
 def test_a_protocol_in_which_nothing_can_win_does_not_ask_for_a_choice(workspace: Path, synced: str) -> None:
