@@ -18,8 +18,8 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 help:
 	@echo "make repro    prompts and clips -> students -> evaluation -> report (minutes on two cores)"
 	@echo "make prefect  the same from web pages: a local Prefect server, its deployments and a worker"
-	@echo "make docs     pages of all modules in build/docs/"
-	@echo "make test     format, lint, types, import contracts, tests"
+	@echo "make docs     pages of gpd's modules in build/docs/, gpd.api first"
+	@echo "make test     format, lint, types, import contracts, pages of the modules, tests"
 
 setup: $(VENV)/.installed
 
@@ -52,14 +52,15 @@ lint: setup
 JOBS ?= 2
 # Tests start many processes, which would else compile the package each time.
 test: export PYTHONDONTWRITEBYTECODE =
-test: lint
+test: lint docs
 	bash tests/install_browser.sh
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
 		--durations=20 --durations-min=5
 
-# Pages of the modules, from their docstrings.
+# The folder is new each time, so that no page stays of a module that is gone.
 docs: setup
-	$(BIN)/pdoc --docformat google --output-directory build/docs gpd !gpd.registry.migrations
+	rm -rf build/docs
+	$(BIN)/python docs/api.py build/docs
 
 clean:
 	rm -rf $(VENV) .work build *.egg-info

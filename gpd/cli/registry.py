@@ -95,6 +95,9 @@ def best(
     protocol: ProtocolKey = None,
     where: Where = (),  # type: ignore[assignment]  # typer makes a list of it
     role: Annotated[str, typer.Option(help="student, base or any")] = "student",
+    exportable: Annotated[
+        bool, typer.Option("--exportable", help="only those that `gpd export` takes as they are")
+    ] = False,
 ) -> None:
     """The best checkpoint by a metric, measured completely and under one protocol."""
 
@@ -153,6 +156,42 @@ def find_checkpoint(
     spec: Annotated[str, typer.Argument(help="alias, best:STEPS:METRIC@PROTOCOL or just best:STEPS, hash or name")],
 ) -> None:
     """The hash and the folder of a checkpoint, if its files are here."""
+
+
+@app.command()
+def pack(
+    key: Key,
+    to: Annotated[Path, typer.Option(help="the folder to write NAME-HASH.tar to")] = Path("release"),
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Write a student to one file for others who use gpd: its folder, its card, its figures."""
+    from gpd.registry import open_registry, print_answer
+    from gpd.release.archive import pack
+
+    with open_registry(url) as session:
+        packed = pack(session=session, key=key, to=to)
+    says = f"registry: {packed.path}, {packed.size_bytes / 2**20:,.1f} MiB; whoever takes it:"
+    command = f"gpd registry fetch {packed.path} --content {packed.content}"
+    print_answer(packed, as_json, says, f"  {command}")
+
+
+@app.command()
+def fetch(
+    source: Annotated[str, typer.Argument(help="an archive (a path, https://..), a folder, an alias or a hash")],
+    content: Annotated[str | None, typer.Option(help="how its hash must begin; else it is not taken")] = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Take a student that others have published: every byte checked, recorded, ready for --checkpoint."""
+    from gpd.registry import print_answer
+    from gpd.release.fetch import fetch
+
+    done = fetch(source, content=content, url=url)
+    for problem in done.synced.problems:
+        typer.echo(f"gpd: {problem}", err=True)
+    says = f"registry: {done.name} {'is' if done.is_new else 'was'} at {done.path}, every byte as its hash says"
+    print_answer(done, as_json, says, f"  gpd generate --checkpoint {done.content[:12]} --prompt ..")
 
 
 @question(writes=True, says="registry: {alias} is now {content:.12}")

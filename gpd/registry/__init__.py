@@ -29,5 +29,6 @@ from gpd.registry.questions import scores as scores
 from gpd.registry.questions import show as show
 from gpd.registry.schema import open_registry as open_registry
 from gpd.registry.schema import upgrade as upgrade
+from gpd.registry.sync import SyncResult as SyncResult
 from gpd.registry.sync import sync as sync
 from gpd.registry.verify import verify as verify

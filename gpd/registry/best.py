@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -24,7 +24,13 @@ LARGEST = sys.float_info.max
 
 @dataclass(frozen=True)
 class Measured:
-    """A checkpoint with one score. `value` is a number or the text nan, inf or -inf; only a winner has `paths`."""
+    """A checkpoint with one score.
+
+    Attributes:
+        value: a number or the text nan, inf or -inf.
+        heads: of a student that only gpd samples, until it is folded; None if it has one output layer as others.
+        paths: of a winner alone.
+    """
 
     content: str
     name: str | None
@@ -41,6 +47,7 @@ class Measured:
     is_complete: bool
     source: str = field(metadata=JSON_ONLY)
     direction: str = field(metadata=JSON_ONLY)
+    heads: int | None
     role: str | None = field(metadata=JSON_ONLY)
     paths: list[str]
 
@@ -57,6 +64,7 @@ class Best:
     Attributes:
         num_never_seen: measured somewhere, but no sync has seen their files; they win only if all others cannot.
         note: which protocol was picked, if there was a choice.
+        warning: what a person should know who means to pass the winner on.
     """
 
     metric: str
@@ -69,6 +77,7 @@ class Best:
     num_not_finite: int
     num_never_seen: int
     note: str | None = field(metadata=JSON_ONLY)
+    warning: str | None = field(metadata=JSON_ONLY)
     winners: list[Measured]
 
 
@@ -81,6 +90,7 @@ class Question:
     role: Role = "student"
     where: Mapping[str, str] | Sequence[str] = ()
     restrictions: Sequence[ColumnElement[bool]] = ()  # what `where` says in SQL
+    exportable: bool = False
 
     def scores(self, protocol: Any) -> ColumnElement[bool]:
         """All scores by the metric at the number of steps under a protocol."""
@@ -99,7 +109,8 @@ def current_scores(*columns: Any) -> Any:
 def make_measured(evaluation: Evaluation, score: Score, *rows: Any, paths: tuple[str, ...] = ()) -> Measured:
     """An answer from a row of `current_scores`."""
     value = score.not_finite if score.value is None else score.value
-    return make_answer(Measured, score, evaluation, *rows, value=value, paths=list(paths))
+    facts = next((row.facts for row in rows if isinstance(row, Artifact)), None) or {}
+    return make_answer(Measured, score, evaluation, *rows, value=value, heads=facts.get("heads"), paths=list(paths))
 
 
 def best(
@@ -110,19 +121,22 @@ def best(
     protocol: str | None = None,
     where: Mapping[str, str] | Sequence[str] = (),
     role: Role = "student",
+    exportable: bool = False,
     workspace: Path = Path(),
 ) -> Best:
     """The best checkpoint sampled with `steps` steps by a metric under one protocol (a hash, may be abbreviated).
 
     Of several protocols the one of this workspace's evaluations is taken, else the one of most checkpoints. `where`
-    restricts as `gpd.registry.where` says. The undistilled base model competes only with role "base" or "any".
+    restricts as `gpd.registry.where` says. The undistilled base model competes only with role "base" or "any". With
+    `exportable` only those compete that other programs can sample as they are (`is_plain`).
 
     Raises:
         UserError: nothing matches (with what there is instead), or a key is unknown.
     """
     if role not in get_args(Role):
         raise UserError(f"--role {role}: must be student, base or any")
-    question = Question(steps, clean_text(metric), role, where, read_where(where, session).conditions)
+    restrictions = read_where(where, session).conditions
+    question = Question(steps, clean_text(metric), role, where, restrictions, exportable)
     chosen, note = (
         (find_protocol(key=protocol, session=session), None)
         if protocol is not None
@@ -136,7 +150,10 @@ def best(
         raise UserError(_why_nothing(question, chosen.hash, session))
     num_never_seen = session.exec(found.where(~was_seen).with_only_columns(func.count())).one()[0]
     excluded = (*_excluded(question, chosen.hash, session), num_never_seen)
-    return Best(metric, direction, steps, chosen.hash, chosen.fields, len(winners) > 1, *excluded, note, winners)
+    every = candidates(replace(question, exportable=False), chosen.hash)
+    best_of_all = _winners(every, direction, session) if exportable else winners
+    told = (*excluded, note, _warning(best_of_all, exportable))
+    return Best(metric, direction, steps, chosen.hash, chosen.fields, len(winners) > 1, *told, winners)
 
 
 def is_usable_number() -> ColumnElement[bool]:
@@ -148,9 +165,15 @@ def is_usable_number() -> ColumnElement[bool]:
 def candidates(question: Question, protocol: str) -> Any:
     """Those that may win, unordered. The index of Score begins with what is compared here, then direction and value."""
     is_complete = col(Evaluation.is_complete) == true()
-    return current_scores().where(
-        question.scores(protocol), is_usable_number(), is_complete, *_roles(question.role), *question.restrictions
-    )
+    restrictions = [*_roles(question.role), *question.restrictions, *([is_plain()] if question.exportable else [])]
+    return current_scores().where(question.scores(protocol), is_usable_number(), is_complete, *restrictions)
+
+
+def is_plain() -> ColumnElement[bool]:
+    """Whether `gpd export` takes it as it is: one output layer, steps that divide the grid. If never seen: yes."""
+    has_heads = col(Artifact.facts)["heads"].as_string().is_not(None)
+    has_scheduler = col(Checkpoint.sampling_steps).is_not(None)
+    return or_(col(Artifact.manifest_hash).is_(None), and_(~has_heads, has_scheduler))
 
 
 def _winners(found: Any, direction: str, session: Session) -> list[Measured]:
@@ -199,6 +222,15 @@ def _direction(question: Question, protocol: str, session: Session) -> str:
     return found[0]
 
 
+def _warning(found: list[Measured], is_left_out: bool) -> str | None:
+    headed = [f"{one.content[:SHORT]} ({one.name}, heads={one.heads})" for one in found if one.heads is not None]
+    if not headed:
+        return None
+    reason = "not exported as it is: it has to be folded first, in a stage with objective: fold"
+    advice = "left out, though it is better" if is_left_out else "--exportable leaves it out"
+    return f"{', '.join(headed)} is {reason}; {advice}"
+
+
 # --- what could not win, and why
 
 
@@ -228,7 +260,7 @@ def _why_nothing(question: Question, protocol: str | None, session: Session) -> 
     incomplete, not_finite = _excluded(question, protocol, session)
     where = question.where
     words = [f"{key}={value}" for key, value in where.items()] if isinstance(where, Mapping) else where
-    asked = ", ".join([f"role {question.role}", *words])
+    asked = ", ".join([f"role {question.role}", *words, *(["--exportable"] if question.exportable else [])])
     return (
         f"no {question.steps}-step checkpoint can win by {question.metric}{under}: {incomplete} incomplete, "
         f"{not_finite} not a finite number or below 0, the others do not match {asked}"

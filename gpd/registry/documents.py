@@ -19,6 +19,8 @@ from gpd.registry.recording import Rows
 from gpd.registry.secrets import mask_passwords
 
 EVALUATIONS = "data/evaluations/*/evaluation.json"
+FETCHED = Path("data/fetched")  # students that others have published, NAME-HASH/ each, with figures of theirs
+FETCHED_EVALUATIONS = f"{FETCHED}/*/evaluations/*/evaluation.json"
 OUTPUTS = tuple(f"data/{'*/' * depth}{MANIFEST}" for depth in (1, 2, 3))  # whatever stage wrote them
 DvcLock = dict[str, dict[str, Any]]  # its outputs: path -> {md5, size, nfiles}
 
@@ -45,7 +47,7 @@ def read_workspace(workspace: Path, model_path: str) -> Iterator[Document]:
     outputs = [*([base] if base.is_file() else []), *_listed(workspace, *OUTPUTS)]
     for path in dict.fromkeys(outputs):
         yield _read(path, lambda path: manifest_rows(path, workspace, lock))
-    for path in _listed(workspace, EVALUATIONS):
+    for path in [*_listed(workspace, FETCHED_EVALUATIONS), *_listed(workspace, EVALUATIONS)]:  # our own count
         yield _read(path, lambda path: evaluation_rows(path, workspace))
     for path in _listed(workspace, f"{WORK}/runs/*.json"):
         yield _read(path, run_rows)

@@ -12,7 +12,7 @@ import configparser
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -38,20 +38,20 @@ ENTRIES = TypeAdapter(list[Entry])
 Kept = dict[str, Path]  # relative path in the folder -> the file in which DVC keeps its bytes
 
 
-def check_out(content: str, workspace: Path, md5: str | None = None) -> Path | None:
+def check_out(content: str, workspace: Path, md5s: Sequence[str] = ()) -> Path | None:
     """The folder of this content below .work/checkpoints, made from what DVC keeps; None if some of it is missing.
 
     Its files are hard links, which cost no space and are read-only, or copies on another file system.
 
     Args:
-        md5: by which DVC keeps the folder, if that is recorded; found without it too.
+        md5s: by which DVC may keep the folder; found without them too.
 
     Raises:
         UserError: the bytes that DVC keeps are not those of the content.
     """
     folder = workspace / CHECKPOINTS / content
     stores = list(find_stores(workspace))
-    kept = next((files for files in _folders(stores, md5) if _content_of(files) == content), None)
+    kept = next((files for files in _folders(stores, md5s) if _content_of(files) == content), None)
     if kept is None:
         return None
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -82,9 +82,9 @@ def remotes(config: configparser.ConfigParser) -> dict[str, str]:
     return {name: config[section].get("url", "") for name, section in named.items() if "remote " in section}
 
 
-def _folders(stores: list[Path], md5: str | None) -> Iterator[Kept]:
-    """Every folder that is kept whole, the one of this MD5 first."""
-    first = [_object(store, md5) for store in stores if md5]
+def _folders(stores: list[Path], md5s: Sequence[str]) -> Iterator[Kept]:
+    """Every folder that is kept whole, those of these MD5s first."""
+    first = [_object(store, md5) for store in stores for md5 in md5s]
     for listing in [*first, *(path for store in stores for path in sorted((store / OBJECTS).glob("*/*.dir")))]:
         with contextlib.suppress(OSError, ValidationError):
             places = {entry.relpath: _find(stores, entry.md5) for entry in ENTRIES.validate_json(listing.read_bytes())}

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from gpd.artifacts import UserError
 from gpd.documents import load_manifest
 from gpd.registry.columns import clean_text
+from gpd.registry.documents import FETCHED
 from gpd.registry.tables import Artifact, Location, Promotion, Remark
 
 SHORT = 12  # hexadecimal digits of a hash as printed
@@ -47,7 +48,8 @@ def find_artifact(
 ) -> Artifact:
     """The artifact meant by an alias, an abbreviated hash (at least 4 digits) or a name, looked up in this order.
 
-    Of several with one name, the one that lies in the workspace now is meant. `kinds` restricts the answer.
+    Of several with one name, the one that lies in the workspace now is meant, one made here before one fetched.
+    `kinds` restricts the answer.
 
     Raises:
         UserError: nothing, or more than one, is meant.
@@ -72,8 +74,12 @@ def _matches(key: str, session: Session, workspace: Path) -> list[Artifact]:
     if is_hash and (found := session.exec(begun).all()):
         return list(found)
     named = session.exec(in_order.where(Artifact.name == key).limit(1000)).all()
-    here = [match for match in named if len(named) > 1 and path_here(match.content, session, workspace)]
-    return here or list(named)
+    if len(named) < 2:
+        return list(named)
+    paths = {match.content: path_here(match.content, session, workspace) for match in named}
+    here = [match for match in named if paths[match.content]]
+    own = [match for match in here if workspace / FETCHED not in (paths[match.content] or workspace).parents]
+    return own or here or list(named)
 
 
 def label(artifact: Artifact) -> str:
@@ -115,8 +121,9 @@ def description_of(content: str, session: Session) -> str | None:
 
 
 def locations_of(content: str, session: Session) -> list[Location]:
-    """Where the files of an artifact were seen."""
-    return list(session.exec(select(Location).where(Location.content == content).order_by(Location.path)))
+    """Where the files of an artifact were seen; what was fetched comes last."""
+    places = session.exec(select(Location).where(Location.content == content).order_by(Location.path))
+    return sorted(places, key=lambda place: Path(place.path).is_relative_to(FETCHED))
 
 
 def path_here(content: str, session: Session, workspace: Path) -> Path | None:

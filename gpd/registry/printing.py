@@ -28,8 +28,9 @@ def print_answer(answer: Any, as_json: bool, *lines: str) -> None:
     """Prints a row, a list of rows or a lineage: as JSON, in these lines if there are any, else as tables."""
     if isinstance(answer, list) and getattr(answer, "is_cut", False):
         print("gpd: there are more: --limit", file=sys.stderr)
-    if note := getattr(answer, "note", None):
-        print(f"gpd: {note}", file=sys.stderr)
+    for note in (getattr(answer, "note", None), getattr(answer, "warning", None)):
+        if note:
+            print(f"gpd: {note}", file=sys.stderr)
     if as_json:
         print(json.dumps(answer, ensure_ascii=False, indent=2, default=_plain))
     elif lines:

@@ -59,6 +59,7 @@ class Listed:
     horizon: int | None
     sampling_steps: int | None
     forwards: int | None
+    heads: int | None
     size_bytes: int | None
     aliases: list[str]
     tags: list[str]
@@ -186,6 +187,7 @@ def _listed(
 ) -> Listed:
     content = checkpoint.content
     found: dict[str, Any] = {
+        "heads": (artifact.facts or {}).get("heads"),
         "aliases": [alias for alias, owner in owners.items() if owner == content],
         "tags": [tag for tag, having in tags.items() if content in having],
         "description": description_of(content, session),
@@ -197,10 +199,13 @@ def _listed(
 # --- where are the files of one?
 
 
-def find_checkpoint(spec: str, *, session: Session, workspace: Path = Path()) -> FoundCheckpoint:
+def find_checkpoint(
+    spec: str, *, session: Session, exportable: bool = False, workspace: Path = Path()
+) -> FoundCheckpoint:
     """The folder of a checkpoint: `champion` (an alias), `best:6`, an abbreviated hash, or `k8`.
 
-    `best:STEPS:METRIC@PROTOCOL`: metric and protocol may be left out; which protocol was picked then is printed.
+    `best:STEPS:METRIC@PROTOCOL`: metric and protocol may be left out; which protocol was picked then is printed. With
+    `exportable` the best is that of those which `gpd export` takes.
 
     Raises:
         UserError: nothing or more than one thing is meant, or its files are not in this workspace.
@@ -208,9 +213,12 @@ def find_checkpoint(spec: str, *, session: Session, workspace: Path = Path()) ->
     kinds: tuple[str, ...] | None = CHECKPOINT_KINDS
     if match := re.fullmatch(r"best:(\d{1,9})(?::([^@]+))?(?:@(.+))?", spec):
         steps, metric, protocol = int(match[1]), match[2] or "trajectory_error", match[3]
-        found = best(session=session, steps=steps, metric=metric, protocol=protocol, workspace=workspace)
+        asked: dict[str, Any] = {"steps": steps, "metric": metric, "protocol": protocol, "exportable": exportable}
+        found = best(session=session, workspace=workspace, **asked)
         if found.note:
             print(f"gpd: {spec}: {found.note.replace('--protocol', f'{spec}@PROTOCOL')}", file=sys.stderr)
+        if exportable and found.warning:
+            print(f"gpd: {spec}: {found.warning}", file=sys.stderr)
         if found.is_tie:
             names = ", ".join(winner.content[:SHORT] for winner in found.winners)
             raise UserError(f"{spec}: a tie of {names}; name one of them")

@@ -23,7 +23,7 @@ SETTINGS = {
     "sql_time_limit_ms": 5000,
     "facet_time_limit_ms": 1000,
     "max_returned_rows": 5000,
-    "truncate_cells_html": 40,
+    "truncate_cells_html": 24,  # hashes: two fit beside the figures
 }
 
 

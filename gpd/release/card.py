@@ -83,9 +83,15 @@ class Card:
 
     @property
     def own(self) -> Exported:
-        """What a student's own folder holds, as if it were a release: an adapter or a pipeline."""
+        """What a student's own folder holds, as if it were a release: an adapter or a pipeline, plain or not."""
         format, path = ("lora", WEIGHTS_FILE) if self.is_adapter else ("diffusers", ".")
+        format = format if self.is_plain else "gpd"
         return Exported(format=format, path=path, size=0, dtype="fp32", rank=None, lost=None)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether other programs can sample it: one output layer, and steps that divide the grid."""
+        return self.facts.heads is None and self.facts.sampling_steps is not None
 
     @property
     def is_adapter(self) -> bool:

@@ -27,6 +27,9 @@ class Figures:
         return int(self.protocol["num_prompts"]) * len(self.protocol["seeds"])
 
 
+DECIDES = "trajectory_error"  # a promotion, unless another metric is named: it stands first
+
+
 def tabulate(
     student: Iterable[Measured], base: Iterable[Measured], protocols: Mapping[str, Mapping[str, Any]]
 ) -> list[Figures]:
@@ -50,7 +53,7 @@ def _figures(protocol: Mapping[str, Any], scores: list[Measured]) -> Figures:
     first = next(iter(columns))
     metrics = {score.metric: score.direction for score in scores if (score.subject, score.setting) == first}
     rows = {
-        metric: (direction, [found.get((metric, *column)) for column in columns])
-        for metric, direction in metrics.items()
+        metric: (metrics[metric], [found.get((metric, *column)) for column in columns])
+        for metric in sorted(metrics, key=lambda metric: metric != DECIDES)
     }
     return Figures(protocol, list(columns.values()), rows)

@@ -141,6 +141,8 @@ def _slug(name: str) -> str:
 def open_student(params: Params, spec: str) -> Student:
     """A student by a stage's name, a folder, or what the registry understands: an alias, best:6, a hash.
 
+    best:6 is the best of those that can be exported.
+
     Raises:
         UserError: there is none, or it is no student.
     """
@@ -189,4 +191,4 @@ def _find_in_registry(spec: str) -> Path:
     from gpd.registry import find_checkpoint, open_registry
 
     with open_registry(None) as session:
-        return find_checkpoint(spec, session=session).path
+        return find_checkpoint(spec, session=session, exportable=True).path

@@ -99,6 +99,7 @@ def _measured(evaluation: Evaluation, source: str) -> Iterator[Measured]:
                 forwards=subject.forwards,
                 is_complete=True,
                 source=source,
+                heads=None,
                 role=None,
                 paths=[],
                 **score.model_dump(),

@@ -1,5 +1,6 @@
 """The rules of `best`: one protocol, complete measurements, finite numbers, ties named, a reason for none."""
 
+import json
 import math
 import shutil
 import sqlite3
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col
 
 from gpd.artifacts import UserError
-from gpd.registry import best, find_checkpoint, open_registry, scores, sync
+from gpd.registry import best, find_checkpoint, list_checkpoints, open_registry, scores, sync
 from gpd.registry.best import Question, candidates
 from gpd.registry.sql import ask
 from gpd.registry.tables import Score
@@ -38,6 +39,28 @@ def test_the_lowest_error_wins(session: Session, workspace: Path) -> None:
     assert (winner.name, winner.value, winner.paths) == ("k8", 0.0625, ["data/students/k8"])
     assert winner.content == content_of(workspace / "data/students/k8")
     assert (found.direction, found.num_incomplete, found.num_not_finite) == ("lower", 0, 0)
+
+
+def test_a_headed_winner_is_named_and_left_out_if_asked(workspace: Path, synced: str) -> None:
+    """Other programs have no way to sample it."""
+    content = add(workspace, "headed", 0.01)
+    path = workspace / "data/students/headed/manifest.json"
+    raw = json.loads(path.read_text())
+    raw.pop("seal", None)
+    raw["facts"]["heads"] = 4
+    path.write_text(json.dumps(raw))
+    assert not sync(url=synced).problems
+    with open_registry(synced) as session:
+        found, plain = best(session=session, steps=6), best(session=session, steps=6, exportable=True)
+        spec = find_checkpoint("best:6", session=session), find_checkpoint("best:6", session=session, exportable=True)
+        heads = {row.name: row.heads for row in list_checkpoints(session=session, role="student")}
+    assert [(one.content, one.heads) for one in found.winners] == [(content, 4)]
+    assert [(one.name, one.heads) for one in plain.winners] == [("k8", None)]
+    assert "--exportable leaves it out" in str(found.warning)
+    assert "left out, though it is better" in str(plain.warning)
+    assert [one.name for one in spec] == ["headed", "k8"]
+    assert heads["headed"] == 4
+    assert heads["k8"] is None
 
 
 def test_the_base_model_competes_only_when_asked(session: Session) -> None:
@@ -214,7 +237,7 @@ def test_what_was_never_here_wins_only_alone(workspace: Path, synced: str) -> No
     with open_registry(synced) as session:
         found = best(session=session, steps=6)
         assert (found.winners[0].name, found.num_never_seen) == ("k8", 1)
-        assert best(session=session, steps=5).winners[0].content == "f" * 64
+        assert best(session=session, steps=5, exportable=True).winners[0].content == "f" * 64
 
 
 def test_a_protocol_in_which_nothing_can_win_does_not_ask_for_a_choice(workspace: Path, synced: str) -> None:

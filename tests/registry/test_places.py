@@ -1,7 +1,9 @@
 """Wherever the files of a checkpoint lie on this machine they are found, whole and with the right bytes."""
 
+import json
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from dvc.repo import Repo  # type: ignore[import-untyped]
 from gpd.artifacts import UserError, hash_files, list_files
 from gpd.registry import find_artifact, find_checkpoint, open_registry, promote, sync
 from gpd.registry.dvc_store import check_out
+from gpd.registry.tables import Location
 from tests.registry.conftest import content_of, make_student, make_workspace
+from tests.serving import serving
 
 K8 = Path("data/students/k8")
 OTHER = "trained again"
@@ -18,7 +22,7 @@ OTHER = "trained again"
 
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with DVC's real cache, in which are two students of the workspace: k8 and one trained again."""
+    """A folder with DVC's real cache and remote, in which are two students: k8 and one trained again."""
     root = tmp_path_factory.mktemp("kept")
     make_workspace(root)
     Repo.init(str(root), no_scm=True).close()
@@ -28,6 +32,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for text in (None, OTHER):
             make_student(root, "k8", 8, root / "data/students/k4", text=text)
             repo.add(str(root / K8))
+            repo.push(remote="store")
     return root
 
 
@@ -72,10 +77,59 @@ def test_from_a_cache_elsewhere_without_hard_links(lost: Path, monkeypatch: pyte
     assert (find() / "index.txt").stat().st_nlink == 1
 
 
-def test_from_a_remote_folder(lost: Path) -> None:
-    shutil.copytree(lost / ".dvc/cache", lost / "store")
+@pytest.fixture
+def pushed(kept: Path, lost: Path) -> Path:
+    """`lost` without its cache; what was in it is in a remote that is a folder, as DVC itself pushed it there."""
+    shutil.copytree(kept / "store", lost / "store")
     shutil.rmtree(lost / ".dvc/cache")
+    return lost / "store"
+
+
+def test_from_a_remote_folder(pushed: Path) -> None:
     assert find().name == find("champion").name
+    assert pushed.is_dir()
+
+
+@pytest.fixture
+def served(pushed: Path, lost: Path) -> Iterator[None]:
+    """The same remote behind an HTTP server, with what dvc.lock of that time named."""
+    shutil.move(pushed, pushed := pushed.with_name("served"))
+    md5 = next(md5 for md5, content in _kept_in(pushed).items() if content == _champion())
+    with serving(pushed) as url:
+        (lost / ".dvc/config").write_text(f"[core]\n    analytics = false\n['remote \"web\"']\n    url = {url}\n")
+        outs = [{"path": K8.as_posix(), "md5": md5, "hash": "md5"}]
+        (lost / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"distill@k8": {"outs": outs}}}))
+        yield
+
+
+def _champion() -> str:
+    with open_registry() as session:
+        return find_artifact(key="champion", session=session).content
+
+
+def _kept_in(store: Path) -> dict[str, str]:
+    """Which content lies under which MD5."""
+    objects = store / "files/md5"
+    found = {}
+    for listing in objects.glob("*/*.dir"):
+        (manifest,) = [e["md5"] for e in json.loads(listing.read_text()) if e["relpath"] == "manifest.json"]
+        raw = json.loads((objects / manifest[:2] / manifest[2:]).read_text())
+        found[listing.parent.name + listing.name] = raw["content"]
+    return found
+
+
+@pytest.mark.usefixtures("served")
+def test_from_a_remote_over_http_by_dvc_itself(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_registry(writes=True) as session:  # as in a new clone: measured, never made
+        place = session.get(Location, (_champion(), K8.as_posix()))
+        session.delete(place)
+    assert find().parent == Path(".work/checkpoints")
+    assert "k8): from DVC remote web" in capsys.readouterr().err
+    monkeypatch.setenv("PATH", "")  # what was brought stays in the cache
+    shutil.rmtree(".work/checkpoints")
+    assert (find() / "index.txt").stat().st_nlink > 1
 
 
 def test_from_a_flow_s_tree(lost: Path, kept: Path) -> None:
@@ -130,7 +184,7 @@ def test_a_listing_that_leads_elsewhere_is_refused(lost: Path) -> None:
 
 def test_what_is_nowhere_says_how_to_get_it(lost: Path) -> None:
     shutil.rmtree(lost / ".dvc/cache")
-    advice = "made on somewhere at commit e{12}; `dvc pull data/students/k8` at that commit .* remote store"
+    advice = "made on somewhere at commit e{12}; `dvc push data/students/k8` there, at that commit, .* remote store"
     with pytest.raises(UserError, match=advice):
         find()
     (lost / ".dvc/config").unlink()

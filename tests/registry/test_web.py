@@ -73,16 +73,50 @@ def test_descendants(copy: Path) -> None:
 
 
 def test_what_changed(copy: Path) -> None:
-    rows = {(row["what"], row["key"]): (row["a"], row["b"]) for row in ask(copy, "changed", a="k4", b="k8")}
-    assert rows["param", "horizon"] == ("4.0", "8.0")
+    found = ask(copy, "changed", a="k4", b="k8")
+    rows = {(row["what"], row["key"]): (row["a"], row["b"], row["difference"]) for row in found}
+    assert rows["param", "horizon"] == ("4.0", "8.0", None)
     assert ("input", "previous") in rows
     assert ("input", "teacher") not in rows  # the same
     assert ask(copy, "changed", a="k4", b="k4") == []
 
 
+def test_what_changed_has_scores_with_spread_and_cost(copy: Path, tmp_path: Path) -> None:
+    """Two students of one number of steps, the second with other figures."""
+    with closing(sqlite3.connect(copy)) as database:
+        script = """
+            UPDATE checkpoint SET forwards = forwards + 100 WHERE stage = 'k4';
+            UPDATE evaluation SET steps = 6, forwards = 6, solver = 'euler' WHERE subject = 'k4';
+            UPDATE score SET steps = 6, spread = 0.04
+              WHERE evaluation IN (SELECT id FROM evaluation WHERE subject = 'k4');
+            """
+        with closing(sqlite3.connect(tmp_path / copy.name)) as other:
+            database.backup(other)
+            other.executescript(script)
+    found = ask(tmp_path / copy.name, "changed", a="k4", b="k8")
+    rows = {(row["what"], row["key"]): (row["a"], row["b"], row["difference"]) for row in found}
+    assert rows["score", "trajectory_error"] == ("0.125", "0.0625", -0.0625)
+    assert rows["spread", "trajectory_error"] == ("0.04", "0.01", -0.03)
+    assert rows["cost", "forwards of training"] == ("710", "610", -100)
+    assert [row["what"] for row in found] == sorted(
+        (row["what"] for row in found), key="score spread cost param input".find
+    )
+
+
 def test_cost(copy: Path) -> None:
     rows = {row["stage"]: row for row in ask(copy, "cost")}
     assert (rows["distill@k8"]["forwards"], rows["distill@k8"]["device_seconds"]) == (200, 60.0)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_every_question_has_the_same_answer_of_postgresql(copy: Path, synced: str, tmp_path: Path) -> None:
+    write_snapshot(tmp_path / copy.name, synced)
+    words = {"steps": "6", "metric": "psnr", "protocol": "", "checkpoint": "k2", "a": "k4", "b": "k8"}
+    for question, query in METADATA["queries"].items():
+        given = {word: value for word, value in words.items() if f":{word}" in query["sql"]}
+        answer = ask(copy, question, **given)
+        assert answer, question
+        assert ask(tmp_path / copy.name, question, **given) == answer
 
 
 def test_a_real_server_answers_this_machine_alone_and_leaves_nothing(synced_sqlite: Path, tmp_path: Path) -> None:
@@ -96,8 +130,8 @@ def test_a_real_server_answers_this_machine_alone_and_leaves_nothing(synced_sqli
             assert found
             page = httpx.get(found[0], timeout=60)
             query = {"sql": "DELETE FROM param", "_shape": "array"}
-            refused = httpx.get(f"{found[0]}.json", params=query)
-            stranger = httpx.get(found[0], headers={"Host": "elsewhere.example"})
+            refused = httpx.get(f"{found[0]}.json", params=query, timeout=60)
+            stranger = httpx.get(found[0], headers={"Host": "elsewhere.example"}, timeout=60)
         finally:
             server.send_signal(signal.SIGTERM)
     assert page.status_code == 200

@@ -83,6 +83,15 @@ def test_the_card_of_an_adapters_own_folder_loads_it_on_its_base(adapted: Studen
     assert "from_pretrained(base, revision='0fad780a', " in example
 
 
+def test_a_student_with_heads_has_no_example_for_others(low: Student) -> None:
+    facts = low.manifest.facts.model_copy(update={"heads": 4})
+    headed, plain = (render_card(published(low, facts=one)) for one in (facts, low.manifest.facts))
+    assert snippets(headed) == []
+    assert "Only `gpd` samples it" in headed
+    assert "### diffusers" in plain
+    assert f"gpd generate --checkpoint {low.manifest.content[:12]}" in plain
+
+
 def test_names_cannot_break_out_of_the_card(low: Student) -> None:
     evil = "`x` | <script>alert(1)</script>\n# *title* [a](b) $1$"
     base = BaseFacts(name=evil, repository=None, revision=None)
