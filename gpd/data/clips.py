@@ -176,6 +176,8 @@ def _decode(path: Path) -> Iterator[tuple[Any, float]]:
             if not container.streams.video:
                 raise BrokenClipError("holds no video")
             stream = container.streams.video[0]
+            if stream.codec_context is None:  # and no width either
+                raise BrokenClipError("its codec is none that FFmpeg has")
             _check_size(stream.width, stream.height)
             for frame in container.decode(stream):
                 _check_size(frame.width, frame.height)  # which may change on the way

@@ -121,7 +121,7 @@ def ablate_in_this_process() -> None:
             done: Future[Any] = Future()
             try:
                 done.set_result(call(*given, **named))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - as an executor
                 done.set_exception(error)
             return done
 
