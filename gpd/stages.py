@@ -78,12 +78,17 @@ def _open(name: str, block: dict[str, Any], params: Mapping[str, Any]) -> Iterat
 def _stage(name: str, block: dict[str, Any], known: Mapping[str, Any]) -> Stage:
     def listed(*sections: str) -> tuple[str, ...]:
         entries = (entry for section in sections for entry in block.get(section, []))
-        # an entry is a path, or a path with options: {path: {cache: false}}
-        paths = (next(iter(entry), None) if isinstance(entry, Mapping) else entry for entry in entries)
+        paths = (_path_of(entry) for entry in entries)
         return tuple(str(_fill(path, known, name)) for path in paths)
 
     command = str(_fill(block["cmd"], known, name))
     return Stage(name, command, listed("params"), listed("deps"), listed("outs", "metrics", "plots"))
+
+
+def _path_of(entry: Any) -> str:
+    """An entry is a path, or a path with options: {path: {cache: false}}."""
+    path, *_ = entry if isinstance(entry, Mapping) else [entry]
+    return path
 
 
 def _fill(text: str, known: Mapping[str, Any], stage: str) -> Any:

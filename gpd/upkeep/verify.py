@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpd.artifacts import UserError
-from gpd.documents.manifests import CHECKED_AT_ONCE
+from gpd.artifacts import CHECKED_AT_ONCE, UserError
 from gpd.params import Params
 from gpd.registry.engine import DEFAULT
 from gpd.upkeep.cache import Cache, digests_of
