@@ -14,11 +14,12 @@ export GOMP_SPINCOUNT ?= 1000
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: help setup repro test lint docs prefect clean
+.PHONY: help setup repro test lint docs audit prefect clean
 help:
 	@echo "make repro    prompts and clips -> students -> evaluation -> report (minutes on two cores)"
 	@echo "make prefect  the same from web pages: a local Prefect server, its deployments and a worker"
 	@echo "make docs     pages of gpd's modules in build/docs/, gpd.api first"
+	@echo "make audit    known holes of the tested versions (asks pypi.org; AUDIT='-s osv' asks osv.dev)"
 	@echo "make test     format, lint, types, import contracts, pages of the modules, tests"
 
 setup: $(VENV)/.installed
@@ -56,6 +57,12 @@ test: lint docs
 	bash tests/install_browser.sh
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
 		--durations=20 --durations-min=5
+
+# In an environment of its own: what it needs is no dependency of gpd. A package that the service does not have is an error.
+AUDIT ?=
+audit:
+	test -x build/audit/bin/pip-audit || ($(PYTHON) -m venv build/audit && build/audit/bin/pip install --quiet pip-audit)
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip $(AUDIT) -r $(CONSTRAINTS)
 
 # The folder is new each time, so that no page stays of a module that is gone.
 docs: setup

@@ -18,8 +18,10 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ MANIFEST = "manifest.json"
 SIGNATURE = "model.sig"  # of a release: over all of its files and the manifest
 WORK = Path(".work")  # untracked: resume states, run records
 SETTLED_NS = 2_000_000_000
+LARGE = 2**28  # bytes, .2 s of hashing
+CHECKED_AT_ONCE = 8  # weights of 57 GB lie in twelve files
 REPAIR = "`gpd verify --repair` restores what can be restored"
 
 
@@ -77,12 +81,61 @@ def check_file(path: Path, sha256: str) -> None:
         raise damaged(path, found, sha256)
 
 
+def check_beside(path: Path, sha256: str) -> None:
+    """`check_file` of a large file in a thread, while it is loaded and used; of any other at once.
+
+    What is found is raised by `confirm`, at the latest before anything takes its name on the disk.
+
+    Raises:
+        DamagedError: as `check_file`, if the file is small or missing.
+    """
+    if not path.is_file() or path.stat().st_size < LARGE:
+        check_file(path, sha256)
+        return
+    begun: Future[None] = Future()
+    threading.Thread(target=_check_into, args=(begun, path, sha256), daemon=True).start()  # the end waits for none
+    _begun.append(begun)
+
+
+def forget_checks() -> None:
+    """Of a command that has failed: what it has computed is not published, and whoever ends it does not wait."""
+    _begun.clear()
+
+
+def _check_into(begun: Future[None], path: Path, sha256: str) -> None:
+    try:
+        with _hashing:
+            check_file(path, sha256)
+    except BaseException as error:  # noqa: BLE001 - whoever asks raises it
+        begun.set_exception(error)
+    else:
+        begun.set_result(None)
+
+
+def confirm() -> None:
+    """Waits for the checks that `check_beside` has begun.
+
+    Raises:
+        DamagedError: a file that was loaded meanwhile is not what it was.
+    """
+    waited = list(_begun)
+    try:
+        for begun in waited:
+            begun.result()
+    finally:
+        for begun in waited:
+            with contextlib.suppress(ValueError):  # another thread waited for it, too
+                _begun.remove(begun)
+
+
 def damaged(path: Path, found: str, wanted: str) -> DamagedError:
     """The error of a file whose digest is `found` where `wanted` was written."""
     return DamagedError(f"{path}: damaged: its SHA-256 is {found}, expected {wanted}; {REPAIR}")
 
 
 _hashed: dict[tuple[int, ...], str] = {}
+_begun: list[Future[None]] = []
+_hashing = threading.BoundedSemaphore(CHECKED_AT_ONCE)
 
 
 def hash_json(value: Any) -> str:
@@ -124,7 +177,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def replace_file(finished: Path, path: Path) -> None:
-    """Renames a finished file of the same folder to `path`; its bytes and its name are on the disk afterwards."""
+    """Renames a finished file of the same folder to `path`; its bytes and its name are on the disk afterwards.
+
+    Raises:
+        DamagedError: what was loaded before is damaged (`check_beside`).
+    """
+    confirm()
     flush(finished)
     os.replace(finished, path)
     flush(path.parent)
@@ -194,7 +252,9 @@ def move_into_place(finished: Path, folder: Path) -> None:
 
     Raises:
         OSError: `folder` is the old one or the new one, and the old one as long as `finished` is there.
+        DamagedError: what was loaded before is damaged (`check_beside`).
     """
+    confirm()
     folder.parent.mkdir(parents=True, exist_ok=True)
     flush_tree(finished)
     with _one_at_a_time(folder.parent):

@@ -57,11 +57,11 @@ def load_stages(root: Path, params: Mapping[str, Any]) -> Stages:
     path = root / PIPELINE
     try:
         blocks = parse_yaml(path.read_text(encoding="utf-8"))["stages"]
+        return {stage.name: stage for name, block in blocks.items() for stage in _open(name, block, params)}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run this in a checkout of the repository") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not valid YAML with `stages`: {error}") from None
-    return {stage.name: stage for name, block in blocks.items() for stage in _open(name, block, params)}
 
 
 def _open(name: str, block: dict[str, Any], params: Mapping[str, Any]) -> Iterator[Stage]:
@@ -78,12 +78,17 @@ def _open(name: str, block: dict[str, Any], params: Mapping[str, Any]) -> Iterat
 def _stage(name: str, block: dict[str, Any], known: Mapping[str, Any]) -> Stage:
     def listed(*sections: str) -> tuple[str, ...]:
         entries = (entry for section in sections for entry in block.get(section, []))
-        # an entry is a path, or a path with options: {path: {cache: false}}
-        paths = (next(iter(entry)) if isinstance(entry, Mapping) else entry for entry in entries)
+        paths = (_path_of(entry) for entry in entries)
         return tuple(str(_fill(path, known, name)) for path in paths)
 
     command = str(_fill(block["cmd"], known, name))
     return Stage(name, command, listed("params"), listed("deps"), listed("outs", "metrics", "plots"))
+
+
+def _path_of(entry: Any) -> str:
+    """An entry is a path, or a path with options: {path: {cache: false}}."""
+    path, *_ = entry if isinstance(entry, Mapping) else [entry]
+    return path
 
 
 def _fill(text: str, known: Mapping[str, Any], stage: str) -> Any:

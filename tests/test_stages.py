@@ -86,6 +86,13 @@ def test_a_missing_pipeline_and_a_missing_dependency_are_named(tmp_path: Path, f
         keys(folder)
 
 
+@pytest.mark.parametrize("text", ["stages:", "stages: [a]", "stages: {a: }", "stages: {a: {cmd: x, deps: [{}]}}", "1"])
+def test_a_pipeline_of_another_form_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dvc.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"dvc\.yaml: not valid YAML with `stages`"):
+        stages.load_stages(tmp_path, params())
+
+
 def test_settings_are_what_the_stage_names_less_where_its_inputs_lie(folder: Path) -> None:
     found = stages.load_stages(folder, params())
     assert stages.settings(found["learn@b"], params()) == {

@@ -18,7 +18,7 @@ from gpd.ablation.runs import execute, load_floors, make
 from gpd.ablation.tables import print_rows
 from gpd.ablation.trees import Tree, base_tree, result_file, run_tree
 from gpd.ablation.variants import all_variants, choose
-from gpd.artifacts import UserError, write_text
+from gpd.artifacts import UserError, is_leftover, write_text
 from gpd.documents import AblationResults, load_document, write_document
 from gpd.params import Params
 from gpd.progress import progress_bar
@@ -109,7 +109,10 @@ def _write(grid: AblationGrid, jobs: list[_Job], base: Tree) -> None:
 
 
 def write_outcome(results: AblationResults, folder: Path) -> None:
-    """The three files of an ablation."""
+    """The three files of an ablation; what a killed one was writing beside them goes."""
+    for path in folder.glob(".*"):
+        if is_leftover(path):
+            path.unlink(missing_ok=True)
     write_document(folder / RESULTS, results)
     write_text(folder / "table.md", make_markdown(results))
     write_text(folder / "ablation.html", make_page(results))

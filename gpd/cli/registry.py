@@ -260,19 +260,26 @@ def sql(
 
 @app.command()
 def verify(key: KeyOrAll = None, url: Url = None, as_json: Json = False) -> None:
-    """Hash the files again; exit status 1 if they are not what they were."""
-    from gpd.registry import open_registry, print_answer, verify
+    """Hash the files again, and compare all rows with their hashes and documents; exit status 1 on damage."""
+    from gpd.registry import check_rows, open_registry, print_answer, verify
+    from gpd.registry.intact import MENDED_BY
 
-    found = []
+    found, rows = [], []
     with open_registry(url) as session:
+        for row in check_rows(session) if key is None else ():
+            rows.append(row)
+            if not as_json:
+                print_answer(row, False, f"damaged  {row}")
         for one in verify(session=session, key=key):  # the next one may take minutes to read
             found.append(one)
             if not as_json:
                 print_answer(one, False, f"{one.state:8} {one.content[:12]} {one.path}", *one.wrong)
     if as_json:
-        print_answer(found, True)
+        print_answer([*rows, *found], True)
+    if rows:
+        typer.echo(f"gpd: damaged rows: {MENDED_BY}", err=True)
     states = {one.state for one in found}
-    if "damaged" in states or (key and "intact" not in states):
+    if rows or "damaged" in states or (key and "intact" not in states):
         raise typer.Exit(1)
 
 

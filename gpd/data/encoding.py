@@ -1,6 +1,7 @@
 """Does jobs of `encode`: makes what goes into each shard, and writes it."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from gpd.data.encoders import EncodeClips, Encoder, EncodeRollouts, EncodeTexts, forwards_per_rollout
@@ -37,7 +38,8 @@ def encode_share(params: Params, work: Work, jobs: list[Job], number: int, first
     """
     share = jobs[worker::number]
     done, total, device = 0, sum(len(job.rows) for job in share), pick_device(first + worker)
-    with progress_bar("encode", total, is_shown=worker == 0) as advance:
+    noted: Future[None] | None = None
+    with progress_bar("encode", total, is_shown=worker == 0) as advance, ThreadPoolExecutor(1) as beside:
 
         def on_row() -> None:
             nonlocal done
@@ -49,8 +51,13 @@ def encode_share(params: Params, work: Work, jobs: list[Job], number: int, first
             if mine and not is_orphan():
                 encoder = make_encoder(params, device, [row for job in mine for row in job.rows])
                 for job in mine:
-                    write_job(work, job, encoder, on_row)
+                    facts = write_job(work, job, encoder, on_row)
+                    if noted:
+                        noted.result()
+                    noted = beside.submit(work.finish, job, **facts)  # hashes the file while the next is computed
                 del encoder  # before the next kind's networks come
+    if noted:
+        noted.result()
 
 
 def forwards_of(params: Params, jobs: list[Job]) -> dict[str, int]:
@@ -59,8 +66,8 @@ def forwards_of(params: Params, jobs: list[Job]) -> dict[str, int]:
     return {"teacher": num_rollouts * forwards_per_rollout(params)} if num_rollouts else {}
 
 
-def write_job(work: Work, job: Job, encoder: Encoder[Any], on_row: Callable[[], None]) -> None:
-    """Writes a job's shard, then notes that it is whole and which clips are not in it."""
+def write_job(work: Work, job: Job, encoder: Encoder[Any], on_row: Callable[[], None]) -> dict[str, Any]:
+    """Writes a job's shard; returns what is to be noted of it: how many samples it has and which clips it lacks."""
     work.shards.mkdir(parents=True, exist_ok=True)
     broken: list[BrokenClip] = []
     ids = {row.id for row in job.rows}
@@ -75,7 +82,7 @@ def write_job(work: Work, job: Job, encoder: Encoder[Any], on_row: Callable[[], 
                 on_row()
 
     num_samples = write_shard(work.shards / job.name, samples())
-    work.finish(job, num_samples=num_samples, broken=[clip.model_dump() for clip in broken])
+    return {"num_samples": num_samples, "broken": [clip.model_dump() for clip in broken]}
 
 
 def finished_shards(work: Work, jobs: list[Job]) -> list[Finished]:

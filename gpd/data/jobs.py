@@ -8,13 +8,14 @@ the jobs that are missing.
 import contextlib
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from filelock import FileLock
 
 from gpd import artifacts
-from gpd.artifacts import DamagedError, UserError
+from gpd.artifacts import CHECKED_AT_ONCE, DamagedError, UserError
 from gpd.documents.reading import parse_json
 
 J = TypeVar("J", bound="Named")
@@ -68,14 +69,17 @@ class Work:
         Raises:
             DamagedError: naming the first such file.
         """
-        for job in jobs:
-            noted = self.result(job)
-            assert noted, "no job is missing"
-            try:
-                artifacts.check_file(self.shards / job.name, noted["sha256"])
-            except DamagedError as error:
-                (self.results / f"{job.name}.json").unlink()
-                raise DamagedError(f"{str(error).partition('; ')[0]}; the same command makes it again") from None
+        with ThreadPoolExecutor(CHECKED_AT_ONCE) as threads:  # hashing lets other threads run
+            list(threads.map(self._check, jobs))
+
+    def _check(self, job: Named) -> None:
+        noted = self.result(job)
+        assert noted, "no job is missing"
+        try:
+            artifacts.check_file(self.shards / job.name, noted["sha256"])
+        except DamagedError as error:
+            (self.results / f"{job.name}.json").unlink()
+            raise DamagedError(f"{str(error).partition('; ')[0]}; the same command makes it again") from None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

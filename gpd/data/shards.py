@@ -100,10 +100,16 @@ class Shard:
             artifacts.check_file(self.path, self.sha256)
             self.is_checked = True
         key, name = sample_file
-        offset, size = self.places[f"{key}.{name}"]
-        if name.endswith(".json"):
-            return parse_json(self.bytes[offset : offset + size].tobytes().decode())
-        return _view_array(self.bytes[offset : offset + size])
+        try:
+            offset, size = self.places[f"{key}.{name}"]
+            if name.endswith(".json"):
+                return parse_json(self.bytes[offset : offset + size].tobytes().decode())
+            return _view_array(self.bytes[offset : offset + size])
+        except (LookupError, ValueError, TypeError) as error:
+            said = f"{type(error).__name__}: {error!s:.100}"
+            raise UserError(
+                f"{self.path}: sample {key!r:.80} has no usable {name} ({said}); run `gpd encode` again"
+            ) from None
 
     def sound(self, key: str, name: str) -> np.ndarray:
         """An array of latents or embeddings, none of which is absurd; it is one pass over what is about to be used.
@@ -137,10 +143,11 @@ def _map(path: Path, size_bytes: int) -> np.ndarray:
 def _view_array(npy: np.ndarray) -> np.ndarray:
     """The array in npy bytes, without copying them."""
     header = io.BytesIO(npy[:256].tobytes())  # version 1 pads its header to 64; ours are under 192
-    assert np.lib.format.read_magic(header) == (1, 0)
+    if np.lib.format.read_magic(header) != (1, 0):
+        raise ValueError("not version 1 of npy")
     shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(header)
-    assert not is_fortran
-    assert not dtype.hasobject
+    if is_fortran or dtype.hasobject:
+        raise ValueError("not an array of numbers by rows")
     return npy[header.tell() :].view(dtype).reshape(shape)
 
 

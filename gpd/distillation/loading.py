@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gpd import documents
-from gpd.artifacts import UserError
+from gpd.artifacts import UserError, confirm
 from gpd.core.schedule import make_grid
 from gpd.data.shards import Latents, open_latents
 from gpd.distillation.costs import asks_previous
@@ -27,6 +27,7 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
 
     Raises:
         UserError: what the stage needs is missing or of other params.
+        DamagedError: weights are not those that the manifests name.
     """
     model, distill, stage = params.model, params.distill, params.distill.stages[name]
     previous = documents.load_manifest(Path(stage.previous)).facts
@@ -38,6 +39,7 @@ def make_stage(params: Params, name: str, work: Path, device: torch.device) -> S
     if distill.states.clips > 0 and not clips:
         raise UserError(f"params.yaml: distill.states.clips={distill.states.clips:g}, but {LATENTS} has no clips")
     networks = load_networks(params, name, device, has_previous=asks_previous(distill, stage))
+    confirm()  # here, where all processes do: one that ended alone would leave the others waiting for it
     return Stage(
         name=name,
         params=stage,

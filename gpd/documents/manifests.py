@@ -1,17 +1,29 @@
 """manifest.json beside every artefact: what determines its content, nothing that differs between identical runs."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 from pydantic import SerializeAsAny, field_validator
 
-from gpd.artifacts import MANIFEST, UserError, check_file, damaged, hash_files, hash_once, list_files, restore
+from gpd.artifacts import (
+    CHECKED_AT_ONCE,
+    MANIFEST,
+    UserError,
+    check_beside,
+    check_file,
+    damaged,
+    hash_files,
+    hash_once,
+    list_files,
+    restore,
+)
 from gpd.documents.document import FORMAT, Document, flatten, load_json, parse, write_document
 from gpd.documents.facts import Facts
 
 KINDS: dict[str, type[Facts]] = {facts.kind: facts for facts in Facts.__subclasses__()}
-CHECKED_AT_ONCE = 8  # weights of 57 GB lie in twelve files
+WEIGHTS = ".safetensors"  # numbers alone: whatever they are, reading them does no harm
 F = TypeVar("F", bound=Facts)
 
 
@@ -63,11 +75,20 @@ class Manifest(Document, Generic[F]):
             DamagedError: one differs or is missing.
             UserError: one is none of the artefact's.
         """
+        self._own(folder, names)
+        with ThreadPoolExecutor(CHECKED_AT_ONCE) as threads:  # hashing lets other threads run
+            list(threads.map(lambda name: check_file(folder / name, self.files[name].sha256), names))
+
+    def check_beside(self, folder: Path, *names: str) -> None:
+        """`check`, but large files are hashed while they are loaded (`artifacts.check_beside`)."""
+        self._own(folder, names)
+        for name in names:
+            check_beside(folder / name, self.files[name].sha256)
+
+    def _own(self, folder: Path, names: Iterable[str]) -> None:
         for name in names:
             if name not in self.files:
                 raise UserError(f"{folder / name}: not a file of {folder / MANIFEST}")
-        with ThreadPoolExecutor(CHECKED_AT_ONCE) as threads:  # hashing lets other threads run
-            list(threads.map(lambda name: check_file(folder / name, self.files[name].sha256), names))
 
 
 def write_manifest(folder: Path, facts: F, *, inputs: dict[str, Identity], params: dict[str, Any]) -> Manifest[F]:
@@ -124,6 +145,8 @@ def check_files(folder: Path, *names: str) -> None:
 def check_below(folder: Path, part: str) -> None:
     """Compares all that an artefact holds in a folder of its own; a file that is none of its may not lie there.
 
+    Weights are hashed while they are loaded; `artifacts.confirm` raises what is found of them.
+
     Raises:
         DamagedError: a file differs or is missing.
         UserError: a file is not in the manifest.
@@ -132,7 +155,9 @@ def check_below(folder: Path, part: str) -> None:
         return
     manifest = load_manifest(folder)
     there = {path.relative_to(folder).as_posix() for path in (folder / part).rglob("[!.]*") if path.is_file()}
-    manifest.check(folder, *sorted(there | {name for name in manifest.files if name.startswith(f"{part}/")}))
+    names = sorted(there | {name for name in manifest.files if name.startswith(f"{part}/")})
+    manifest.check_beside(folder, *(name for name in names if name.endswith(WEIGHTS)))
+    manifest.check(folder, *(name for name in names if not name.endswith(WEIGHTS)))
 
 
 def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest[Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from gpd.artifacts import WORK, UserError, hash_json, write_json
+from gpd.artifacts import WORK, UserError, confirm, forget_checks, hash_json, write_json
 from gpd.documents.document import FORMAT, Document
 from gpd.documents.manifests import Manifest
 
@@ -103,7 +103,9 @@ def recording_run(stage: str, params: dict[str, Any]) -> Iterator[RunRecord]:
     )
     try:
         yield record
+        confirm()
     except BaseException as error:
+        forget_checks()
         record.exit_code = exit_code_of(error)
         record.error = f"{type(error).__name__}: {error}".split("\n")[0]
         raise

@@ -18,7 +18,7 @@ def find_family(index: Path) -> type[BaseModel]:
         UserError: it is of none.
     """
     name = load_config(index).get("_class_name")
-    if name not in FAMILIES:
+    if not isinstance(name, str) or name not in FAMILIES:
         raise UserError(f"{index}: _class_name={name!r} is no base model of gpd's; they are {', '.join(FAMILIES)}")
     return FAMILIES[name]
 

@@ -12,6 +12,7 @@ from gpd.registry.exchange import export_lines as export_lines
 from gpd.registry.exchange import import_file as import_file
 from gpd.registry.finding import current_aliases as current_aliases
 from gpd.registry.finding import find_artifact as find_artifact
+from gpd.registry.intact import check_rows as check_rows
 from gpd.registry.lineage import lineage as lineage
 from gpd.registry.page import render_page as render_page
 from gpd.registry.people import describe as describe

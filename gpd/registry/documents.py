@@ -15,7 +15,7 @@ from gpd.documents import BaseFacts, Manifest, RunRecord, StudentFacts, first_mi
 from gpd.documents.reading import parse_yaml
 from gpd.registry import tables as t
 from gpd.registry.columns import Record, clean_text
-from gpd.registry.recording import Rows
+from gpd.registry.recorded import Rows
 from gpd.registry.secrets import mask_passwords
 
 EVALUATIONS = "data/evaluations/*/evaluation.json"
@@ -187,7 +187,7 @@ def evaluation_rows(path: Path, workspace: Path) -> Iterator[Record]:
 def _subject_rows(protocol: documents.Protocol, source: str, name: str, subject: ReadSubject) -> Iterator[Record]:
     settings = subject.model_dump(include={"checkpoint", "solver", "steps", "guidance_scale"})
     scores = {metric: _score_values(score) for metric, score in subject.metrics.items()}
-    key = hash_json({"protocol": protocol.hash, "subject": name, "source": source, "scores": scores, **settings})
+    key = evaluation_id(protocol=protocol.hash, subject=name, source=source, scores=scores, **settings)
     num_samples = protocol.num_prompts * len(protocol.seeds)
     is_complete = any(score.num_samples >= num_samples for score in subject.metrics.values())
     place = {"protocol": protocol.hash, "subject": name, "forwards": subject.forwards, "source": source}
@@ -195,6 +195,11 @@ def _subject_rows(protocol: documents.Protocol, source: str, name: str, subject:
     for metric, values in scores.items():
         place = {"evaluation": key, "metric": metric, "protocol": protocol.hash, "steps": subject.steps}
         yield t.checked(t.Score, **place, **values)
+
+
+def evaluation_id(**said: Any) -> str:
+    """Of all that an evaluation says but its cost: protocol, subject, source, scores, checkpoint and its sampling."""
+    return hash_json(said)
 
 
 def _score_values(score: ReadScore) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from gpd.documents import first_mistake
 from gpd.registry import tables as t
 from gpd.registry.columns import Record
 from gpd.registry.engine import make_engine, registry_url, shown, writing
-from gpd.registry.recording import SAME_SETTING, Values, insert_missing, insert_or_replace
+from gpd.registry.recorded import Values
+from gpd.registry.recording import SAME_SETTING, insert_missing, insert_or_replace
 from gpd.registry.schema import HEAD, REVISIONS, create_or_check
 
 ROWS_AT_ONCE = 500

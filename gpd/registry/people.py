@@ -23,6 +23,7 @@ from gpd.registry.finding import (
     near,
 )
 from gpd.registry.hook import CHANGES
+from gpd.registry.intact import check_evaluations
 from gpd.registry.tables import Artifact, Evaluation, Promotion, Remark, Score, checked
 
 M = TypeVar("M", Promotion, Remark)
@@ -103,7 +104,8 @@ def remark(*, session: Session, key: str, text: str, by: str | None = None) -> R
 
 
 def _check_scores(student: Artifact, session: Session) -> None:
-    """What diverged in training, or was never measured, is not recommended to anyone."""
+    """What diverged in training, was never measured, or whose rows are damaged is not recommended to anyone."""
+    check_evaluations(session, student.content)
     of_it = current_scores(Score).where(col(Evaluation.checkpoint) == student.content)
     label, advice = f"{student.name} ({student.content[:SHORT]})", "evaluate it and `gpd registry sync`"
     worst = session.exec(of_it.where(col(Score.value).is_(None)).order_by(Score.metric).limit(1)).first()

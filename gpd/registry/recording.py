@@ -10,9 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gpd.registry import tables as t
 from gpd.registry.columns import Record
+from gpd.registry.recorded import PARTS, Rows, Values, differences, owner
 
-Values = list[dict[str, Any]]  # of one table
-Rows = dict[type[Record], Values]
 SAME_SETTING = ("checkpoint", "protocol", "solver", "steps", "guidance_scale")
 REFERENCES = ((t.Lineage, "parent"), (t.Evaluation, "checkpoint"), (t.RunOutput, "content"), (t.Checkpoint, "base"))
 
@@ -41,13 +40,29 @@ def _insert(connection: Connection, table: Table) -> Any:
 
 
 def record(connection: Connection, rows: Rows) -> bool:
-    """Records the content of one document of a workspace. Returns whether anything in it was new."""
+    """Records the content of one document of a workspace, again if the database has come to hold something else of it.
+
+    Returns whether anything in it was new.
+    """
     _name_parents(connection, rows)
     if t.Artifact in rows:
         return _record_manifest(connection, rows)
+    if is_damaged := next(differences(connection, rows), None) is not None:
+        _record_again(connection, rows)
     added = {model: insert_missing(connection, model, rows[model]) for model in t.MODELS if model in rows}
     make_current(connection, rows.get(t.Evaluation, []))
-    return any(added.get(model) for model in (t.Evaluation, t.Run))
+    return is_damaged or any(added.get(model) for model in (t.Evaluation, t.Run))
+
+
+def _record_again(connection: Connection, rows: Rows) -> None:
+    """Puts the rows in the place of whatever the database holds of them."""
+    for whole, parts in PARTS.items():
+        owners = {row[owner(whole).name] for row in rows.get(whole, [])}
+        for model in parts:
+            connection.execute(delete(t.table_of(model)).where(owner(model).in_(owners)))
+        insert_or_replace(connection, whole, rows.get(whole, []))
+        for model in parts:
+            insert_missing(connection, model, rows.get(model, []))
 
 
 def _name_parents(connection: Connection, rows: Rows) -> None:
@@ -63,12 +78,9 @@ def _record_manifest(connection: Connection, rows: Rows) -> bool:
     (artifact,) = rows[t.Artifact]
     table, content = t.table_of(t.Artifact), artifact["content"]
     known = connection.execute(select(table.c.manifest_hash).where(table.c.content == content)).scalar_one_or_none()
-    if is_new := known != artifact["manifest_hash"]:
-        insert_or_replace(connection, t.Artifact, [artifact])
-        insert_or_replace(connection, t.Checkpoint, rows.get(t.Checkpoint, []))
-        for model, owner in ((t.Param, "content"), (t.Lineage, "child")):
-            connection.execute(delete(t.table_of(model)).where(t.table_of(model).c[owner] == content))
-            insert_missing(connection, model, rows.get(model, []))
+    is_new = known != artifact["manifest_hash"] or next(differences(connection, rows), None) is not None
+    if is_new:
+        _record_again(connection, rows)
     _record_locations(connection, rows.get(t.Location, []))
     return is_new
 

@@ -49,12 +49,15 @@ class Generator:
 
         Raises:
             UserError: there is no prompt, or one is empty.
+            DamagedError: the weights are not those that the manifests name.
         """
         if not prompts or not all(prompt.strip() for prompt in prompts):
             raise UserError("--prompt is empty")
         noise = [seeded_noise(self.shape, seed=seed, index=place) for place in range(len(prompts))]
         trajectory = self.subject.walk(noise, [self._embed(prompt) for prompt in prompts], on_step)
-        return self.codec.decode(trajectory[-1])
+        frames = self.codec.decode(trajectory[-1])
+        artifacts.confirm()
+        return frames
 
     def _embed(self, prompt: str) -> Tensor:
         """[L, D], computed once; alone, as it does not depend on what else is embedded."""

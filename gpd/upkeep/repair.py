@@ -111,7 +111,10 @@ def _advice(path: Path) -> str:
     if stages:
         return f"run `dvc repro --force --single-item {stages[0]}`"
     if path.name == "registry.db":
-        return "move it away and run `gpd registry sync`, then `gpd registry import` for aliases and remarks"
+        return (
+            "if rows are damaged, `gpd registry sync` records them again; else move it away and sync, then "
+            "`gpd registry import` for aliases and remarks"
+        )
     return "put it back from where it came"
 
 

@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpd.artifacts import UserError
-from gpd.documents.manifests import CHECKED_AT_ONCE
+from gpd.artifacts import CHECKED_AT_ONCE, UserError
 from gpd.params import Params
 from gpd.registry.engine import DEFAULT
 from gpd.upkeep.cache import Cache, digests_of
@@ -16,6 +15,7 @@ from gpd.upkeep.expected import LOCK, Digest, Expected, collect
 from gpd.upkeep.repair import repair
 
 DAMAGED = 1  # exit status
+NEWER = f"newer than {LOCK}"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _compare(path: Path, digests: list[Digest], is_sealed: bool) -> Checked:
     differing = [digest for digest in digests if found[digest.algorithm] != digest.value]
     is_vouched_for = is_sealed or any(digest.algorithm == "sha256" for digest in digests)
     if is_vouched_for and all(digest.algorithm == "md5" for digest in differing):
-        return Checked(path, sources, note=f"newer than {LOCK}" if differing else "")
+        return Checked(path, sources, note=NEWER if differing else "")
     first = next((digest for digest in differing if digest.algorithm == "sha256"), differing[0] if differing else None)
     if first is None:
         return Checked(path, sources)
@@ -92,7 +92,7 @@ def _compare(path: Path, digests: list[Digest], is_sealed: bool) -> Checked:
 
 
 def check_registry(path: Path) -> Iterator[Checked]:
-    """SQLite's own check of its pages and indices; it keeps no digest of rows, which `gpd registry sync` compares."""
+    """SQLite's own check of its pages and indices; if they are well-formed, that of the rows."""
     if not path.is_file():
         return
     try:
@@ -100,20 +100,37 @@ def check_registry(path: Path) -> Iterator[Checked]:
             (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         found = str(error)
-    yield Checked(path, "SQLite", "" if found == "ok" else " ".join(found.split()))
+    if found != "ok":
+        yield Checked(path, "SQLite", " ".join(found.split()))
+    else:
+        yield _check_rows(path)
+
+
+def _check_rows(path: Path) -> Checked:
+    from gpd.registry import check_rows, open_registry
+
+    try:
+        with open_registry(str(path)) as session:
+            wrong = list(dict.fromkeys(map(str, check_rows(session))))
+    except UserError as error:  # of another version, or held by another process
+        return Checked(path, "its rows", note=str(error))
+    more = f", and {len(wrong) - 3} more (`gpd registry verify`)" if len(wrong) > 3 else ""
+    return Checked(path, "its rows", "; ".join(wrong[:3]) + more)
 
 
 def show(checked: Sequence[Checked]) -> None:
     """A line for each folder, then one for each file that is damaged."""
     folders = Counter(one.path.parent for one in checked)
     damaged = Counter(one.path.parent for one in checked if one.wrong)
-    newer = Counter(one.path.parent for one in checked if one.note)
+    newer = Counter(one.path.parent for one in checked if one.note == NEWER)
     width = max((len(str(folder)) for folder in folders), default=0)
     for folder, number in folders.items():
         state = f"{damaged[folder]} damaged" if damaged[folder] else "ok"
-        also = f" ({newer[folder]} newer than {LOCK})" if newer[folder] else ""
+        also = f" ({newer[folder]} {NEWER})" if newer[folder] else ""
         print(f"{folder!s:{width}}  {number:5} files  {state}{also}")
     for one in checked:
         if one.wrong:
             print(f"damaged: {one.path}: {one.wrong}")
+        elif one.note not in ("", NEWER):
+            print(f"not checked: {one.path}: {one.note}")
     print(f"verify: {len(checked)} files, {sum(damaged.values())} damaged")

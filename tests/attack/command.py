@@ -5,8 +5,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 MAX_SECONDS = 120  # a command of the miniature takes two
 
@@ -55,7 +57,7 @@ def start_command(
 
     Args:
         first: is called in the new process before the command begins.
-        is_hurried: trainings save at every iteration.
+        is_hurried: trainings save at every iteration, ablations start no processes.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -70,8 +72,8 @@ def start_command(
         os.environ.update(environment)
         _send_words_to(_said(folder))
         sys.argv = ["gpd", *words]
-        if is_hurried and words[0] == "distill":
-            save_at_every_iteration()
+        if is_hurried:
+            _HURRIED.get(words[0], lambda: None)()
         first()
         status = _status()
     finally:
@@ -106,6 +108,27 @@ def save_at_every_iteration() -> None:
         make(self, folder, save_every_seconds=0.0)
 
     TrainState.__init__ = impatient  # type: ignore[method-assign]
+
+
+def ablate_in_this_process() -> None:
+    """Without the processes in which an ablation's runs begin anew, each with ten seconds of imports."""
+    from gpd.ablation import ablate
+
+    class Here(Executor):
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def submit(self, call: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+            done: Future[Any] = Future()
+            try:
+                done.set_result(call(*given, **named))
+            except Exception as error:  # noqa: BLE001 - as an executor
+                done.set_exception(error)
+            return done
+
+    ablate.ProcessPoolExecutor = Here  # type: ignore[misc,assignment]
+
+
+_HURRIED = {"distill": save_at_every_iteration, "ablate": ablate_in_this_process}
 
 
 def _send_words_to(path: Path) -> None:

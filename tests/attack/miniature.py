@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ PIPELINE = (
     *(Step(("evaluate", name), _evaluated(name)) for name in SUBJECTS),
     Step(("report",), ("data/report",)),
     Step(("registry", "sync"), (REGISTRY,)),
+    Step(("ablate",), ("data/ablation",)),
 )
 ATTACKED = tuple(step for step in PIPELINE if not {"reference", "teacher-2"} & set(step.words))  # without its likes
 
@@ -75,11 +77,30 @@ def raw_params() -> dict[str, Any]:
     return raw
 
 
+def raw_grid() -> dict[str, Any]:
+    """data/ablation/grid.yaml with one variant and one floor: a training of a few iterations for each of two seeds."""
+    stages = [{"horizon": 4, "tail": 4, "share": 1.0}]
+    variant = {"label": "ours", "group": "rivals", "stages": stages}
+    fixed = {"budget": 60, "seeds": [0, 1], "batch": 2, "learning_rate": 1e-4, "floors": [2]}
+    return {**fixed, "common": {"distill.warmup_iterations": 1}, "variants": {"recipe": variant}}
+
+
+def _stand_in_for_code(folder: Path) -> None:
+    """Empty files and folders where dvc.yaml names code: ablations are named by it, and it may be edited meanwhile."""
+    for name in set(re.findall(r"\bgpd/[\w/.]+", (folder / "dvc.yaml").read_text())):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch() if path.suffix else path.mkdir(exist_ok=True)
+
+
 def lay_out(folder: Path, *, has_base: bool = True) -> None:
     """params.yaml, dvc.yaml, a base model with random weights, prompts and two clips."""
     folder.mkdir(parents=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(raw_params(), sort_keys=False))
     shutil.copy(ROOT / "dvc.yaml", folder)
+    _stand_in_for_code(folder)
+    (folder / "data/ablation").mkdir(parents=True)
+    (folder / "data/ablation/grid.yaml").write_text(yaml.safe_dump(raw_grid(), sort_keys=False))
     if has_base:
         _save_base(folder / "data/base")
     source = folder / "data/source"
@@ -161,7 +182,7 @@ def make(folder: Path, steps: tuple[Step, ...] = PIPELINE) -> Miniature:
 
 def copy(source: Path, target: Path) -> None:
     """A workspace that shares its files until one replaces them: nothing here writes into a file that it finds."""
-    shutil.copytree(source, target, copy_function=_share)
+    shutil.copytree(source, target, copy_function=_share, symlinks=True)
 
 
 def _share(source: str, target: str) -> None:

@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -370,7 +371,7 @@ def writers() -> dict[str, Reader]:
     def markdown(text: str) -> None:
         written = str(escape(text))
         assert "<script" not in written, written
-        assert "](javascript" not in written, written
+        assert not re.search(r"(?<!\\)\]\(javascript", written), written  # an escaped bracket links nothing
 
     _empty_page = str(document("", paragraph(""), table([""], [[""]], "")))
     return {

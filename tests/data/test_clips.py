@@ -317,6 +317,15 @@ def test_a_clip_without_pictures_is_broken(tmp_path: Path) -> None:
         load_clip(tmp_path / "sound.mp4", frames_per_second=16, num_frames=1, height=32, width=32)
 
 
+def test_a_clip_of_an_unknown_codec_is_broken(tmp_path: Path) -> None:
+    write_mp4(tmp_path / "a.mp4", grey_clip([0, 100]), 16)
+    data = (tmp_path / "a.mp4").read_bytes()
+    at = data.rindex(b"avc1")
+    (tmp_path / "a.mp4").write_bytes(data[:at] + b"xxxx" + data[at + 4 :])
+    with pytest.raises(BrokenClipError, match="its codec is none"):
+        load_clip(tmp_path / "a.mp4", frames_per_second=16, num_frames=1, height=32, width=32)
+
+
 def test_a_clip_that_is_larger_than_memory_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few kilobytes may stand for terabytes of black; here the bounds are lowered instead."""
     path = tmp_path / "clip.mp4"

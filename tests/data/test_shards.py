@@ -1,5 +1,7 @@
 import errno
+import io
 import json
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +115,20 @@ def test_a_failed_write_leaves_the_old_shard_and_no_other_file(tmp_path: Path) -
 def test_objects_are_not_pickled(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="pickle"):
         write_shard(tmp_path / "a.tar", [("x", {"latents.npy": np.array([{}], dtype=object)})])
+
+
+@pytest.mark.parametrize("array", ["'|O'", "'<U9'", "('a',)"])
+def test_a_sample_that_nobody_here_wrote_is_named(tmp_path: Path, array: str) -> None:
+    header = f"{{'descr': {array}, 'fortran_order': False, 'shape': (2,), }}".encode().ljust(117) + b"\n"
+    npy = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(6)
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        member = tarfile.TarInfo("c-1.latents.npy")
+        member.size = len(npy)
+        tar.addfile(member, io.BytesIO(npy))
+    shard = opened(tmp_path / "a.tar", 1)
+    for name in ("latents.npy", "text.json"):
+        with pytest.raises(UserError, match=rf"a\.tar: sample 'c-1' has no usable {name}"):
+            shard["c-1", name]
 
 
 def latents_folder(folder: Path) -> Path:

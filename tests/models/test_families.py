@@ -15,7 +15,7 @@ def test_a_folder_is_opened_by_the_class_that_its_index_names(small_wan: Path) -
     assert model.folder == small_wan
 
 
-@pytest.mark.parametrize("index", [{"_class_name": "FluxPipeline"}, {}])
+@pytest.mark.parametrize("index", [{"_class_name": "FluxPipeline"}, {}, {"_class_name": ["WanPipeline"]}])
 def test_another_class_is_refused(tmp_path: Path, index: dict[str, str]) -> None:
     (tmp_path / "model_index.json").write_text(json.dumps(index))
     with pytest.raises(UserError) as caught:

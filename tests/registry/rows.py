@@ -5,7 +5,7 @@ import math
 from gpd.artifacts import hash_json
 from gpd.registry import tables as t
 from gpd.registry.columns import Record
-from gpd.registry.recording import Rows
+from gpd.registry.recorded import Rows
 
 
 def evaluation_rows(number: int, value: float, direction: str) -> Rows:

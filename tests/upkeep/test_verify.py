@@ -1,5 +1,6 @@
 """One flipped bit, with the old time stamp, in each kind of file is found, named and mended where that is possible."""
 
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from gpd import documents
 from gpd.artifacts import UserError, hash_file, hash_json, write_json
 from gpd.params import load_params
+from gpd.registry import sync
 from gpd.upkeep import verify
 from gpd.upkeep.cache import Cache
 from tests.seals import flip
@@ -142,6 +144,16 @@ def test_a_damaged_registry_is_named(capsys: pytest.CaptureFixture[str]) -> None
     Path("registry.db").write_bytes(b"SQLite format 3\0" + bytes(4096))
     assert run() == 1
     assert damaged(capsys) == ["registry.db"]
+
+
+def test_a_changed_row_of_the_registry_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    sync()
+    assert run(Path("registry.db")) == 0
+    with sqlite3.connect("registry.db") as registry:
+        registry.execute("UPDATE artifact SET name = name || 'x'")
+        registry.commit()
+    assert run() == 1
+    assert "damaged: registry.db: artifact " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["../../secret", "/tmp/secret"])
