@@ -1,9 +1,15 @@
 """Figures beside their goals; what takes minutes to measure is left to `gpd bench`."""
 
-import pytest
+import json
+import math
 
-from gpd.distillation.bench import Figure, seconds_of, show, training_figures
+import pytest
+import torch
+
+from gpd.distillation import bench, speed
+from gpd.distillation.bench import Figure, run_train, seconds_of, show, training_figures
 from gpd.distillation.speed import Bare, Speed
+from gpd.params import Params
 
 
 @pytest.mark.parametrize(
@@ -47,3 +53,23 @@ def test_a_command_is_timed_in_seconds() -> None:
 
 def test_a_student_is_its_forward_and_backward() -> None:
     assert Bare(targets=8.0, forward=1.0, backward=2.0, optimizer=4.0).student == 3.0
+
+
+def test_the_last_stage_is_measured(
+    workspace: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(speed, "NUM_STEPS", 4)
+    monkeypatch.setattr(speed, "NUM_WARM", 1)
+    monkeypatch.setattr(speed, "NUM_ROUNDS", 1)
+    states = workspace.distill.states.model_copy(update={"stream": 1.0, "clips": 0.0})
+    distill = workspace.distill.model_copy(update={"states": states})
+    run_train(workspace.model_copy(update={"distill": distill}), as_json=True)
+    measured = Speed(**json.loads(capsys.readouterr().out))
+    assert min(measured[1:]) > 0
+    assert measured.cpu_capability == torch.backends.cpu.get_cpu_capability()
+    assert measured.optimizer_share < measured.step_over_bare
+    assert measured.save_stop_share < 1
+
+
+def test_without_clips_no_reading_is_timed(workspace: Params) -> None:
+    assert math.isnan(bench.read_samples_per_second(workspace))

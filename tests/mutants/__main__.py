@@ -40,13 +40,13 @@ class Campaign:
         self.mutants = [mutant for mutant in mutants if mutant.name not in self.equivalent]
         self.num_equivalent = len(mutants) - len(self.mutants)
         self.out = os.fdopen(os.dup(1), "w", buffering=1)
-        self.ends = time.monotonic() + 60 * given.minutes
 
     def todo(self) -> Iterator[Mutant]:
-        """Survivors first, then what was never tried."""
+        """What was never tried, then survivors."""
+        ends = time.monotonic() + 60 * self.given.minutes
         tried = [m for m in self.mutants if self.outcomes.get(m.name, "").startswith("survived")]
-        for mutant in tried + [m for m in self.mutants if m.name not in self.outcomes]:
-            if time.monotonic() < self.ends:
+        for mutant in [m for m in self.mutants if m.name not in self.outcomes] + tried:
+            if time.monotonic() < ends:
                 yield mutant
 
     def note(self, mutant: Mutant, outcome: str) -> None:
@@ -85,6 +85,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=400, help="so many mutants, of each module its share")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--only", default="", help="a part of the mutants' names")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of the processor, of tests for a mutant")
     parser.add_argument("--tests", nargs="*", help="folders or files of tests, if not the room's")
     parser.add_argument("--skip", default="", help="tests to leave out, in the words of pytest's -k")
     given = parser.parse_args()
@@ -93,7 +94,7 @@ def main() -> int:
     order = random.Random(given.seed)
     mutants = [mutant for mutant in drawn(every, given.sample, order) if given.only in mutant.name]
     campaign = Campaign(given, mutants)
-    session = Session(given.room, paths, campaign.todo(), campaign.note)
+    session = Session(given.room, paths, given.seconds, campaign.todo(), campaign.note)
     tests = given.tests or [given.room.replace("gpd", "tests", 1)]
     base = f"--basetemp={os.environ.get('TMPDIR', '/tmp')}/gpd-mutants-{os.getpid()}"
     os.environ.setdefault("OMP_NUM_THREADS", "1")

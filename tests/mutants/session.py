@@ -16,21 +16,26 @@ from tests.mutants.swap import Living
 from tests.mutants.tries import SURVIVED, forked, limit_processor
 
 UNREACHED = "survived, reached by no test"
-BUDGET = 4.0  # processor seconds of tests for a mutant; the first test runs whatever it costs
 
 
 class Session:
     """A plugin of pytest.
 
     Attributes:
+        seconds: of the processor, of tests for a mutant; the first test runs whatever it costs.
+        mutants: the next one is asked for when the one before is done.
         outcomes: called with (mutant, outcome) once each is known.
-        mutants: asked for one after the other.
     """
 
     def __init__(
-        self, room: str, paths: list[str], mutants: Iterable[Mutant], outcomes: Callable[[Mutant, str], None]
+        self,
+        room: str,
+        paths: list[str],
+        seconds: float,
+        mutants: Iterable[Mutant],
+        outcomes: Callable[[Mutant, str], None],
     ) -> None:
-        self.paths, self.mutants, self.outcomes = paths, mutants, outcomes
+        self.paths, self.seconds, self.mutants, self.outcomes = paths, seconds, mutants, outcomes
         self.reach = Reach.load(room)
         self.items: dict[str, pytest.Item] = {}
 
@@ -76,7 +81,7 @@ class Session:
     def _affordable(self, tests: list[str]) -> Iterator[pytest.Item]:
         spent = 0.0
         for test in tests:
-            if test in self.items and (not spent or spent + self.reach.seconds[test] < BUDGET):
+            if test in self.items and (not spent or spent + self.reach.seconds[test] < self.seconds):
                 spent += self.reach.seconds[test]
                 yield self.items[test]
 
