@@ -1,5 +1,6 @@
 """Aliases and remarks: who, when, why, and all of their history."""
 
+import getpass
 import json
 import shlex
 import shutil
@@ -16,6 +17,7 @@ from gpd.registry import (
     current_aliases,
     describe,
     history,
+    hook,
     open_registry,
     promote,
     protect,
@@ -26,6 +28,7 @@ from gpd.registry import (
     withdraw,
 )
 from gpd.registry.columns import UtcDateTime
+from gpd.registry.people import whoami
 from tests.registry.conftest import content_of, make_evaluation, make_folder, make_student, subject_of
 
 
@@ -231,6 +234,23 @@ def test_a_hook_that_fails_is_reported_and_the_change_stays(
     assert message in capsys.readouterr().err
     with open_registry(str(file)) as session:
         assert "champion" in current_aliases(session=session)
+
+
+def test_a_hook_that_does_not_end_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hook, "MOST_SECONDS", 0.1)
+    set_hook(monkeypatch, "sleep", "60")
+    hook.run_hook({})
+    assert "stopped after 0.1 s; the alias has changed all the same" in capsys.readouterr().err
+
+
+def test_a_user_without_a_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    assert whoami() == "unknown"
 
 
 def test_an_alias_that_nobody_has(session: Session, workspace: Path) -> None:
