@@ -15,6 +15,7 @@ from _pytest.runner import runtestprotocol
 from tests.mutants.operators import Mutant
 
 KEPT = Path(".work/mutants")
+STARTS = 0.5  # processor seconds of its processes: less than a Python that imports anything takes
 
 
 @dataclass
@@ -106,16 +107,20 @@ class Tracing:
             self.coverage.switch_context(item.nodeid)
             before = os.times()
             reports = runtestprotocol(item, log=False, nextitem=following)
-            spent = [after - start for after, start in zip(os.times(), before, strict=True)]
-            self.reach.seconds[item.nodeid] = round(sum(spent[:4]), 3)
-            if spent[2] > 0.5:
-                self.reach.starters.append(item.nodeid)
             if any(report.failed for report in reports):
                 failed.append(item.nodeid)
+            else:
+                self._note_cost(item, [after - start for after, start in zip(os.times(), before, strict=True)])
         self.current = ""
         self.coverage.stop()
         self._note(set(failed))
         return failed
+
+    def _note_cost(self, item: pytest.Item, spent: list[float]) -> None:
+        own, processes = sum(spent[:2]), sum(spent[2:4])
+        self.reach.seconds[item.nodeid] = round(own + processes, 3)
+        if processes > STARTS and item.nodeid not in self.reach.starters:
+            self.reach.starters.append(item.nodeid)
 
     def _note(self, failed: set[str]) -> None:
         data = self.coverage.get_data()

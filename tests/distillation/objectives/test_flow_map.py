@@ -34,6 +34,7 @@ def flow_stage(work: Path, iterations: int, **changes: Any) -> Stage:
 class Told:
     """A network that notes the steps it shall learn."""
 
+    heads = None
     steps: list[int]
 
     def embed_steps(self, horizons: Sequence[int]) -> None:
