@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,9 @@ import torch
 from gpd.distillation import bench, speed
 from gpd.distillation.bench import Figure, run_train, seconds_of, show, training_figures
 from gpd.distillation.speed import Bare, Speed
+from gpd.models import onednn
 from gpd.params import Params
+from tests.curricula import doubling_profile
 
 
 @pytest.mark.parametrize(
@@ -73,3 +76,53 @@ def test_the_last_stage_is_measured(
 
 def test_without_clips_no_reading_is_timed(workspace: Params) -> None:
     assert math.isnan(bench.read_samples_per_second(workspace))
+
+
+MEASURED = Speed("AVX2", forwards_per_second=60.0, step_over_bare=1.0, optimizer_share=0.1, save_stop_share=0.01)
+
+
+def test_all_figures_stand_beside_their_goals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of hand-made measurements: the real ones take minutes."""
+    params = Params.model_validate(doubling_profile())
+    shown: list[Figure] = []
+    asked: list[str] = []
+    monkeypatch.setattr(bench, "seconds_of", lambda command: float(len(command)))
+    monkeypatch.setattr(speed, "measure", lambda params, name: asked.append(name) or MEASURED)
+    monkeypatch.setattr(speed, "forwards_of_sample", lambda params, name: 6.0)
+    monkeypatch.setattr(bench, "read_samples_per_second", lambda params: 300.0)
+    monkeypatch.setattr(bench, "onednn_ratio", lambda params, name: {"k1": 0.5}[name])
+    monkeypatch.setattr(bench, "growth_mib", lambda params, name: {"k1": 4.0}[name])
+    monkeypatch.setattr(bench, "show", shown.extend)
+    monkeypatch.setattr(onednn, "is_available", lambda: True)
+    bench.run(params)
+    assert asked == ["k1", "k2", "k4", "k8"]
+    reading = [figure for figure in shown if figure.what.endswith("reading shards over consuming them")]
+    assert [figure[1:] for figure in reading] == [(30.0, "x", 20.0, False)] * 4  # 300 over 60 / 6
+    assert [figure[1:] for figure in shown[:2]] == [(2.0, "s", 0.5, True), (2.0, "s", 5.0, True)]
+    assert [figure[1:] for figure in shown[-2:]] == [(0.5, "x", 0.9, True), (4.0, "MiB", 16.0, True)]
+    assert len(shown) == 2 + 4 * 4 + 2
+
+
+def test_memory_is_that_between_two_moments_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 MiB before the first, 32 between them."""
+    kept: list[bytearray] = []
+
+    def loop(params: Any, name: str, iterations: int, note: Any) -> None:
+        for iteration in range(1, iterations + 1):
+            kept.append(bytearray({20: 64, 140: 32}.get(iteration, 0) << 20))
+            note(iteration)
+
+    monkeypatch.setattr(speed, "step_seconds", loop)
+    assert bench.growth_mib(Params.model_validate(doubling_profile()), "k1") == pytest.approx(32, abs=4)
+
+
+def test_onednn_is_timed_beside_mkl_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[bool] = []
+
+    def seconds(params: Any, name: str, prepare: Any = None) -> tuple[float, ...]:
+        calls.append(prepare is None)
+        return (1.0, 0.5) if prepare is None else (float(len(calls)), 1.0)
+
+    monkeypatch.setattr(speed, "bare_seconds", seconds)
+    assert bench.onednn_ratio(Params.model_validate(doubling_profile()), "k1") == 1.5 / 5.0  # of those over 3, 5 and 7
+    assert calls == [True, False] * 3
