@@ -54,7 +54,7 @@ def with_partner(*wishes: int) -> tuple[Turns, list[Counted]]:
 
 
 def test_what_the_others_need_first_is_computed_on_the_example() -> None:
-    turns, (first, second) = with_partner(2, 2, 0)
+    turns, (first, second) = with_partner(2, 2, 1)
     with torch.no_grad():
         first(torch.zeros(4, 1, 1, 1, 1), *EXAMPLE[1:])
     assert (first.sizes, second.sizes) == ([4], [1, 1])
@@ -69,7 +69,7 @@ def test_what_all_train_waits_for_the_walks_of_the_others() -> None:
 
 
 def test_a_frozen_network_is_agreed_on_even_where_gradients_flow() -> None:
-    turns, (first, second) = with_partner(2, 0)
+    turns, (first, second) = with_partner(2, 1)
     first.requires_grad_(False)
     first(torch.zeros(4, 1, 1, 1, 1), *EXAMPLE[1:])
     assert (first.sizes, second.sizes) == ([4], [1])

@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import random
+import shlex
 import sys
 import time
 from collections import Counter
@@ -39,6 +40,7 @@ class Campaign:
         self.outcomes = {m.name: known[m.name] for m in mutants if m.name in known and m.name not in self.equivalent}
         self.mutants = [mutant for mutant in mutants if mutant.name not in self.equivalent]
         self.num_equivalent = len(mutants) - len(self.mutants)
+        self.started = time.monotonic()
         self.out = os.fdopen(os.dup(1), "w", buffering=1)
 
     def todo(self) -> Iterator[Mutant]:
@@ -61,20 +63,20 @@ class Campaign:
         survivors = sorted(name for name, outcome in self.outcomes.items() if outcome.startswith("survived"))
         killed = sum(number for outcome, number in counts.items() if outcome.startswith("killed"))
         part, low, high = share(killed, killed + len(survivors))
-        given = self.given
         summary = {
-            "command": f"python -m tests.mutants {given.room} --sample {given.sample} --seed {given.seed}",
+            "command": shlex.join(["python", "-m", "tests.mutants", *sys.argv[1:]]),
             "told": f"mutants for which a test fails: {part:.1%} (95 % interval of a sample: {low:.1%} to {high:.1%})",
             "mutants": num_all,
             "counts": dict(sorted(counts.items()))
             | {"equivalent": self.num_equivalent, "not begun": len(self.mutants) - len(self.outcomes)},
             "survivors": survivors,
+            "minutes": round((time.monotonic() - self.started) / 60, 1),
             "commit": commit(),
             "machine": machine(),
         }
         everything = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        write_json(RESULTS, {**everything, given.room: summary})
-        print(f"{given.room}: {summary['told']}; {summary['counts']}", file=self.out)
+        write_json(RESULTS, {**everything, self.given.room: summary})
+        print(f"{self.given.room}: {summary['told']}; {summary['counts']}", file=self.out)
         return 0 if part >= ENOUGH else 1
 
 
