@@ -74,8 +74,8 @@ def test_guided_field_asks_the_network_once_for_both_halves() -> None:
 def test_a_negative_text_keeps_all_its_words(apart: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a network that returns the sum of its words: 10 + 2 * (3 - 10) with a negative of 1 + 2 + 3 + 4."""
     monkeypatch.setenv(v.APART, apart)
-    latents, negative = torch.zeros(SHAPE), torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 4, 1)
-    text, scale = torch.full((3, 1, 1), 3.0), torch.full((3,), 2.0)
+    latents, negative = torch.zeros(SHAPE), torch.tensor([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [4.0, 0.0]])[None]
+    text, scale = torch.full((3, 1, 2), 1.5), torch.full((3,), 2.0)
     assert v.guided(sum_of_words, text, negative, scale)(latents, torch.zeros(3)).unique() == -4
     assert v.guided_by(sum_of_words, negated_sum, text, negative, scale)(latents, torch.zeros(3)).unique() == 16
 

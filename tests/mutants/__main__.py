@@ -23,6 +23,7 @@ from tests.mutants.operators import Mutant, mutants_of
 from tests.mutants.reach import kept
 from tests.mutants.sample import drawn, share
 from tests.mutants.session import Session
+from tests.mutants.tries import LEFT_OUT
 
 EQUIVALENT = Path(__file__).with_name("equivalent.yaml")
 ENOUGH = 0.85
@@ -63,9 +64,14 @@ class Campaign:
         survivors = sorted(name for name, outcome in self.outcomes.items() if outcome.startswith("survived"))
         killed = sum(number for outcome, number in counts.items() if outcome.startswith("killed"))
         part, low, high = share(killed, killed + len(survivors))
+        of_all = (
+            "of all"
+            if killed + len(survivors) + self.num_equivalent + counts[LEFT_OUT] == num_all
+            else (f"95 % interval of a sample: {low:.1%} to {high:.1%}")
+        )
         summary = {
             "command": shlex.join(["python", "-m", "tests.mutants", *sys.argv[1:]]),
-            "told": f"mutants for which a test fails: {part:.1%} (95 % interval of a sample: {low:.1%} to {high:.1%})",
+            "told": f"mutants for which a test fails: {part:.1%} ({of_all})",
             "mutants": num_all,
             "counts": dict(sorted(counts.items()))
             | {"equivalent": self.num_equivalent, "not begun": len(self.mutants) - len(self.outcomes)},
