@@ -264,3 +264,12 @@ def test_times_are_utc_and_aware(session: Session, workspace: Path) -> None:
     assert run.at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     with pytest.raises(ValueError, match="has no time zone"):
         UtcDateTime().process_bind_param(datetime(2026, 1, 1), session.connection().dialect)
+
+
+def test_what_happened_to_one_checkpoint_did_not_happen_to_another(session: Session, workspace: Path) -> None:
+    promote(session=session, key="k8", alias="champion", because="best")
+    promote(session=session, key="k4", alias="runner-up", because="next")
+    for name, alias in (("k8", "champion"), ("k4", "runner-up"), ("k2", None)):
+        events = history(session=session, key=content_of(workspace / "data/students" / name))
+        promoted = [event.details["alias"] for event in events if event.what == "promotion"]
+        assert promoted == ([alias] if alias else [])
