@@ -14,13 +14,14 @@ export GOMP_SPINCOUNT ?= 1000
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: help setup repro test lint docs audit prefect clean
+.PHONY: help setup repro test coverage lint docs audit prefect clean
 help:
 	@echo "make repro    prompts and clips -> students -> evaluation -> report (minutes on two cores)"
 	@echo "make prefect  the same from web pages: a local Prefect server, its deployments and a worker"
 	@echo "make docs     pages of gpd's modules in build/docs/, gpd.api first"
 	@echo "make audit    known holes of the tested versions (asks pypi.org; AUDIT='-s osv' asks osv.dev)"
 	@echo "make test     format, lint, types, import contracts, pages of the modules, tests"
+	@echo "make coverage tests, and which lines of gpd/ and flows/ they reach"
 
 setup: $(VENV)/.installed
 
@@ -57,6 +58,18 @@ test: lint docs
 	bash tests/install_browser.sh
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
 		--durations=20 --durations-min=5
+
+# The same tests, processes that they start included; fails below the share in pyproject.toml, or if a test fails.
+# A part of them: `make coverage TESTS="tests/core tests/registry" LEAST=0`.
+TESTS ?= tests
+LEAST ?=
+coverage: export PYTHONDONTWRITEBYTECODE =
+coverage: export COVERAGE_FILE = $(CURDIR)/.work/coverage/data
+coverage: setup
+	bash tests/install_browser.sh
+	rm -rf .work/coverage && mkdir -p .work/coverage
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS); status=$$?; \
+		$(BIN)/coverage combine --quiet && $(BIN)/coverage report $(if $(LEAST),--fail-under=$(LEAST)) && exit $$status
 
 # In an environment of its own: what it needs is no dependency of gpd. A package that the service does not have is an error.
 AUDIT ?=

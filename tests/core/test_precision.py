@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gpd.core.precision import exact_products, fast_dtype, multiplies_bfloat16
+from gpd.core.precision import exact_products, fast_dtype, multiplies_bfloat16, multiply_on_tensor_cores
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", torch.device("cuda", 0)])
@@ -15,9 +15,23 @@ def test_a_gpu_gets_what_was_wanted() -> None:
 
 def test_a_cpu_gets_bfloat16_only_with_instructions_for_it() -> None:
     """AVX2 has none; of the wider sets only some have."""
+    assert isinstance(multiplies_bfloat16("cpu"), bool)
     assert fast_dtype("bfloat16", "cpu") == ("bfloat16" if multiplies_bfloat16("cpu") else "float32")
     if torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2"):
         assert not multiplies_bfloat16("cpu")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "has_gpu", "becomes"),
+    [("bfloat16", True, "high"), ("float32", True, "highest"), ("bfloat16", False, "highest")],
+)
+def test_only_who_wants_bfloat16_of_a_gpu_gets_tf32(
+    wanted: str, has_gpu: bool, becomes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    with exact_products():
+        multiply_on_tensor_cores(wanted)
+        assert torch.get_float32_matmul_precision() == becomes
 
 
 def test_exact_products_end_with_their_block() -> None:

@@ -46,6 +46,7 @@ def test_parts_of_the_work_have_seeds_of_their_own() -> None:
     seeds = [seed_of(seed, Stream.STAGE, horizon) for seed in (0, 1) for horizon in range(1, 9)]
     assert len(set(seeds)) == 16
     assert all(0 <= seed < 2**63 for seed in seeds)
+    assert max(seeds) >= 2**62, "all 63 bits are drawn"
 
 
 @given(st.integers(1, 50), st.integers(0, 5), st.integers(0, 1000))

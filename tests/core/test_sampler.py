@@ -27,8 +27,10 @@ def test_a_point_mass_needs_one_step() -> None:
 
 def test_trajectory_has_every_grid_point_and_costs_the_stated_forwards() -> None:
     field = GaussianField()
-    trajectory = sample(field, noise(), text_of(1.0, 1.0, 1.0, 1.0), make_grid(6, 3.0))
+    done: list[int] = []
+    trajectory = sample(field, noise(), text_of(1.0, 1.0, 1.0, 1.0), make_grid(6, 3.0), on_step=done.append)
     assert len(trajectory) == 7
+    assert done == [1, 2, 3, 4, 5, 6]
     assert field.num_forwards == 6 * 4
     assert torch.equal(trajectory[0], noise())
     sample(field, noise(), text_of(1.0, 1.0, 1.0, 1.0), make_grid(6, 3.0), negative=text_of(0.0), guidance_scale=3.0)

@@ -70,6 +70,24 @@ def test_guided_field_asks_the_network_once_for_both_halves() -> None:
     assert torch.allclose(result[0], on_text[0])
 
 
+@pytest.mark.parametrize("apart", ["0", "1"])
+def test_a_negative_text_keeps_all_its_words(apart: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a network that returns the sum of its words: 10 + 2 * (3 - 10) with a negative of 1 + 2 + 3 + 4."""
+    monkeypatch.setenv(v.APART, apart)
+    latents, negative = torch.zeros(SHAPE), torch.tensor([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [4.0, 0.0]])[None]
+    text, scale = torch.full((3, 1, 2), 1.5), torch.full((3,), 2.0)
+    assert v.guided(sum_of_words, text, negative, scale)(latents, torch.zeros(3)).unique() == -4
+    assert v.guided_by(sum_of_words, negated_sum, text, negative, scale)(latents, torch.zeros(3)).unique() == 16
+
+
+def sum_of_words(latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+    return latents + v.per_sample(text.sum(dim=(1, 2)), latents)
+
+
+def negated_sum(latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+    return -sum_of_words(latents, timesteps, text)
+
+
 def test_both_halves_by_one_call_after_the_other_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one place where guidance is computed is the one that reads the switch."""
     field, latents, timesteps = GaussianField(), pair()[0], torch.full((3,), 500)
@@ -91,5 +109,6 @@ def test_texts_of_different_length_are_padded_with_zeros() -> None:
     assert joined.shape == (3, 5, 4)
     assert joined[0, 2:].eq(0).all()
     stacked = v.stack_text([torch.ones(2, 4), torch.ones(3, 4)])
+    assert stacked.shape == (2, 3, 4)
     assert stacked[0, 2:].eq(0).all()
     assert stacked.sum() == 20

@@ -10,12 +10,13 @@ from gpd.distillation.batches import (
     horizon_of_clips,
     make_batch,
     make_pool,
+    mix_of,
     starts_of,
     targets_to_make,
 )
 from gpd.distillation.objectives import get_objective
 from gpd.distillation.share import Share
-from gpd.distillation.states import States, make_states
+from gpd.distillation.states import States, clip_states, make_states, rollout_states
 from tests.distillation.test_trainer import make_stage, multi_horizon_stage
 
 GPD = get_objective("gpd")
@@ -50,6 +51,26 @@ def test_processes_share_out_the_samples_of_one(tmp_path: Path, number: int) -> 
         parts = [draw(Share(index, number), iteration) for index in range(number)]
         for index, part in enumerate(parts):
             assert all(torch.equal(column[index::number], own) for column, own in zip(whole, part, strict=True))
+
+
+def test_sources_count_their_samples_from_where_the_batch_begins(tmp_path: Path) -> None:
+    """The stream's are the pool's next; clips and roll-outs each have the numbers from the batch's first on."""
+    stage = make_stage(tmp_path, 2, 1, 1, states={"stream": 0.4, "clips": 0.3, "rollouts": 0.3})
+    trajectory = torch.linspace(1, 0, 49).view(49, 1, 1, 1, 1) * torch.ones(49, *stage.latent_shape)
+    stage = dataclasses.replace(stage, rollouts=[(trajectory, 0)])
+    pool = make_pool(stage, 24, 0, Share())
+    pool.fill(6)
+    for iteration in range(3):
+        mix, first = mix_of(stage, iteration), 6 * iteration
+        states = draw_states(stage, GPD, pool, Share(), iteration)
+        starts = starts_of(stage, GPD, 2)
+        of_clips = clip_states(stage.clips, starts, 2, stage.grid, range(first, first + mix.clips), seed=stage.seed)
+        numbers = range(first, first + mix.rollouts)
+        of_rollouts = rollout_states(stage.rollouts, starts, 2, numbers, seed=stage.seed)
+        both = torch.cat([of_clips.latents, of_rollouts.latents])
+        assert mix.clips
+        assert mix.rollouts
+        assert torch.equal(states.latents[mix.streamed :], both)
 
 
 def test_the_targets_to_make_are_those_without_a_stored_end(tmp_path: Path) -> None:

@@ -18,3 +18,6 @@ def test_a_tensor_of_another_shape_gets_room_of_its_own() -> None:
     copies = HostCopies()
     copies.take({"weight": Piece(torch.ones(3), (0,))})
     assert copies.take({"weight": Piece(torch.ones(2, 2), (0, 0))})["weight"].data.shape == (2, 2)
+    whole = copies.take({"weight": Piece(torch.ones(2, 2, dtype=torch.int64), (0, 0))})["weight"].data
+    assert whole.dtype == torch.int64
+    assert not whole.is_pinned()

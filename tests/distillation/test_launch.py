@@ -1,14 +1,18 @@
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gpd.artifacts import UserError
 from gpd.distillation import launch
+from gpd.distillation.launch import MISTAKES, Mistake
 from tests.flows.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +60,120 @@ def test_no_process_outlives_the_command(tmp_path: Path, number: signal.Signals,
     command.send_signal(number)
     assert command.wait() == status
     assert are_gone(under_way)
+
+
+def status_of(work: Callable[[], Any]) -> int:
+    """The exit status of a forked process that does this; minus the number of the signal that ended it; 99 if none."""
+    pid = os.fork()
+    if not pid:
+        try:
+            work()
+        finally:
+            os._exit(99)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+LATER, FIRST = Mistake(2.0, "params.yaml: later", ""), Mistake(1.0, "params.yaml: first", "")
+FAULT = Mistake(1.0, None, "Traceback: a fault\n")
+
+
+@pytest.mark.parametrize(
+    ("exit_codes", "mistakes", "status", "line"),
+    [
+        ({0: -15, 1: -9}, [LATER], 137, "gpd: process 1 was ended by SIGKILL\n"),  # the others were told to end
+        ({0: -15, 1: 2}, [LATER, FIRST], None, "params.yaml: first"),
+        ({0: -15, 1: 1}, [LATER, FAULT], 1, "Traceback: a fault\n"),
+        ({0: -15, 1: -15}, [], 143, "gpd: process 0 was ended by SIGTERM\n"),
+        ({1: 7, 0: 3}, [], 7, ""),  # as the launcher names them
+    ],
+)
+def test_who_failed_first_is_told(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    exit_codes: dict[int, int],
+    mistakes: list[Mistake],
+    status: int | None,
+    line: str,
+) -> None:
+    for number, mistake in enumerate(mistakes):
+        (tmp_path / f"{number}.json").write_text(json.dumps(mistake))
+    with pytest.raises(SystemExit if status else UserError) as raised:
+        launch._tell(tmp_path, exit_codes)
+    assert (raised.value.code if status else str(raised.value)) == (status or line)
+    assert capsys.readouterr().err == (line if status else "")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (UserError("params.yaml: wrong"), 2, "params.yaml: wrong"),
+        (OSError(28, "No space left on device", "data/file"), 2, "data/file: No space left on device"),
+        (OSError(28, "No space left on device"), 1, None),
+        (ValueError("a fault"), 1, None),
+    ],
+)
+def test_a_process_leaves_why_it_fails(tmp_path: Path, error: Exception, status: int, line: str | None) -> None:
+    before = time.time()
+
+    def fail() -> None:
+        raise error
+
+    def work() -> None:
+        os.environ.update({"RANK": "1", "WORLD_SIZE": "2", MISTAKES: str(tmp_path)})
+        launch.on_all_processes([], fail)
+
+    assert status_of(work) == status
+    (left,) = [Mistake(*json.loads(path.read_text())) for path in tmp_path.glob("*.json")]
+    assert left.line == line
+    assert str(error) in left.trace
+    assert before <= left.when <= time.time()
+
+
+@pytest.mark.parametrize(("code", "status"), [(5, 5), ("a word", 1)])
+def test_a_process_of_several_ends_with_the_status_of_its_work(code: Any, status: int) -> None:
+    def work() -> None:
+        os.environ.update({"RANK": "0", "WORLD_SIZE": "2"})
+        launch.on_all_processes([], lambda: sys.exit(code))
+
+    assert status_of(work) == status
+
+
+def test_without_parent_a_process_ends() -> None:
+    assert status_of(lambda: launch._end_with_parent(0)) == 128 + signal.SIGHUP
+    assert status_of(lambda: launch._stop_with_parent(0)) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_joined", "is_main", "is_first"),
+    [
+        ({}, False, True, True),
+        ({"RANK": "1"}, False, False, True),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, True, True, True),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, True, False, False),
+        ({"RANK": "0", "WORLD_SIZE": "2", MISTAKES: "x"}, True, True, False),  # started by one that speaks itself
+    ],
+)
+def test_who_is_who(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], is_joined: bool, is_main: bool, is_first: bool
+) -> None:
+    for name in ("RANK", "WORLD_SIZE", MISTAKES):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert (launch.is_joined(), launch.is_main(), launch.is_first()) == (is_joined, is_main, is_first)
+
+
+def test_alone_the_work_is_done_here_and_its_errors_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", MISTAKES, launch.DVC):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GPD_PROCESSES", "1")
+    done: list[int] = []
+    launch.on_all_processes([], lambda: done.append(1))
+    assert done == [1]
+    with pytest.raises(SystemExit, match="7"):
+        launch.on_all_processes([], lambda: sys.exit(7))
+    with pytest.raises(ZeroDivisionError):
+        launch.on_all_processes([], lambda: 1 // 0)
 
 
 def test_how_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:

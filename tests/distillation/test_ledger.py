@@ -17,6 +17,13 @@ def test_the_curve_has_the_first_iteration_and_about_a_hundred_more() -> None:
     assert [row["iteration"] for row in ledger.curve] == [1, *range(10, 1001, 10)]
 
 
+def test_a_short_stages_curve_has_every_iteration() -> None:
+    ledger = Ledger()
+    for iteration in range(1, 8):
+        ledger.note(iteration, 7, loss=0.1)
+    assert [row["iteration"] for row in ledger.curve] == [1, 2, 3, 4, 5, 6, 7]
+
+
 def test_a_ledger_comes_back_from_json_to_the_last_bit() -> None:
     ledger = Ledger(losses=[0.1 + 0.2, 1 / 3])
     assert Ledger.model_validate_json(ledger.model_dump_json()) == ledger

@@ -23,6 +23,7 @@ def test_a_stage_needs_neither_text_encoder_nor_vae(small_wan: Path, tmp_path: P
         for weights in [*base.glob("text_encoder/*.safetensors"), *base.glob("vae/*.safetensors")]:
             weights.unlink()
         stage = loading.make_stage(params, "k4", tmp_path / "work", torch.device("cpu"))
+        assert (stage.previous_horizon, stage.num_prompts) == (0, 2)  # it begins as the base model
         embeddings = open_latents(loading.LATENTS, params).texts()
         assert sorted(stage.texts.number.values()) == list(range(len(embeddings)))  # type: ignore[attr-defined]
         for text_id, number in stage.texts.number.items():  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 import dataclasses
 from pathlib import Path
 
+import pytest
 import torch
 
 from gpd.core.velocity import guide
@@ -19,3 +20,16 @@ def test_guidance_may_lead_away_from_a_teacher_without_a_block(tmp_path: Path) -
     text, negative = text_of(1.0, 2.0), text_of(0.0, 0.0)
     expected = guide(stage.teacher(latents, timesteps, text), without(latents, timesteps, negative), scale)
     assert torch.equal(stage.guided_teacher(text, scale)(latents, timesteps), expected)
+
+
+@pytest.mark.parametrize(
+    ("horizon", "final_steps", "share", "is_final"),
+    [(1, 6, 0, False), (4, 6, 3 / 7, False), (8, 6, 1, True), (16, 6, 1, True), (1, 48, 0, True), (2, 48, 1, True)],
+)
+def test_the_share_of_the_curriculum_by_hand(
+    tmp_path: Path, horizon: int, final_steps: int, share: float, is_final: bool
+) -> None:
+    """Of a grid of 48 steps: a student of 6 has steps of 8 intervals."""
+    stage = make_stage(tmp_path, horizon, horizon, final_steps=final_steps)
+    assert stage.share_of_curriculum == pytest.approx(share)
+    assert stage.is_final is is_final

@@ -13,7 +13,7 @@ from gpd.distillation.costs import STUDENT_FORWARDS, fill_forwards, target_forwa
 from gpd.distillation.schedules import has_stalled
 from gpd.distillation.stage import Stage
 from gpd.distillation.targets import Route, make_target
-from gpd.distillation.trainer import REPORT_EVERY, train_stage
+from gpd.distillation.trainer import REPORT_EVERY, is_report_due, train_stage
 from gpd.params import Distill
 from tests.curricula import doubling_profile
 from tests.toy import GaussianField, SmallNetwork, SteppingNetwork, block_networks
@@ -295,6 +295,15 @@ def test_seldom_reports_change_nothing_but_when_they_come(tmp_path: Path, monkey
     wild = dataclasses.replace(wild, params=wild.params.model_copy(update={"learning_rate": 1e30}))
     with pytest.raises(FloatingPointError, match=r"the loss is (inf|nan) at iteration 1 "):
         train_stage(wild, Accelerator(cpu=True))
+
+
+@pytest.mark.parametrize(("window", "due"), [(0, [4, 8, 12, 14]), (6, [4, 6, 8, 12, 14]), (1, list(range(1, 15)))])
+def test_figures_are_read_now_and_then_where_a_stall_is_looked_for_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int, due: list[int]
+) -> None:
+    monkeypatch.setitem(REPORT_EVERY, "cpu", 4)
+    stage = make_stage(tmp_path, iterations=14, stall_window=window)
+    assert [done for done in range(1, 15) if is_report_due(stage, done)] == due
 
 
 @pytest.mark.parametrize("at_once", ["1", "4", "100"])

@@ -22,6 +22,67 @@ class Doubling(nn.Module):
         return 2 * latents
 
 
+class Partner:
+    """Stands for another process: what it wants at each agreement, 0 when it needs nothing more."""
+
+    def __init__(self, *wishes: int) -> None:
+        self.wishes = list(wishes)
+
+    def gather(self, value: Tensor) -> list[Tensor]:
+        return [value, torch.tensor(self.wishes.pop(0))]
+
+
+class Counted(nn.Module):
+    """A network that counts its calls, and those that were of the example."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.sizes: list[int] = []
+
+    def forward(self, latents: Tensor, timesteps: Tensor, text: Tensor) -> Tensor:
+        self.sizes.append(len(latents))
+        return self.weight * latents
+
+
+def with_partner(*wishes: int) -> tuple[Turns, list[Counted]]:
+    turns, networks = Turns(EXAMPLE, torch.device("cpu")), [Counted(), Counted()]
+    turns.peers = Partner(*wishes)  # type: ignore[assignment]
+    for network in networks:
+        turns.add(network)
+    return turns, networks
+
+
+def test_what_the_others_need_first_is_computed_on_the_example() -> None:
+    turns, (first, second) = with_partner(2, 2, 1)
+    with torch.no_grad():
+        first(torch.zeros(4, 1, 1, 1, 1), *EXAMPLE[1:])
+    assert (first.sizes, second.sizes) == ([4], [1, 1])
+    assert turns.peers.wishes == []  # type: ignore[attr-defined]
+
+
+def test_what_all_train_waits_for_the_walks_of_the_others() -> None:
+    turns, (first, second) = with_partner(1, 0)
+    first(torch.zeros(4, 1, 1, 1, 1), *EXAMPLE[1:])
+    assert (first.sizes, second.sizes) == ([1, 4], [])
+    assert turns.peers.wishes == []  # type: ignore[attr-defined]
+
+
+def test_a_frozen_network_is_agreed_on_even_where_gradients_flow() -> None:
+    turns, (first, second) = with_partner(2, 1)
+    first.requires_grad_(False)
+    first(torch.zeros(4, 1, 1, 1, 1), *EXAMPLE[1:])
+    assert (first.sizes, second.sizes) == ([4], [1])
+    assert turns.peers.wishes == []  # type: ignore[attr-defined]
+
+
+def test_whoever_needs_no_more_helps_until_nobody_does() -> None:
+    turns, (first, second) = with_partner(2, 1, 0)
+    turns.meet()
+    assert (first.sizes, second.sizes) == ([1], [1])
+    assert not turns.is_helping
+
+
 def work(rank: int, folder: Path) -> None:
     """Process 0 needs the first network twice; process 1 the second one, then the first; process 2 neither."""
     store = distributed.FileStore(str(folder / "store"), NUMBER)

@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from gpd.artifacts import UserError
 from gpd.registry import open_registry, sync
-from gpd.registry.engine import make_engine, reading, registry_url, shown, writing
+from gpd.registry.engine import _secrets, make_engine, reading, registry_url, shown, writing
 from gpd.registry.schema import create_or_check
 from tests.registry.conftest import export
 
@@ -188,3 +188,10 @@ def test_an_empty_file_is_an_empty_database(tmp_path: Path, workspace: Path) -> 
     with pytest.raises(UserError, match="holds no registry"), open_registry(str(file)):
         pass
     assert sync(url=str(file)).num_new == 17
+
+
+def test_what_is_secret_in_a_url_in_every_way_to_write_it() -> None:
+    secrets = _secrets(make_url("postgresql://me:se%20cret@there/db?sslpassword=other&port=1"))
+    assert (secrets[0], secrets[-1]) == ("se%20cret", "other")  # the longest first
+    assert set(secrets) == {"se cret", "se%20cret", "se+cret", "other"}
+    assert _secrets(make_url("sqlite:///registry.db")) == []

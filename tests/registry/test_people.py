@@ -1,5 +1,6 @@
 """Aliases and remarks: who, when, why, and all of their history."""
 
+import getpass
 import json
 import shlex
 import shutil
@@ -16,6 +17,7 @@ from gpd.registry import (
     current_aliases,
     describe,
     history,
+    hook,
     open_registry,
     promote,
     protect,
@@ -26,6 +28,7 @@ from gpd.registry import (
     withdraw,
 )
 from gpd.registry.columns import UtcDateTime
+from gpd.registry.people import whoami
 from tests.registry.conftest import content_of, make_evaluation, make_folder, make_student, subject_of
 
 
@@ -233,6 +236,23 @@ def test_a_hook_that_fails_is_reported_and_the_change_stays(
         assert "champion" in current_aliases(session=session)
 
 
+def test_a_hook_that_does_not_end_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hook, "MOST_SECONDS", 0.1)
+    set_hook(monkeypatch, "sleep", "60")
+    hook.run_hook({})
+    assert "stopped after 0.1 s; the alias has changed all the same" in capsys.readouterr().err
+
+
+def test_a_user_without_a_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    assert whoami() == "unknown"
+
+
 def test_an_alias_that_nobody_has(session: Session, workspace: Path) -> None:
     promote(session=session, key=content_of(workspace / "data/students/k8"), alias="champion", because="best")
     with pytest.raises(UserError, match="no checkpoint has it; did you mean champion"):
@@ -244,3 +264,12 @@ def test_times_are_utc_and_aware(session: Session, workspace: Path) -> None:
     assert run.at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     with pytest.raises(ValueError, match="has no time zone"):
         UtcDateTime().process_bind_param(datetime(2026, 1, 1), session.connection().dialect)
+
+
+def test_what_happened_to_one_checkpoint_did_not_happen_to_another(session: Session, workspace: Path) -> None:
+    promote(session=session, key="k8", alias="champion", because="best")
+    promote(session=session, key="k4", alias="runner-up", because="next")
+    for name, alias in (("k8", "champion"), ("k4", "runner-up"), ("k2", None)):
+        events = history(session=session, key=content_of(workspace / "data/students" / name))
+        promoted = [event.details["alias"] for event in events if event.what == "promotion"]
+        assert promoted == ([alias] if alias else [])

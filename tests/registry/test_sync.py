@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import shutil
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -311,3 +312,19 @@ def test_no_params_no_registry(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"params.yaml: no such file"):
         sync(workspace=tmp_path, url=f"{tmp_path}/registry.db")
     assert not list(tmp_path.iterdir())
+
+
+def test_problems_are_counted_and_the_first_are_told(
+    made_sqlite: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        path = workspace / f"data/evaluations/{name}/evaluation.json"
+        path.parent.mkdir(parents=True)
+        path.write_text("{")
+    url = str(shutil.copy(made_sqlite, "registry.db"))
+    result = sync(workspace=workspace, url=url)
+    assert (result.num_problems, len(result.problems)) == (2, 2)
+    assert all("evaluation.json" in line for line in result.problems)
+    monkeypatch.setattr(sys.modules["gpd.registry.sync"], "PROBLEMS_KEPT", 1)
+    again = sync(workspace=workspace, url=url)
+    assert (again.num_problems, again.problems) == (2, result.problems[:1])

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from gpd.artifacts import UserError
 from gpd.registry import best, list_checkpoints, open_registry, promote, sync, tag
+from gpd.registry.where import _as_float
 from tests.registry.conftest import STAGES, export, make_evaluation, make_folder, subject_of
 
 
@@ -48,6 +49,10 @@ def test_answers(session: Session, workspace: Path, where: str, expected: list[s
     assert names(session, where) == expected
 
 
+def test_a_number_that_no_float_holds_is_beyond_all() -> None:
+    assert [_as_float(value) for value in (10**400, -(10**400), 3)] == [float("inf"), float("-inf"), 3.0]
+
+
 def test_tags(session: Session, workspace: Path) -> None:
     for key, word in (("k2", "keep"), ("k4", "keep"), ("k4", "large"), ("k8", "keep")):
         tag(session=session, key=key, tag=word)
@@ -79,6 +84,7 @@ def test_several_must_hold_together(session: Session, workspace: Path) -> None:
         ("name = 8", "name is text; put 8 in quotes"),
         ("name < 'k8'", "has no order here; only =, != and in"),
         ("steps = '6'", "steps is a number, not '6'"),
+        ("steps = True", "steps is a number, not True"),
         ("steps = (6, 7)", "a list goes with in"),
         ("trajektory_error < 1", "no such name; did you mean trajectory_error?"),
         (

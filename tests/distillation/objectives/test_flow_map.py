@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from gpd.distillation.objectives import check_objective, get_objective
 from gpd.distillation.share import Share
 from gpd.distillation.stage import Stage
 from gpd.distillation.trainer import train_stage
+from gpd.params import Params
+from tests.curricula import doubling_profile
 from tests.distillation.test_trainer import check_resuming, make_stage, settings
 from tests.toy import SteppingNetwork
 
@@ -26,6 +29,22 @@ K8 = settings().stages["k8"].model_dump() | {"previous": "data/tiny-wan"}
 def flow_stage(work: Path, iterations: int, **changes: Any) -> Stage:
     stage = make_stage(work, 8, 1, iterations, **({"objective": "flow_map", "states": STATES} | changes))
     return dataclasses.replace(stage, previous=None, previous_horizon=0, student=SteppingNetwork(*range(1, 8)))
+
+
+class Told:
+    """A network that notes the steps it shall learn."""
+
+    heads = None
+    steps: list[int]
+
+    def embed_steps(self, horizons: Sequence[int]) -> None:
+        self.steps = list(horizons)
+
+
+def test_a_student_is_told_each_step_below_the_stages_own() -> None:
+    student = Told()
+    FLOW.prepare(student, Params.model_validate(doubling_profile()), "k4")  # type: ignore[arg-type]
+    assert student.steps == [1, 2, 3]
 
 
 def test_the_exact_flow_is_its_own_target(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from gpd.core.velocity import guided
 from gpd.distillation.batches import draw_states, make_batch, make_pool
 from gpd.distillation.costs import STUDENT_FORWARDS
 from gpd.distillation.objectives import check_objective, get_objective
-from gpd.distillation.objectives.parallel import Point, mix_of
+from gpd.distillation.objectives.parallel import Point, mix_of, point_of
 from gpd.distillation.share import Share
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import Batch
@@ -74,6 +74,14 @@ def test_with_one_increment_a_block_it_is_guidance_absorption(tmp_path: Path) ->
     expected = absorbing.lesson(plain, batch, plain.student, None)
     assert torch.allclose(lesson.target, expected.target, atol=1e-3)  # of the end of a step it is the rounded slope
     assert torch.equal(lesson.weight, expected.weight)
+
+
+def test_a_headed_student_is_asked_for_the_parts_of_each_samples_block(tmp_path: Path) -> None:
+    stage = headed_stage(tmp_path, 8, 1)
+    batch = first_batch(stage)
+    (name, mix), *others = PARALLEL.asked(stage, batch).items()
+    assert (name, others) == ("mix", [])
+    assert torch.equal(mix, mix_of(stage.grid.sigmas, point_of(stage, batch)))
 
 
 def test_parts_of_a_block_by_hand() -> None:
