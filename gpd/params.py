@@ -118,6 +118,17 @@ class TeacherWalk(Section):
     stride: Positive
 
 
+class TeacherShare(Section):
+    """What the guided teacher walks of each block, the student the rest: linear over a stage's iterations."""
+
+    start: Share
+    end: Share
+
+    def at(self, progress: float) -> float:
+        """When a share `progress` of the iterations is done."""
+        return self.start + (self.end - self.start) * progress
+
+
 class Probe(Section):
     """What is measured before and after each stage on fixed states."""
 
@@ -165,6 +176,7 @@ class Distill(Section):
     final_steps: Positive
     objective: Objective
     increment: Literal["euler", "midpoint"]
+    teacher_share: TeacherShare
     horizons: list[Positive]
     teacher_walk: TeacherWalk
     pool_slots: Positive
@@ -183,6 +195,11 @@ class Distill(Section):
     save_every_seconds: Positive
     seed: Seed
     stages: Annotated[dict[str, StageParams], Field(min_length=1)]
+
+    def at(self, progress: float) -> "Distill":
+        """The same with the teacher's share as it is when a share `progress` of a stage's iterations is done."""
+        share = self.teacher_share.at(progress)
+        return self.model_copy(update={"teacher_share": TeacherShare(start=share, end=share)})
 
 
 class Subject(Section):

@@ -102,7 +102,7 @@ def train(
 
         # What was done and spent, by all processes
         ledger, training.iteration = training.ledger, iteration + 1
-        ledger.spend(batch_forwards(stage, targets_to_make(stage, iteration)))
+        ledger.spend(batch_forwards(stage, targets_to_make(stage, iteration), iteration / params.iterations))
         ledger.spend(walk_forwards(began, stage.previous is not None))
         ledger.samples_seen += params.batch
         training.unread.append(torch.cat([torch.stack(figures).sum(0), plain(norm)[None]]))
