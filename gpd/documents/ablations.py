@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from gpd.documents.document import Document
 
 DECIDES = "trajectory_error"  # which of several learning rates is the best; every row has it
@@ -25,6 +27,7 @@ class AblationRow(Document):
         is_swept: one of several learning rates, of which the best is shown.
         commit: of the code that trained it, the first seven digits.
         runs: keys of its runs.
+        made: those that its runs were made under, if they have been accepted for other code since.
         is_stale: made by other code, data or params than the repository's when the file was written.
     """
 
@@ -43,6 +46,7 @@ class AblationRow(Document):
     protocol: str
     commit: str | None
     runs: list[str]
+    made: list[str] = Field(default_factory=list, exclude_if=lambda made: not made)
     is_stale: bool = False
     metrics: dict[str, Spread]
 
