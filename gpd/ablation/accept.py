@@ -48,8 +48,9 @@ class Today:
     def others(self) -> list[RunResult]:
         """Results of these variants in .work/ablation/ that are not of these runs, nor copied for one."""
         found = [_load(file) for file in sorted(FOLDER.glob("*.json"))]
-        seen = self.keys | {result.made for result in found if result.key in self.keys}
-        return [one for one in found if one.variant in self.variants and one.key not in seen]
+        copied = {result.made for result in found if result.key in self.keys}
+        others = (one for one in found if one.variant in self.variants and one.key not in self.keys)
+        return [one for one in others if (one.made or one.key) not in copied]
 
     def commits(self, rows: Sequence[AblationRow]) -> list[str]:
         """Those whose code has made any of them."""

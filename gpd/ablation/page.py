@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpd.ablation.curves import CURVES, crossings, curves, points
-from gpd.ablation.steps import Line, head, lines, table_rows
+from gpd.ablation.steps import VERDICT_HEAD, Line, head, lines, pays, table_rows, verdicts
 from gpd.ablation.tables import CROSSING_HEAD, HEAD, cells, groups, label_of, words
 from gpd.documents import AblationFloor, AblationResults
 from gpd.evaluation.metrics import METRICS
@@ -42,7 +42,15 @@ def _over_steps(results: AblationResults) -> Iterator[str]:
             "Quality over the number of steps",
             element("div", *charts, class_="charts"),
             table(head(found), table_rows(found)),
+            *_over_chains(results),
         )
+
+
+def _over_chains(results: AblationResults) -> Iterator[str]:
+    """Where progression pays, if there are chains and single stages to compare."""
+    if found := verdicts(results):
+        yield paragraph(pays(found))
+        yield table(VERDICT_HEAD, [one.cells() for one in found])
 
 
 def _steps_chart(metric: str, found: Mapping[str, Line]) -> str:

@@ -88,6 +88,7 @@ def make_row(planned: Planned, results: list[RunResult]) -> AblationRow:
         label=planned.variant.label,
         family=planned.family,
         steps=first.steps,
+        stages=[stage.stage for stage in first.stages],
         learning_rate=planned.learning_rate,
         is_swept=planned.is_swept,
         commit=first.commit,

@@ -23,6 +23,7 @@ class AblationRow(Document):
         origin: what the grid calls it: itself, its sweep or its family.
         family: the family's label, if it is one of a family: a point of the chart over steps.
         steps: of the student that was measured.
+        stages: their names; none of a row that is older than this key.
         learning_rate: of stages without one of their own.
         is_swept: one of several learning rates, of which the best is shown.
         commit: of the code that trained it, the first seven digits.
@@ -37,6 +38,7 @@ class AblationRow(Document):
     label: str
     family: str | None = None
     steps: int
+    stages: list[str] = Field(default_factory=list, exclude_if=lambda stages: not stages)
     learning_rate: float
     is_swept: bool = False
     budget: int
