@@ -89,7 +89,7 @@ def progression(results: AblationResults) -> str:
     """Where the best chain is ahead of the best single stage: in a sentence, then in a table."""
     if not (found := verdicts(results)):
         return NOTHING
-    return f"{pays(found)}\n\n{make_table(VERDICT_HEAD, 1, short_all(one.cells() for one in found))}"
+    return f"{pays(found)}\n\n{make_table(VERDICT_HEAD, len(VERDICT_HEAD), short_all(one.cells() for one in found))}"
 
 
 def short_all(rows: Iterable[list[str]]) -> list[list[str]]:

@@ -17,7 +17,7 @@ def _tables(results: AblationResults) -> Iterator[str]:
     if found := lines(results):
         yield make_table(head(found), 2, table_rows(found))
     if compared := verdicts(results):
-        yield make_table(VERDICT_HEAD, 1, [one.cells() for one in compared])
+        yield make_table(VERDICT_HEAD, len(VERDICT_HEAD), [one.cells() for one in compared])
     for title, some in groups(results).items():
         yield make_table([title, *HEAD], 1, [[label_of(row), *cells(row)] for row in some])
     if crossed := crossings(results):
