@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gpd.ablation.curves import CURVES
-from gpd.ablation.tables import figure, label_of
+from gpd.ablation.tables import STALE, figure
 from gpd.documents import AblationFloor, AblationResults, AblationRow
 from gpd.evaluation.metrics import METRICS
 
@@ -50,7 +50,7 @@ def table_rows(found: Mapping[str, Line]) -> list[list[str]]:
     ]
 
 
-VERDICT_HEAD = ["", "steps", "best single stage", "", "best chain", "", "progression pays"]
+VERDICT_HEAD = ["by", "steps", "progression pays", "best single stage", "", "best chain", ""]
 
 
 class Verdict(NamedTuple):
@@ -72,8 +72,12 @@ class Verdict(NamedTuple):
     def cells(self) -> list[str]:
         """Under VERDICT_HEAD."""
         rows = (self.single, self.chain)
-        sides = (cell for row in rows for cell in (label_of(row), figure(row.metrics[self.metric])))
-        return [name_of(self.metric), str(self.single.steps), *sides, self.word]
+        sides = (cell for row in rows for cell in (_family_of(row), figure(row.metrics[self.metric])))
+        return [name_of(self.metric), str(self.single.steps), self.word, *sides]
+
+
+def _family_of(row: AblationRow) -> str:
+    return f"{row.family}{STALE if row.is_stale else ''}"
 
 
 def is_chain(row: AblationRow) -> bool:
