@@ -126,6 +126,17 @@ class Strip(Section):
     num_prompts: Positive
 
 
+class TeacherShare(Section):
+    """What the guided teacher walks of each block, the student the rest: linear over a stage's iterations."""
+
+    start: Share
+    end: Share
+
+    def at(self, progress: float) -> float:
+        """When a share `progress` of the iterations is done."""
+        return self.start + (self.end - self.start) * progress
+
+
 class Probe(Section):
     """What is looked at that is no training: fixed states before and after each stage, samples on the way."""
 
@@ -174,6 +185,7 @@ class Distill(Section):
     final_steps: Positive
     objective: Objective
     increment: Literal["euler", "midpoint"]
+    teacher_share: TeacherShare
     horizons: list[Positive]
     teacher_walk: TeacherWalk
     pool_slots: Positive
@@ -192,6 +204,11 @@ class Distill(Section):
     save_every_seconds: Positive
     seed: Seed
     stages: Annotated[dict[str, StageParams], Field(min_length=1)]
+
+    def at(self, progress: float) -> "Distill":
+        """The same with the teacher's share as it is when a share `progress` of a stage's iterations is done."""
+        share = self.teacher_share.at(progress)
+        return self.model_copy(update={"teacher_share": TeacherShare(start=share, end=share)})
 
 
 class Subject(Section):

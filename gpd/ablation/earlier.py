@@ -19,7 +19,7 @@ def join_rows(
         earlier: under the protocol of the new ones.
         present: keys of all runs that the repository declares as it is now.
     """
-    kept = _kept(new, [row.model_copy(update={"is_stale": not _is_present(row, present)}) for row in earlier], variants)
+    kept = _kept(new, [row.model_copy(update={"is_stale": not is_present(row, present)}) for row in earlier], variants)
     rows = {(row.variant, row.budget): row for row in [*new, *kept]}
     origins, names = list(dict.fromkeys(planned.origin for planned in variants.values())), list(variants)
     return sorted(
@@ -39,5 +39,6 @@ def _kept(new: list[AblationRow], earlier: list[AblationRow], variants: Mapping[
             yield row
 
 
-def _is_present(row: AblationRow, present: Set[str]) -> bool:
+def is_present(row: AblationRow, present: Set[str]) -> bool:
+    """Whether all its runs are runs of the present."""
     return bool(row.runs) and set(row.runs) <= present

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpd.ablation.curves import CURVES, crossings, curves, points
-from gpd.ablation.steps import Line, head, lines, table_rows
+from gpd.ablation.steps import FLOOR, VERDICT_HEAD, Line, head, lines, pays, table_rows, verdicts
 from gpd.ablation.tables import CROSSING_HEAD, HEAD, cells, groups, label_of, words
 from gpd.documents import AblationFloor, AblationResults
 from gpd.evaluation.metrics import METRICS
@@ -12,6 +12,7 @@ from gpd.pages.chart import Series, line_chart
 from gpd.pages.html import document, element, paragraph, section, table
 
 TITLE = "Ablation on the miniature"
+MOST_ABOVE = 2.0  # times the highest point of a family: what lies above is in the table alone
 
 
 def make_page(results: AblationResults) -> str:
@@ -42,17 +43,32 @@ def _over_steps(results: AblationResults) -> Iterator[str]:
             "Quality over the number of steps",
             element("div", *charts, class_="charts"),
             table(head(found), table_rows(found)),
+            *_over_chains(results),
         )
 
 
+def _over_chains(results: AblationResults) -> Iterator[str]:
+    """Where progression pays, if there are chains and single stages to compare."""
+    if found := verdicts(results):
+        yield paragraph(pays(found))
+        yield table(VERDICT_HEAD, [one.cells() for one in found])
+
+
 def _steps_chart(metric: str, found: Mapping[str, Line]) -> str:
-    series = [_line(label, line, metric, colour) for colour, (label, line) in enumerate(found.items())]
+    highest = MOST_ABOVE * max(value for label in found if label != FLOOR for _, value in _values(found[label], metric))
+    series = [_line(label, line, metric, colour, highest) for colour, (label, line) in enumerate(found.items())]
     label = METRICS[metric].label
     return line_chart(f"{label} over steps", "steps of sampling", label, series, log_x=True, log_y=True)
 
 
-def _line(label: str, line: Line, metric: str, colour: int) -> Series:
-    entries = [(steps, line[steps].metrics[metric]) for steps in sorted(line) if metric in line[steps].metrics]
+def _values(line: Line, metric: str) -> Iterator[tuple[int, float]]:
+    return ((steps, entry.metrics[metric].mean) for steps, entry in line.items() if metric in entry.metrics)
+
+
+def _line(label: str, line: Line, metric: str, colour: int, highest: float) -> Series:
+    """Of the points up to `highest`: the teacher in one step would press the families together."""
+    shown = sorted(steps for steps, value in _values(line, metric) if value <= highest)
+    entries = [(steps, line[steps].metrics[metric]) for steps in shown]
     points = [(float(steps), entry.mean) for steps, entry in entries]
     return Series(label, points, colour, spreads=[entry.std for _, entry in entries])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from gpd.ablation.variants import Planned
 from gpd.documents import (
@@ -32,7 +33,14 @@ class StageResult(Document):
 
 
 class RunResult(Document):
-    """One training and its evaluation; `protocol` is a hash, `commit` that of the code, `key` names the file."""
+    """One training and its evaluation.
+
+    Attributes:
+        protocol: a hash.
+        commit: of the code that made it.
+        key: names the file.
+        made: the key that it was made under, if it has been accepted for other code since.
+    """
 
     format: Literal[1] = 1
     variant: str
@@ -41,6 +49,7 @@ class RunResult(Document):
     protocol: str
     commit: str | None
     key: str = ""
+    made: str = Field(default="", exclude_if=lambda made: not made)
     steps: int
     training_forwards: int
     sampling_forwards: int
@@ -79,10 +88,12 @@ def make_row(planned: Planned, results: list[RunResult]) -> AblationRow:
         label=planned.variant.label,
         family=planned.family,
         steps=first.steps,
+        stages=[stage.stage for stage in first.stages],
         learning_rate=planned.learning_rate,
         is_swept=planned.is_swept,
         commit=first.commit,
         runs=[result.key for result in results],
+        made=[result.made or result.key for result in results] if any(result.made for result in results) else [],
         budget=first.budget,
         num_seeds=len(results),
         sampling_forwards=first.sampling_forwards,

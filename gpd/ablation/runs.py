@@ -1,7 +1,4 @@
-"""Runs stages of dvc.yaml in the trees of an ablation, in this process; what is finished is not run again.
-
-A tree's .done/ has an empty file for each finished stage, named by stage and key.
-"""
+"""Runs stages of dvc.yaml in the trees of an ablation, in this process; what is finished is not run again."""
 
 import contextlib
 import os
@@ -10,12 +7,11 @@ from pathlib import Path
 
 from gpd.ablation.plan import Run
 from gpd.ablation.results import RunResult, StageResult
-from gpd.ablation.trees import MEASURING, TRAINING, Tree
+from gpd.ablation.trees import MEASURING, TRAINING, Tree, done_file
 from gpd.documents import Evaluation, StudentFacts, git_state, load_document, load_manifest, write_document
 from gpd.params import Params
 from gpd.stages import Stage, order
 
-DONE = Path(".done")
 EVALUATION = "evaluation.json"
 ROLES = ("teacher", "previous", "student")  # of training; the probe measures
 
@@ -46,11 +42,11 @@ def make(tree: Tree, root: Path) -> None:
         _link(root / tree.folder / path, root / place)
     with contextlib.chdir(tree.folder):
         for name in order(tree.stages):
-            done = DONE / f"{name}-{tree.keys[name][:16]}"
+            done = done_file(tree, name)
             if not done.exists():
                 stage, _, item = name.partition("@")
                 commands()[stage](tree.params, item)
-                DONE.mkdir(exist_ok=True)
+                done.parent.mkdir(exist_ok=True)
                 done.touch()
 
 

@@ -1,9 +1,12 @@
-"""Quality over the number of sampling steps: a line for each family, and the undistilled teacher's as the floor."""
+"""Quality over the number of sampling steps: a line for each family, and the undistilled teacher's as the floor; and
+from which number on progression pays."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from gpd.ablation.curves import CURVES
-from gpd.ablation.tables import figure
+from gpd.ablation.tables import STALE, figure
 from gpd.documents import AblationFloor, AblationResults, AblationRow
 from gpd.evaluation.metrics import METRICS
 
@@ -41,10 +44,79 @@ def table_rows(found: Mapping[str, Line]) -> list[list[str]]:
     """For each line and each metric of CURVES a figure at each number of steps."""
     counts = numbers_of_steps(found)
     return [
-        [label, METRICS[metric].column or METRICS[metric].label, *(_cell(line.get(steps), metric) for steps in counts)]
+        [label, name_of(metric), *(_cell(line.get(steps), metric) for steps in counts)]
         for label, line in found.items()
         for metric in CURVES
     ]
+
+
+VERDICT_HEAD = ["by", "steps", "progression pays", "best single stage", "", "best chain", ""]
+
+
+class Verdict(NamedTuple):
+    """The best single stage and the best chain at a number of steps, by one metric."""
+
+    metric: str
+    single: AblationRow
+    chain: AblationRow
+
+    @property
+    def word(self) -> str:
+        """Whether the chain is ahead by more than the deviation of the difference: sqrt(std_single^2 + std_chain^2)."""
+        single, chain = self.single.metrics[self.metric], self.chain.metrics[self.metric]
+        if single.std is None or chain.std is None:
+            return "one seed alone"
+        ahead, deviation = single.mean - chain.mean, math.hypot(single.std, chain.std)
+        return "a tie" if abs(ahead) <= deviation else "yes" if ahead > 0 else "no"
+
+    def cells(self) -> list[str]:
+        """Under VERDICT_HEAD."""
+        rows = (self.single, self.chain)
+        sides = (cell for row in rows for cell in (_family_of(row), figure(row.metrics[self.metric])))
+        return [name_of(self.metric), str(self.single.steps), self.word, *sides]
+
+
+def _family_of(row: AblationRow) -> str:
+    return f"{row.family}{STALE if row.is_stale else ''}"
+
+
+def is_chain(row: AblationRow) -> bool:
+    """Whether it was trained in stages of several horizons; a fold is no other horizon."""
+    return len({stage.partition("-")[0] for stage in row.stages}) > 1
+
+
+def verdicts(results: AblationResults) -> list[Verdict]:
+    """For each metric of CURVES and each number of steps at which there are both."""
+    rows = [row for row in results.best_rows() if row.family is not None and row.stages]
+    found = []
+    for metric in CURVES:
+        for steps in sorted({row.steps for row in rows}, reverse=True):
+            best: dict[bool, AblationRow] = {}
+            for row in sorted((row for row in rows if row.steps == steps), key=lambda row: -row.metrics[metric].mean):
+                best[is_chain(row)] = row
+            if len(best) > 1:
+                found.append(Verdict(metric, best[False], best[True]))
+    return found
+
+
+def pays(found: Sequence[Verdict]) -> str:
+    """The answer in a sentence for each metric, with the number of seeds."""
+    counts = [row.num_seeds for one in found for row in (one.single, one.chain)]
+    seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
+    said = [f"{name_of(metric)}: {_said([one for one in found if one.metric == metric])}" for metric in CURVES]
+    return f"Does progression pay (seeds: {seeds})? By {'; by '.join(said)}."
+
+
+def _said(some: Sequence[Verdict]) -> str:
+    """`yes at 3, 2 steps, a tie at 6 steps`."""
+    words = dict.fromkeys(one.word for one in some)
+    counts = {word: ", ".join(str(one.single.steps) for one in some if one.word == word) for word in words}
+    return ", ".join(f"{word} at {steps} step{'s'[: steps != '1']}" for word, steps in counts.items())
+
+
+def name_of(metric: str) -> str:
+    """As tables have it."""
+    return METRICS[metric].column or METRICS[metric].label
 
 
 def _cell(entry: AblationRow | AblationFloor | None, metric: str) -> str:

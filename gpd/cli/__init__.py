@@ -236,6 +236,9 @@ def ablate(
     plan: Annotated[
         bool, typer.Option("--plan", help="run nothing, print each run's overrides of params as JSON")
     ] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="run nothing, keep results that only the code has changed of")
+    ] = False,
 ) -> None:
     """Run the declared ablation over seeds; finished runs are kept. Writes data/ablation/."""
     from gpd.ablation import ablate
@@ -245,7 +248,7 @@ def ablate(
         ablate.show_plan(_params(), only=names)
         return
     with _alone("ablate"):
-        ablate.run(_params(), only=names, jobs=jobs, is_table_only=table)
+        ablate.run(_params(), only=names, jobs=jobs, is_table_only=table, is_accepting=accept)
 
 
 @app.command()

@@ -109,11 +109,17 @@ def walk_adams(
     sigmas, timesteps = grid.sigmas.to(latents.device), grid.timesteps.to(latents.device)
     for _ in range(-(-num_intervals // stride)):
         following = torch.minimum(index + stride, end)
-        here, length = sigmas[index], sigmas[following] - sigmas[index]
-        current = velocity(latents, timesteps[index])
-        latents = euler_step(latents, current, here, sigmas[following])
-        if before is not None:
-            share = per_sample(length**2 / 2 / (here - before.sigma), latents)
-            latents = latents + share * (current - before.velocity)
-        index, before = following, Before(here, current)
+        current = Before(sigmas[index], velocity(latents, timesteps[index]))
+        latents = adams_step(latents, current, sigmas[following], before)
+        index, before = following, current
     return latents
+
+
+def adams_step(latents: Tensor, current: Before, sigma_next: Tensor, before: Before | None) -> Tensor:
+    """One step of `walk_adams` from where `current` was met to `sigma_next` [B]."""
+    here, length = current.sigma, sigma_next - current.sigma
+    moved = euler_step(latents, current.velocity, here, sigma_next)
+    if before is None:
+        return moved
+    share = per_sample(length**2 / 2 / (here - before.sigma), latents)
+    return moved + share * (current.velocity - before.velocity)

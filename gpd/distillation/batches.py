@@ -85,6 +85,7 @@ def make_batch(stage: Stage, objective: Objective, states: States, share_of_iter
         text=stage.text_of(states.prompt),
         guidance_scale=send(scale, device),
         weight=send(_weights(stage, objective, states), device),
+        progress=share_of_iterations,
     )
 
 

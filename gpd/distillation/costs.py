@@ -8,42 +8,56 @@ from gpd.distillation.objectives import objective_of
 from gpd.distillation.stage import Stage
 from gpd.distillation.starts import staggered, start_indices
 from gpd.distillation.walks import walk_forwards
-from gpd.params import Distill, StageParams
+from gpd.params import Distill, StageParams, TeacherShare
 
 STUDENT_FORWARDS = 3  # forward and backward; a backward counts twice
+ALONE = TeacherShare(start=0.0, end=0.0)  # the probe measures the student's own way
+NUM_MOMENTS = 1000  # of a stage, at which a cost that changes over it is looked at
 
 
 def target_forwards(distill: Distill, params: StageParams, previous_horizon: int) -> dict[str, int]:
-    """Network evaluations of one online target by role; the student's own three come on top."""
+    """Network evaluations of one online target by role, at the stage's beginning if they change over it; the student's
+    own three come on top.
+    """
     return objective_of(distill, params).forwards(distill, params, previous_horizon)
 
 
-def batch_forwards(stage: Stage, to_make: Mapping[int, int]) -> dict[str, int]:
+def batch_forwards(stage: Stage, to_make: Mapping[int, int], progress: float) -> dict[str, int]:
     """What training on a batch costs by role: the targets that are to be made and the student's own part.
 
     Args:
         to_make: horizon -> number of the samples at it whose target is not stored.
+        progress: the share of the stage's iterations that are done.
     """
-    spent = {"student": STUDENT_FORWARDS * stage.params.batch}
+    spent, distill = {"student": STUDENT_FORWARDS * stage.params.batch}, stage.distill.at(progress)
     for horizon, samples in to_make.items():
         params = stage.params.at_horizon(horizon)
-        for role, number in target_forwards(stage.distill, params, stage.previous_horizon).items():
+        for role, number in target_forwards(distill, params, stage.previous_horizon).items():
             spent[role] = spent.get(role, 0) + samples * number
     return spent
 
 
 def forwards_per_sample(distill: Distill, params: StageParams, previous_horizon: int, grid_steps: int) -> float:
-    """What training on one sample costs in the mean: its target, unless a roll-out has it, the student's own, and
-    its part of the restart of a streamed trajectory.
+    """What training on one sample costs in the mean over the stage: its target, unless a roll-out has it, the student's
+    own, and its part of the restart of a streamed trajectory.
     """
+    moments = _moments(distill)
 
-    def cost(some: StageParams) -> int:
-        return sum(target_forwards(distill, some, previous_horizon).values())
+    def cost(some: StageParams) -> float:
+        return sum(sum(target_forwards(at, some, previous_horizon).values()) for at in moments) / len(moments)
 
     own, shorter = cost(params), [cost(params.at_horizon(horizon)) for horizon in distill.horizons]
     saved = sum(own - each for each in shorter) / max(1, len(shorter))
     targets = (1 - distill.states.rollouts) * own - distill.states.clips * saved
     return targets + STUDENT_FORWARDS + distill.states.stream * restart_forwards(distill, params, grid_steps)
+
+
+def _moments(distill: Distill) -> list[Distill]:
+    """The settings evenly over a stage; one for all of it if nothing changes."""
+    share = distill.teacher_share
+    if share.start == share.end:
+        return [distill]
+    return [distill.at((moment + 0.5) / NUM_MOMENTS) for moment in range(NUM_MOMENTS)]
 
 
 def restart_forwards(distill: Distill, params: StageParams, grid_steps: int) -> float:
@@ -69,7 +83,8 @@ def probe_forwards(distill: Distill, params: StageParams, previous_horizon: int)
     """What one measurement of a network takes: for each state its target, the true roll-out by the guided teacher and
     the network itself. Without clips the walks to the states come on top.
     """
-    of_target = sum(target_forwards(distill, params, previous_horizon).values())
+    own_way = distill.model_copy(update={"teacher_share": ALONE})
+    of_target = sum(target_forwards(own_way, params, previous_horizon).values())
     return distill.probe.num_states * (of_target + 2 * params.horizon + 1)
 
 

@@ -58,6 +58,7 @@ class Batch:
         text: [B, L, D].
         guidance_scale: the teacher's, [B].
         weight: of each sample in the loss, [B].
+        progress: the share of the stage's iterations that are done.
     """
 
     numbers: list[int]
@@ -66,6 +67,7 @@ class Batch:
     text: Tensor
     guidance_scale: Tensor
     weight: Tensor
+    progress: float
 
 
 def make_states(latents: Tensor, index: Tensor, horizon: int, prompts: Tensor) -> States:

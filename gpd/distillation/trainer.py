@@ -103,7 +103,7 @@ def train(
 
         # What was done and spent, by all processes
         ledger, training.iteration = training.ledger, iteration + 1
-        ledger.spend(batch_forwards(stage, targets_to_make(stage, iteration)))
+        ledger.spend(batch_forwards(stage, targets_to_make(stage, iteration), iteration / params.iterations))
         ledger.spend(walk_forwards(began, stage.previous is not None))
         ledger.samples_seen += params.batch
         if album.is_due(stage, training.iteration):

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from gpd.documents.document import Document
 
 DECIDES = "trajectory_error"  # which of several learning rates is the best; every row has it
@@ -21,10 +23,12 @@ class AblationRow(Document):
         origin: what the grid calls it: itself, its sweep or its family.
         family: the family's label, if it is one of a family: a point of the chart over steps.
         steps: of the student that was measured.
+        stages: their names; none of a row that is older than this key.
         learning_rate: of stages without one of their own.
         is_swept: one of several learning rates, of which the best is shown.
         commit: of the code that trained it, the first seven digits.
         runs: keys of its runs.
+        made: those that its runs were made under, if they have been accepted for other code since.
         is_stale: made by other code, data or params than the repository's when the file was written.
     """
 
@@ -34,6 +38,7 @@ class AblationRow(Document):
     label: str
     family: str | None = None
     steps: int
+    stages: list[str] = Field(default_factory=list, exclude_if=lambda stages: not stages)
     learning_rate: float
     is_swept: bool = False
     budget: int
@@ -43,6 +48,7 @@ class AblationRow(Document):
     protocol: str
     commit: str | None
     runs: list[str]
+    made: list[str] = Field(default_factory=list, exclude_if=lambda made: not made)
     is_stale: bool = False
     metrics: dict[str, Spread]
 

@@ -9,10 +9,9 @@ import pytest
 
 from gpd.ablation.grid import AblationGrid
 from gpd.ablation.plan import Run, base_params, make_runs
-from gpd.ablation.trees import Tree, base_tree, result_file, run_tree
+from gpd.ablation.trees import Tree, base_tree, code_at_hand, result_file, run_tree
 from gpd.artifacts import UserError
 from gpd.params import load_params
-from gpd.stages import identities
 from tests.ablation.test_plan import GRID, ROOT
 from tests.workspace import working_in
 
@@ -37,9 +36,9 @@ def repository(tmp_path: Path) -> Iterator[Path]:
 
 def trees(**changes: Any) -> tuple[Tree, list[tuple[Run, Tree]]]:
     grid = AblationGrid.model_validate({**GRID, "variants": VARIANTS, **changes})
-    params, identify = load_params(ROOT / "params.yaml"), identities(Path())
-    base = base_tree(base_params(grid, params), identify)
-    return base, [(run, run_tree(run, base, identify)) for run in make_runs(grid, params)]
+    params, code = load_params(ROOT / "params.yaml"), code_at_hand()
+    base = base_tree(base_params(grid, params), code)
+    return base, [(run, run_tree(run, base, code)) for run in make_runs(grid, params)]
 
 
 def test_a_base_has_no_training_and_a_run_what_the_base_lacks(repository: Path) -> None:

@@ -7,7 +7,7 @@ file's name.
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpd.artifacts import UserError
@@ -144,8 +144,19 @@ def check_objective(distill: Distill, where: str = "params.yaml") -> None:
     """
     names = dict.fromkeys(stage.objective or distill.objective for stage in distill.stages.values())
     mistakes = [mistake for name in names for mistake in get_objective(name).excludes(distill)]
+    mistakes += [*shares_without_blocks(distill, names)]
     if mistakes:
         raise UserError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
+
+
+def shares_without_blocks(distill: Distill, objectives: Iterable[str]) -> Iterator[str]:
+    """A mistake of settings in which no stage has blocks of which the teacher could walk a share."""
+    share = distill.teacher_share
+    if "parallel" not in objectives and (share.start, share.end) != (0.0, 0.0):
+        yield (
+            f"distill.teacher_share: start={share.start:g}, end={share.end:g} must be 0: no stage has objective "
+            "'parallel', whose students walk the rest of a block"
+        )
 
 
 def first_stage_without_jump(distill: Distill) -> Iterator[str]:

@@ -2,6 +2,7 @@
 intervals of a block, each by a last layer of its own; the guided teacher corrects one of them where the student's own
 way has got to."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 
 from gpd.artifacts import UserError
 from gpd.core.randomness import Stream, integers_of
+from gpd.core.sampler import Before, adams_step
 from gpd.core.schedule import Grid, make_grid
-from gpd.core.velocity import Velocity, euler_step
+from gpd.core.velocity import Velocity, euler_step, per_sample
 from gpd.distillation.copies import send
 from gpd.distillation.losses import square_residual, step_weights
 from gpd.distillation.objectives import Lesson, Objective, Probing, heads_learn_alone
@@ -24,30 +26,49 @@ from gpd.params import Distill, Params, StageParams
 
 
 class Point(NamedTuple):
-    """An interval of each sample's block: where the block starts, where it ends, where the interval starts; [B]."""
+    """An interval of each sample's block, as grid indices [B].
+
+    Attributes:
+        start, end: of the block.
+        turn: where the teacher's part of it ends and the student's begins.
+        interval: where the interval starts.
+    """
 
     start: Tensor
     end: Tensor
+    turn: Tensor
     interval: Tensor
+
+    @property
+    def entry(self) -> Tensor:
+        """Where the student's own way to the interval begins: at the turn, or nowhere if the teacher leads past it."""
+        return torch.minimum(self.turn, self.interval)
 
 
 class Block(NamedTuple):
     """What a student predicts of a block in one forward: mean velocities over parts of it, each [B, C, F, H, W].
 
     Attributes:
-        before: from the block's start to the interval's.
+        before: from the turn to the interval's start.
         velocity: over the interval itself.
-        whole: over the whole block.
+        rest: from the turn to the block's end.
     """
 
     before: Tensor
     velocity: Tensor
-    whole: Tensor
+    rest: Tensor
+
+
+class Driven(NamedTuple):
+    """The teacher's part of a block, [B, C, F, H, W]: where it meets the student's way to the interval, and its end."""
+
+    entry: Tensor
+    turn: Tensor
 
 
 def mix_of(sigmas: Tensor, point: Point) -> Tensor:
     """The shares of heads in the parts of a `Block`, [B, 3, N]."""
-    parts = [(point.start, point.interval), (point.interval, point.interval + 1), (point.start, point.end)]
+    parts = [(point.entry, point.interval), (point.interval, point.interval + 1), (point.turn, point.end)]
     return torch.stack([mixture(sigmas, first, last) for first, last in parts], 1)
 
 
@@ -71,11 +92,13 @@ EVALUATIONS = {"euler": 1, "midpoint": 2}
 
 
 class Parallel(Objective):
-    """With heads u_n(k) = W_k H(x_n, sigma_n), k of each sample drawn in [n, n + L), L the stage's horizon:
+    """With heads u_n(k) = W_k H(x_n, sigma_n), k of each sample drawn in [n, n + L), L the stage's horizon, and t, to
+    which the teacher leads (`num_driven`), n unless distill.teacher_share says otherwise:
 
-    inside  x_k  = x_n + sum over j = n .. k - 1 of (sigma[j + 1] - sigma[j]) u_n(j)
+    driven  x_j  = x_n walked by the guided teacher, j = n .. t
+    inside  x_k  = x_t + sum over j = t .. k - 1 of (sigma[j + 1] - sigma[j]) u_n(j)    for k > t
     loss    | u_n(k) - v_teacher(stopgrad x_k, sigma_k) |^2
-    end     x[n + L], by the student itself
+    end     x[n + L], by the student from x_t
     """
 
     def excludes(self, distill: Distill) -> Iterator[str]:
@@ -102,32 +125,64 @@ class Parallel(Objective):
 
     def lesson(self, stage: Stage, batch: Batch, student: Callable[..., Tensor], average: nn.Module | None) -> Lesson:
         """One increment of each sample's block."""
-        grid, point, states = stage.grid_on_device, point_of(stage, batch), batch.states
-        block = block_of(student, stage, batch, point)
+        grid, point = stage.grid_on_device, point_of(stage, batch)
+        block, driven = block_of(student, stage, batch, point), drive(stage, batch, point)
         weight = torch.ones_like(batch.weight)
         if stage.distill.loss_weighting == "step":
             everywhere = torch.arange(grid.num_steps, device=stage.device)
             weight = step_weights(grid.sigmas, point.interval, 1, everywhere).to(batch.weight.dtype)
         sigmas = grid.sigmas
-        end = euler_step(states.latents, block.whole.detach(), sigmas[point.start], sigmas[point.end])
-        return Lesson(block.velocity, increment(stage, batch, block, point), weight, end)
+        end = euler_step(driven.turn, block.rest.detach(), sigmas[point.turn], sigmas[point.end])
+        return Lesson(block.velocity, increment(stage, batch, block, point, driven.entry), weight, end)
 
     def probed(self, stage: Stage, batch: Batch, network: Any, average: nn.Module | None) -> Probing:
-        """The block's mean velocity, and the residual of one of its increments."""
+        """The block's mean velocity, and the residual of one of its increments where the network's own way leads."""
         point = point_of(stage, batch)
+        point = point._replace(turn=point.start)
         block = block_of(network, stage, batch, point)
-        return Probing(block.whole, square_residual(block.velocity, increment(stage, batch, block, point)))
+        target = increment(stage, batch, block, point, batch.states.latents)
+        return Probing(block.rest, square_residual(block.velocity, target))
 
     def forwards(self, distill: Distill, params: StageParams, previous_horizon: int) -> dict[str, int]:
-        """Guided evaluations of one increment."""
-        return {"teacher": 2 * EVALUATIONS[distill.increment]}
+        """Guided evaluations of one increment, and of the teacher's part of the block."""
+        walked = -(-num_driven(distill, params.horizon, 0.0) // distill.teacher_walk.stride)
+        return {"teacher": 2 * (walked + EVALUATIONS[distill.increment])}
+
+
+def num_driven(distill: Distill, horizon: int, progress: float) -> int:
+    """Intervals of a block of L that the teacher walks when a share p of the iterations is done:
+
+        t - n = round(r L),    r = start + (end - start) p
+
+    r falls from 1 to 0 in the scheduled mixing of Chen et al. 2025 (pi-Flow, arXiv 2510.14974); 0 throughout is Shaul
+    et al., whose states are the student's own; 1 throughout takes all states from the teacher's way.
+    """
+    return math.floor(distill.teacher_share.at(progress) * horizon + 0.5)
 
 
 def point_of(stage: Stage, batch: Batch) -> Point:
     """The interval that is drawn for each sample."""
     start, horizon = batch.states.grid_index, stage.params.horizon
     offset = integers_of(horizon, stage.seed, Stream.INCREMENT, batch.numbers)
-    return Point(start, start + horizon, start + send(offset, stage.device))
+    turn = start + num_driven(stage.distill, horizon, batch.progress)
+    return Point(start, start + horizon, turn, start + send(offset, stage.device))
+
+
+@torch.no_grad()
+def drive(stage: Stage, batch: Batch, point: Point) -> Driven:
+    """The guided teacher's walk from the start to the turn, by distill.teacher_walk."""
+    grid, walk = stage.grid_on_device, stage.distill.teacher_walk
+    teacher = stage.guided_teacher(batch.text, batch.guidance_scale)
+    index, turn, before = point.start, batch.states.latents, None
+    entry, number = turn, num_driven(stage.distill, stage.params.horizon, batch.progress)
+    for _ in range(-(-number // walk.stride)):
+        here, following = Before(grid.sigmas[index], teacher(turn, grid.timesteps[index])), index + walk.stride
+        following = torch.minimum(following, point.turn)
+        inside = adams_step(turn, here, grid.sigmas[torch.minimum(point.entry, following)], before)
+        entry = torch.where(per_sample(point.entry > index, turn).bool(), inside, entry)
+        turn = adams_step(turn, here, grid.sigmas[following], before)
+        index, before = following, here if walk.solver == "adams" else None
+    return Driven(entry, turn)
 
 
 def block_of(network: Any, stage: Stage, batch: Batch, point: Point) -> Block:
@@ -139,11 +194,10 @@ def block_of(network: Any, stage: Stage, batch: Batch, point: Point) -> Block:
 
 
 @torch.no_grad()
-def increment(stage: Stage, batch: Batch, block: Block, point: Point) -> Tensor:
-    """The target of the interval's velocity: the teacher where the student's own way has got to."""
+def increment(stage: Stage, batch: Batch, block: Block, point: Point, entry: Tensor) -> Tensor:
+    """The target of the interval's velocity: the teacher where the student's own way from `entry` has got to."""
     grid = stage.grid_on_device
-    start, here = grid.sigmas[point.start], grid.sigmas[point.interval]
-    latents = euler_step(batch.states.latents, block.before.detach(), start, here)
+    latents = euler_step(entry, block.before.detach(), grid.sigmas[point.entry], grid.sigmas[point.interval])
     teacher = stage.guided_teacher(batch.text, batch.guidance_scale)
     return INCREMENTS[stage.distill.increment](teacher, latents, point.interval, grid)
 

@@ -14,6 +14,7 @@ from tests.curricula import doubling_profile, student_subject, undistilled
 from tests.distillation.test_trainer import settings
 from tests.toy_family import ToyNetwork
 
+PARALLEL_STAGES = {"k8": settings().stages["k8"].model_dump() | {"tail": 8}}
 NAMES = sorted(path.stem for path in OBJECTIVES.glob("[a-z]*.py"))
 
 
@@ -35,6 +36,13 @@ def test_mistakes_are_told_with_where_they_stand() -> None:
     check_objective(settings())
     with pytest.raises(UserError, match=r"grid\.yaml: x: distill.objective='piecewise_flow' has no hand-over"):
         check_objective(settings(objective="piecewise_flow"), "grid.yaml: x")
+
+
+def test_a_share_of_a_block_needs_blocks() -> None:
+    shares = {"start": 1.0, "end": 0.0}
+    check_objective(settings(objective="parallel", teacher_share=shares, stages=PARALLEL_STAGES))
+    with pytest.raises(UserError, match=r"^params.yaml: distill.teacher_share: start=1, end=0 must be 0: no stage has"):
+        check_objective(settings(teacher_share=shares))
 
 
 def test_the_first_stage_cannot_jump() -> None:

@@ -7,12 +7,12 @@ import torch
 from accelerate import Accelerator
 
 from gpd.artifacts import UserError
-from gpd.core.sampler import walk
+from gpd.core.sampler import walk, walk_adams
 from gpd.core.velocity import guided
 from gpd.distillation.batches import draw_states, make_batch, make_pool
-from gpd.distillation.costs import STUDENT_FORWARDS
+from gpd.distillation.costs import STUDENT_FORWARDS, forwards_per_sample
 from gpd.distillation.objectives import check_objective, get_objective
-from gpd.distillation.objectives.parallel import Point, mix_of, point_of
+from gpd.distillation.objectives.parallel import Point, drive, mix_of, num_driven, point_of
 from gpd.distillation.share import Share
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import Batch
@@ -22,6 +22,8 @@ from tests.toy import HeadedNetwork
 
 PARALLEL = get_objective("parallel")
 TAUGHT = {"objective": "parallel"}
+CLIPS = {"stream": 0.0, "clips": 1.0}
+MIXED = {"start": 1.0, "end": 0.0}
 
 
 def headed_stage(work: Path, horizon: int, iterations: int, **changes: Any) -> Stage:
@@ -53,16 +55,67 @@ class ExactField(torch.nn.Module):
         return torch.einsum("bmn,bn...->bm...", mix.float(), increments)
 
 
-@pytest.mark.parametrize("horizon", [1, 8, 24])
-def test_the_teachers_own_increments_have_no_loss_and_end_where_it_ends(tmp_path: Path, horizon: int) -> None:
-    states = {"stream": 0.0, "clips": 1.0}
-    stage = headed_stage(tmp_path, horizon, 1, states=states, final_steps=max(2, 48 // horizon))
+@pytest.mark.parametrize(("horizon", "share"), [(1, 0.0), (8, 0.0), (8, 0.5), (8, 1.0), (24, 0.3)])
+def test_the_teachers_own_increments_have_no_loss_and_end_where_it_ends(
+    tmp_path: Path, horizon: int, share: float
+) -> None:
+    """Whoever walks the block, and however much of it."""
+    changes = {"states": CLIPS, "final_steps": max(2, 48 // horizon), "teacher_share": {"start": share, "end": share}}
+    stage = headed_stage(tmp_path, horizon, 1, **changes)
     batch = first_batch(stage)
     lesson = PARALLEL.lesson(stage, batch, ExactField(stage), None)
     assert torch.allclose(lesson.velocity, lesson.target, atol=1e-4)
     teacher = stage.guided_teacher(batch.text, batch.guidance_scale)
     end = walk(teacher, batch.states.latents, batch.states.grid_index, horizon, 1, stage.grid)
     assert torch.allclose(lesson.end, end, atol=1e-4)
+
+
+def test_with_the_whole_share_states_are_the_teachers_own_way_whatever_the_student(tmp_path: Path) -> None:
+    whole = {"states": CLIPS, "teacher_share": {"start": 1.0, "end": 1.0}}
+    stage = headed_stage(tmp_path, 8, 1, **whole)
+    batch = first_batch(stage)
+    offset = point_of(stage, batch).interval - batch.states.grid_index
+    assert len(offset.unique()) > 2
+    teacher = stage.guided_teacher(batch.text, batch.guidance_scale)
+    lessons = [PARALLEL.lesson(stage, batch, network, None) for network in (HeadedNetwork(), ExactField(stage))]
+    for row, number in enumerate(offset.tolist()):
+        index = batch.states.grid_index
+        passed = walk(teacher, batch.states.latents, index, number, 1, stage.grid)
+        expected = teacher(passed, stage.grid.timesteps[index + number])
+        for lesson in lessons:
+            assert torch.equal(lesson.target[row], expected[row])
+    assert torch.equal(lessons[0].end, lessons[1].end)
+
+
+def test_the_share_falls_from_all_to_nothing_by_hand(tmp_path: Path) -> None:
+    distill = settings(**TAUGHT, teacher_share=MIXED)
+    shares = [num_driven(distill, 8, progress) for progress in (0.0, 0.05, 0.1, 0.5, 0.9, 0.95, 1.0)]
+    assert shares == [8, 8, 7, 4, 1, 0, 0]
+    assert {num_driven(settings(**TAUGHT), 8, progress) for progress in (0.0, 0.5, 1.0)} == {0}
+
+
+@pytest.mark.parametrize(("solver", "stride"), [("euler", 1), ("adams", 3)])
+def test_the_teachers_part_is_its_own_walk(tmp_path: Path, solver: str, stride: int) -> None:
+    """Its end is that of the sampler's walk; where it enters lies on it."""
+    changes = {"states": CLIPS, "teacher_share": {"start": 0.75, "end": 0.75}}
+    stage = headed_stage(tmp_path, 8, 1, **changes, teacher_walk={"solver": solver, "stride": stride})
+    batch = first_batch(stage)
+    point = point_of(stage, batch)
+    driven = drive(stage, batch, point)
+    teacher = stage.guided_teacher(batch.text, batch.guidance_scale)
+    walked = {"euler": walk, "adams": walk_adams}[solver](
+        teacher, batch.states.latents, point.start, 6, stride, stage.grid
+    )
+    assert torch.equal(driven.turn, walked)
+    exact = torch.cat(
+        [
+            walk(teacher, batch.states.latents, point.start, number, 1, stage.grid)[row : row + 1]
+            for row, number in enumerate((point.entry - point.start).tolist())
+        ]
+    )
+    if stride == 1:
+        assert torch.equal(driven.entry, exact)
+    assert (driven.entry - exact).norm() < 0.2 * (exact - batch.states.latents).norm()
 
 
 def test_with_one_increment_a_block_it_is_guidance_absorption(tmp_path: Path) -> None:
@@ -86,15 +139,32 @@ def test_a_headed_student_is_asked_for_the_parts_of_each_samples_block(tmp_path:
 
 def test_parts_of_a_block_by_hand() -> None:
     sigmas = torch.tensor([1.0, 0.9, 0.6, 0.0])
-    start, end, interval = (torch.tensor([value]) for value in (0, 3, 2))
-    (mix,) = mix_of(sigmas, Point(start, end, interval))
+    start, one, interval, end = (torch.tensor([value]) for value in (0, 1, 2, 3))
+    (mix,) = mix_of(sigmas, Point(start, end, start, interval))
     assert torch.allclose(mix, torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.0, 1.0], [0.1, 0.3, 0.6]]))
+    (mix,) = mix_of(sigmas, Point(start, end, one, interval))  # the teacher walks the first interval
+    assert torch.allclose(mix, torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1 / 3, 2 / 3]]))
+    (mix,) = mix_of(sigmas, Point(start, end, end, one))  # it walks past the drawn one, to the end
+    assert torch.allclose(mix, torch.tensor([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]))
 
 
 def test_heads_learn_the_exact_flow(tmp_path: Path) -> None:
     _, progress = train_stage(headed_stage(tmp_path, 8, 300), Accelerator(cpu=True))
     assert progress.after.residual < 0.1 * progress.before.residual
     assert progress.after.rollout_distance < 0.3 * progress.before.rollout_distance
+
+
+def test_a_share_that_falls_is_counted_and_reckoned(tmp_path: Path) -> None:
+    changes = {"teacher_share": MIXED, "teacher_walk": {"solver": "adams", "stride": 4}, "states": CLIPS}
+    stage = headed_stage(tmp_path, 8, 40, **changes, ema_decay=0.0)
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    probes = 2 * 12 * (2 + 2 * 8)
+    assert stage.teacher.num_forwards == progress.forwards["teacher"] + probes
+    evaluations = [-(-num_driven(stage.distill, 8, iteration / 40) // 4) for iteration in range(40)]
+    assert {*evaluations} == {0, 1, 2}
+    assert progress.forwards["teacher"] == 6 * sum(2 * (number + 1) for number in evaluations)
+    reckoned = 240 * forwards_per_sample(stage.distill, stage.params, 0, 48)
+    assert progress.forwards["teacher"] + progress.forwards["student"] == pytest.approx(reckoned, rel=0.01)
 
 
 @pytest.mark.parametrize(("increment", "evaluations"), [("euler", 1), ("midpoint", 2)])
@@ -125,8 +195,9 @@ def test_the_midpoint_is_of_second_order(tmp_path: Path) -> None:
     assert error["midpoint"] < 0.3 * error["euler"]
 
 
-def test_an_interrupted_stage_ends_with_the_same_bits(tmp_path: Path) -> None:
-    check_resuming(lambda folder: headed_stage(tmp_path / folder, 4, 20))
+@pytest.mark.parametrize("share", [{}, {"teacher_share": MIXED}])
+def test_an_interrupted_stage_ends_with_the_same_bits(tmp_path: Path, share: dict[str, object]) -> None:
+    check_resuming(lambda folder: headed_stage(tmp_path / folder, 4, 20, **share))
 
 
 @pytest.mark.parametrize(
