@@ -1,4 +1,4 @@
-"""One process at a time for what a stage writes: a second one says who is at it, and ends.
+"""One process at a time for what a stage writes: a second one says who is at it, and ends or waits.
 
 A lock is a file that the system unlocks when its process is gone, however it went. Beside it lies a note of who holds
 it, which is only read while it is held.
@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,11 +38,12 @@ class Holder(Document):
 
 
 @contextlib.contextmanager
-def occupying(work: str, lock: Path) -> Iterator[None]:
+def occupying(work: str, lock: Path, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """Holds a lock during the block.
 
     Args:
         work: what the lock stands for, for the message.
+        on_wait: waits for another process that holds it, and is told first who that is.
 
     Raises:
         OccupiedError: another process holds it; it names that one's number, host, start and command.
@@ -52,7 +53,11 @@ def occupying(work: str, lock: Path) -> Iterator[None]:
     try:
         held.acquire(blocking=False)
     except Timeout:
-        raise OccupiedError(f"{work}: {_describe(_note(lock))}; it was not started a second time") from None
+        holder = f"{work}: {_describe(_note(lock))}"
+        if on_wait is None:
+            raise OccupiedError(f"{holder}; it was not started a second time") from None
+        on_wait(holder)
+        held.acquire()
     try:
         _note(lock).write_text(_me().model_dump_json(), encoding="utf-8")
         yield

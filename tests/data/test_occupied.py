@@ -1,3 +1,4 @@
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,20 @@ def test_the_second_is_refused_in_one_line_that_names_the_first(tmp_path: Path) 
     assert not is_held(lock)
     with occupying("encode", lock):
         pass
+
+
+def test_the_second_may_wait_and_is_told_for_whom(tmp_path: Path) -> None:
+    lock, heard = tmp_path / "encode.lock", []
+    with contextlib.ExitStack() as first:
+        first.enter_context(occupying("encode", lock))
+
+        def on_wait(holder: str) -> None:
+            heard.append(holder)
+            first.close()
+
+        with occupying("encode", lock, on_wait):
+            assert is_held(lock)
+    assert [f"encode: process {os.getpid()} on" in holder for holder in heard] == [True]
 
 
 def test_a_holder_whose_note_is_not_there_yet_is_one_too(tmp_path: Path) -> None:
