@@ -52,11 +52,15 @@ class Reach:
             reached = {test for n in range(mutant.first, mutant.last + 1) for test in lines.get(str(n), [])}
         return sorted(reached, key=lambda test: self.seconds[test])
 
-    def of_processes(self, mutant: Mutant) -> list[str]:
-        """Tests of the module's own file that start processes, quickest first."""
-        file = f"test_{Path(mutant.path).stem}.py"
-        mine = [test for test in self.starters if test.partition("::")[0].endswith(f"/{file}")]
+    def beside(self, mutant: Mutant) -> list[str]:
+        """Tests of the module's own file, quickest first: what they fork reaches lines that are not noted."""
+        file = f"/test_{Path(mutant.path).stem}.py"
+        mine = [test for test in self.seconds if test.partition("::")[0].endswith(file)]
         return sorted(mine, key=lambda test: self.seconds[test])
+
+    def of_processes(self, mutant: Mutant) -> list[str]:
+        """Those of them that start processes."""
+        return [test for test in self.beside(mutant) if test in self.starters]
 
 
 def kept(room: str, name: str) -> Path:

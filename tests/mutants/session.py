@@ -72,11 +72,15 @@ class Session:
         return next((other for other in self.items.values() if other.path != item.path), item)
 
     def _tried(self, mutant: Mutant, living: Living) -> str:
-        tests = list(self._affordable(self.reach.tests(mutant)))
-        outcome = forked(lambda: self._run(tests, lambda: living.put(mutant)), self._patience(tests)) if tests else ""
-        if outcome in ("", SURVIVED) and (started := list(self._affordable(self.reach.of_processes(mutant)))):
-            outcome = forked(lambda: self._run(started, lambda: _announce(mutant)), self._patience(started))
-        return outcome or UNREACHED
+        reaching = self.reach.tests(mutant)
+        outcome = self._outcome(reaching or self.reach.beside(mutant), lambda: living.put(mutant))
+        if outcome == SURVIVED:
+            outcome = self._outcome(self.reach.of_processes(mutant), lambda: _announce(mutant))
+        return outcome if reaching or outcome != SURVIVED else UNREACHED
+
+    def _outcome(self, names: list[str], put: Callable[[], bool]) -> str:
+        tests = list(self._affordable(names))
+        return forked(lambda: self._run(tests, put), self._patience(tests)) if tests else SURVIVED
 
     def _affordable(self, tests: list[str]) -> Iterator[pytest.Item]:
         spent = 0.0
@@ -101,8 +105,11 @@ class Session:
 
 
 def _announce(mutant: Mutant) -> bool:
-    """Tells the processes that tests start, by tests/mutants/site/sitecustomize.py."""
-    root = str(Path.cwd())
-    os.environ["GPD_MUTANT"] = f"{mutant.path}:{mutant.number}"
-    os.environ["PYTHONPATH"] = os.pathsep.join([f"{root}/tests/mutants/site", root, os.environ.get("PYTHONPATH", "")])
+    os.environ.update(announced(mutant))
     return True
+
+
+def announced(mutant: Mutant) -> dict[str, str]:
+    """What tells a Python process that a test starts of the mutant, by tests/mutants/site/sitecustomize.py."""
+    paths = [f"{Path.cwd()}/tests/mutants/site", str(Path.cwd()), os.environ.get("PYTHONPATH", "")]
+    return {"GPD_MUTANT": f"{mutant.path}:{mutant.number}", "PYTHONPATH": os.pathsep.join(paths)}

@@ -1,7 +1,10 @@
 """A sample of what `python -m tests.mutants` does, which itself is no part of the suite."""
 
 import ast
+import os
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import torch
 from gpd.core import sampler, velocity
 from tests.mutants.operators import mutants_of, mutated, places
 from tests.mutants.sample import drawn, share
+from tests.mutants.session import announced
 from tests.mutants.swap import Living
 from tests.mutants.tries import ENDLESS, KILLED, SURVIVED, forked
 
@@ -75,6 +79,15 @@ def is_right() -> bool:
     one = torch.ones(1)
     default = (sampler.sample.__wrapped__.__kwdefaults__ or {})["guidance_scale"]
     return bool(velocity.velocity_of(one, 3 * one) == 2) and default == 1.0
+
+
+def test_a_process_that_a_test_starts_imports_the_mutant() -> None:
+    (mutant, *_) = [
+        one for one in mutants_of("gpd/artifacts.py") if one.scope == "hash_json" and "return" in one.change
+    ]
+    words = [sys.executable, "-c", "from gpd.artifacts import hash_json; print(hash_json(1))"]
+    done = subprocess.run(words, env={**os.environ, **announced(mutant)}, capture_output=True, text=True, check=True)
+    assert done.stdout == "None\n"
 
 
 def test_what_waits_for_ever_is_killed() -> None:
