@@ -12,6 +12,9 @@ Needs = dict[str, set[str]]
 
 _EDGE = re.compile(r'^"([^"]+)"\s*->\s*"([^"]+)";?$')
 _NODE = re.compile(r'^"([^"]+)";?$')
+HINT = re.compile(
+    r"^(To track the changes|To enable auto|Use `dvc push`|\s+git add |\s+dvc config )"
+)  # DVC's, to people
 
 
 def parse_dot(text: str) -> Needs:

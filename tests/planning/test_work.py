@@ -35,13 +35,25 @@ def test_every_stage_of_the_pipeline_is_in_it():
 
 
 def test_the_defaults_own_figures():
-    """300 iterations of 16 samples at 4 + 3 forwards, a pool of 192 walks, two measurements of 48 states."""
-    assert work_of(load_params())["distill@k8"].forwards == 4800 * 7 + fill_of_the_pool() + 2 * 48 * (4 + 16 + 1)
+    """16 samples an iteration, each the forwards of its target and 3; a pool of 192 walks; two measurements."""
+    params = load_params()
+    found, (k4, k8, k16) = work_of(params), params.distill.stages.values()
+    measurements = 2 * params.distill.probe.num_states
+    # One guided evaluation; the true way over 4 intervals, the target, the student
+    assert found["distill@k4"].forwards == 16 * k4.iterations * 5 + fill_of_the_pool(12) + measurements * (8 + 2 + 1)
+    assert found["distill@k8"].forwards == 16 * k8.iterations * 7 + fill_of_the_pool(6) + measurements * (16 + 4 + 1)
+    # A step of k8 and two guided evaluations
+    assert found["distill@k16"].forwards == 16 * k16.iterations * 8 + fill_of_k16() + measurements * (32 + 5 + 1)
 
 
-def fill_of_the_pool() -> int:
-    """192 slots at the starts 0, 8, .. 40: a guided evaluation for each 8 intervals from noise."""
-    return 192 // 6 * 2 * (0 + 1 + 2 + 3 + 4 + 5)
+def fill_of_the_pool(steps: int) -> int:
+    """192 slots at the starts of so many steps: a guided evaluation for each step from noise."""
+    return 192 // steps * 2 * sum(range(steps))
+
+
+def fill_of_k16() -> int:
+    """192 slots at the starts 0, 16, 32: walked by k8, two unguided steps to each start."""
+    return 192 // 3 * (0 + 2 + 4)
 
 
 def test_samples_are_prompts_and_what_diversity_needs_besides():
