@@ -34,8 +34,9 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc config --local plots.html_template offline.html
 	touch $@
 
+# Stages at once, each with one thread; `make repro JOBS=1` is `dvc repro`. On a machine with a GPU always one.
 repro: setup
-	PATH="$(CURDIR)/$(BIN):$$PATH" GPD_PROGRESS=$(if $(CI),lines,) dvc --wait-for-lock repro
+	$(BIN)/python -m flows.repro $(JOBS)
 	test ! -e registry.db || $(BIN)/gpd registry upgrade  # the file of an older gpd
 	$(BIN)/gpd registry sync
 	$(BIN)/gpd table

@@ -1,6 +1,7 @@
 """The DVC stages of a work tree: what each waits for, which of them have something to do."""
 
 import json
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from flows.process import environment, read_command
 from gpd.stages import makers, stage_keys
 
 Needs = dict[str, set[str]]
+
+HINT = re.compile(  # DVC's, to people
+    r"^(To track the changes|To enable auto|Use `dvc push`|\s+git add |\s+dvc config )"
+)
 
 
 def needs(tree: Path) -> Needs:

@@ -10,14 +10,12 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from flows.curve import LossCurve
+from flows.graph import HINT
 
 SECONDS_BETWEEN_UPDATES = 2.0
 LINES_ONE_BY_ONE = 20  # of a batch; more at once become one record, so that a flood holds nothing up
 
 _PROGRESS = re.compile(r"^(?P<title>[^:]+): (?P<done>\d+)/(?P<total>\d+)(?: (?P<words>.*))?$")
-_HINT = re.compile(
-    r"^(To track the changes|To enable auto|Use `dvc push`|\s+git add |\s+dvc config )"
-)  # DVC's, to people
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Listener:
 
     def __call__(self, lines: list[str]) -> None:
         """Takes the new lines."""
-        said = [line for line in lines if not _HINT.match(line)]
+        said = [line for line in lines if not HINT.match(line)]
         for record in said if len(said) <= LINES_ONE_BY_ONE else ["\n".join(said)]:
             self.logger.info(record)
         for progress in filter(None, map(parse_progress, lines)):

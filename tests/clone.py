@@ -48,7 +48,7 @@ def edit_params(workspace: Path, edit: Callable[[dict[str, Any]], None]) -> None
 def smoke(raw: dict[str, Any]) -> None:
     """Two stages of a few iterations and four prompts, one evaluated student: minutes become seconds."""
     raw["prepare"]["num_evaluation_prompts"] = 8
-    raw["distill"] |= {"pool_slots": 8, "probe": {"num_states": 2}, "warmup_iterations": 1}
+    raw["distill"] |= {"final_steps": 6, "pool_slots": 8, "probe": {"num_states": 2}, "warmup_iterations": 1}
     common = {"iterations": 3, "batch": 4, "learning_rate": 1e-5}
     raw["distill"]["stages"] = {
         "k1": {"horizon": 1, "tail": 1, "previous": "data/tiny-wan", **common},

@@ -18,7 +18,7 @@ def doubling(raw: dict[str, Any]) -> None:
         stages[f"k{horizon}"] = {**stage, "iterations": 30, "batch": 6, "learning_rate": 1e-3}
         previous = f"data/students/k{horizon}"
     raw["distill"] |= {"stages": stages, "teacher_walk": {"solver": "euler", "stride": 1}}
-    raw["distill"]["loss_weighting"] = "uniform"
+    raw["distill"] |= {"loss_weighting": "uniform", "final_steps": 6}
     raw["sample"]["subjects"] = undistilled(raw) | {
         f"k{horizon}": student_subject(horizon, raw["model"]["grid_steps"]) for horizon in DOUBLING
     }

@@ -125,7 +125,9 @@ def test_horizons_that_a_single_stage_cannot_learn_are_named(
     tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     raw = yaml.safe_load(profile_text("tiny-wan"))
-    raw["distill"] |= {"horizons": [1, 2, 4]}
+    raw["distill"] |= {"horizons": [1, 2, 4], "final_steps": 6}
+    raw["distill"]["stages"] = {"k8": raw["distill"]["stages"]["k8"] | {"previous": "data/tiny-wan"}}
+    raw["sample"]["subjects"] = undistilled(raw)
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(raw))
     load_params(path)
