@@ -56,7 +56,8 @@ def run(params: Params, *, only: Sequence[str], jobs: int, is_table_only: bool, 
     failures: list[str] = []
     if is_accepting:
         jobs_chosen = [(job.run, job.result) for job in every if job.run.variant in chosen]
-        _accept(Today(base_params(grid, params), base, jobs_chosen))
+        floors = frozenset(f"teacher-{steps}" for steps in grid.floors)
+        _accept(Today(base_params(grid, params), base, jobs_chosen, floors))
     elif not is_table_only:
         make(base, Path.cwd())
         wanted = {job.result: job for job in every if job.run.variant in chosen}  # equal runs once

@@ -25,11 +25,18 @@ Made = tuple[str, int, str]  # a variant, its budget, and the key under which on
 
 @dataclass(frozen=True)
 class Today:
-    """What is declared now: params of the base, and runs with the places of their results."""
+    """What is declared now: params of the base, and runs with the places of their results; `floors` are the grid's."""
 
     params: Params
     base: Tree
     results: list[tuple[Run, Path]]
+    floors: frozenset[str] = frozenset()
+
+    def params_for(self, code: Code) -> Params:
+        """Of the base, less baselines that the code's own params.yaml did not have: what a run made is not of them."""
+        known = (code.params or {})["sample"]["subjects"].keys() | self.floors
+        subjects = {name: subject for name, subject in self.params.sample.subjects.items() if name in known}
+        return self.params.model_copy(update={"sample": self.params.sample.model_copy(update={"subjects": subjects})})
 
     @property
     def variants(self) -> set[str]:
@@ -94,7 +101,7 @@ def accept(commit: str, today: Today, rows: Sequence[AblationRow]) -> tuple[Acce
         UserError: the commit's code cannot be had.
     """
     with earlier_code(commit) as code:
-        base, accepted = base_tree(today.params, code), Accepted(commit, _new_settings(today.params, code))
+        base, accepted = base_tree(today.params_for(code), code), Accepted(commit, _new_settings(today.params, code))
         pairs = [
             (run, result_file(run, run_tree(run, base, code), base), now)
             for run, now in today.results
@@ -140,7 +147,7 @@ def _accept_base(then: Tree, now: Tree) -> None:
     partial = now.folder.with_name(f".{now.folder.name}")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(then.folder, partial, symlinks=True)
-    for name in now.stages:
+    for name in now.stages.keys() & then.stages.keys():
         if (partial / done_file(then, name)).exists():
             (partial / done_file(then, name)).rename(partial / done_file(now, name))
     partial.rename(now.folder)

@@ -88,14 +88,21 @@ def _commit() -> str | None:
 
 
 def load_floors(base: Tree) -> list[Evaluation]:
-    """Evaluations of the undistilled teacher."""
-    return [load_evaluation(base.folder, stage) for stage in base.named(MEASURING).values()]
+    """Evaluations of the undistilled teacher: of the reference, and those others that have been measured."""
+    first, *others = base.named(MEASURING).values()
+    measured = (stage for stage in others if evaluation_file(base.folder, stage).exists())
+    return [load_evaluation(base.folder, stage) for stage in (first, *measured)]
 
 
 def load_evaluation(folder: Path, stage: Stage) -> Evaluation:
     """What a stage of dvc.yaml measured in a tree."""
+    return load_document(Evaluation, evaluation_file(folder, stage), "`gpd ablate` writes it")
+
+
+def evaluation_file(folder: Path, stage: Stage) -> Path:
+    """Where it stands."""
     (path,) = (folder / out for out in stage.outs if out.endswith(f"/{EVALUATION}"))
-    return load_document(Evaluation, path, "`gpd ablate` writes it")
+    return path
 
 
 @contextlib.contextmanager

@@ -122,6 +122,19 @@ def test_a_row_takes_the_keys_of_today_and_remembers_those_that_it_was_made_unde
     assert (accepted.rows, rows[0].made) == (1, made.runs)
 
 
+def test_a_baseline_more_is_no_change_of_the_runs(repository: Path) -> None:
+    first, text = git("rev-parse", "HEAD")[:7], Path("params.yaml").read_text()
+    finish(today(), first, "one-shot")
+    line = next(line for line in text.splitlines(keepends=True) if "    teacher-6-unipc:" in line)
+    Path("params.yaml").write_text(
+        text.replace(line, line + line.replace("6-unipc", "3-unipc").replace("steps: 6", "steps: 3"))
+    )
+    now = today()
+    assert there(now) == []
+    accepted, _ = accept(first, now, [])
+    assert (accepted.results, there(now)) == (2, ["one-shot", "one-shot"])
+
+
 def change_params() -> None:
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("ema_decay: 0.99 ", "ema_decay: 0.98 "))
