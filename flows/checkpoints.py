@@ -9,7 +9,7 @@ from flows.process import StageFailedError, environment, read_command
 from flows.sections import subjects
 from flows.tree import FLOWS, Overrides, find_commit, params_of
 from gpd.artifacts import MANIFEST, UserError
-from gpd.documents import load_json
+from gpd.documents import StudentFacts, load_json, load_manifest
 
 SHORT = 12
 
@@ -58,10 +58,11 @@ def as_subject(root: Path, commit: str, overrides: Overrides, checkpoint: str) -
     """How a checkpoint is evaluated: the subject's name, and the folder that takes its place in the run's tree.
 
     Raises:
-        UserError: it is neither in params.yaml nor in the registry, or its files are not on this machine.
+        UserError: it is neither in params.yaml nor in the registry, its files are not on this machine, or no stage of
+            params.yaml has its horizon.
     """
     params = params_of(root, find_commit(root, commit), overrides)
-    known, stages = subjects(params), list(params["distill"]["stages"])
+    known = subjects(params)
     if checkpoint in known:
         return checkpoint, {}
     found = look_up(root, checkpoint)
@@ -70,5 +71,17 @@ def as_subject(root: Path, commit: str, overrides: Overrides, checkpoint: str) -
     folder = find_folder(root, found.content)
     if folder is None:
         raise UserError(f"checkpoint {checkpoint!r} ({found.content[:SHORT]}): its files are not on this machine")
-    name = found.name if found.name in stages else stages[-1]  # in params.yaml subjects have the names of stages
+    name = place_of(params, found.name, load_manifest(folder, StudentFacts).facts.horizon)
     return name, {name: folder}
+
+
+def place_of(params: dict[str, Any], name: str, horizon: int) -> str:
+    """The stage whose student a checkpoint stands in for, as it samples in as many steps: of its name if there is one.
+
+    Raises:
+        UserError: there is none.
+    """
+    alike = [stage for stage, its in params["distill"]["stages"].items() if its["horizon"] == horizon]
+    if not alike:
+        raise UserError(f"checkpoint {name!r}: its horizon is {horizon}; params.yaml: distill.stages has none of this")
+    return name if name in alike else alike[-1]  # subjects of params.yaml have the names of stages

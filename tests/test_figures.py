@@ -12,9 +12,10 @@ from gpd.documents import AblationResults, load_document
 ROOT = Path(__file__).parents[1]
 SUBJECTS = {  # in README.md -> in data/evaluations/
     "**student k8, 6 steps**": "k8",
+    "**student k16, 3 steps**": "k16",
     "teacher, 6 guided steps, UniPC": "teacher-6-unipc",
     "teacher, 6 guided steps, Euler": "teacher-6",
-    "teacher, 6 steps unguided": "teacher-6-unguided",
+    "teacher, 3 guided steps, Euler": "teacher-3",
 }
 
 

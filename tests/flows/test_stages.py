@@ -7,7 +7,7 @@ import pytest
 
 from flows import nightly, process, stages
 from flows.ablate import combinations, label_of
-from flows.checkpoints import Checkpoint
+from flows.checkpoints import Checkpoint, place_of
 from flows.pipeline import describe_run, some_of
 from flows.results import Measured, result_rows
 from flows.shown import shown_url
@@ -129,3 +129,13 @@ def test_of_many_changes_the_deciding_ones_are_named() -> None:
     assert some_of([*written, "dvc.lock", "gpd/cli.py", "params.yaml"]).startswith("params.yaml, gpd/cli.py, data/")
     assert some_of([*written, "params.yaml"]).endswith(" and 5 more")
     assert some_of(["a"]) == "a"
+
+
+def test_a_checkpoint_stands_in_for_a_stage_of_its_horizon() -> None:
+    params = {"distill": {"stages": {"k4": {"horizon": 4}, "k8": {"horizon": 8}, "k8-fold": {"horizon": 8}}}}
+    assert place_of(params, "k8", 8) == "k8"
+    assert place_of(params, "mine", 4) == "k4"
+    assert place_of(params, "mine", 8) == "k8-fold"
+    assert place_of(params, "k8", 4) == "k4"  # another model's k8
+    with pytest.raises(UserError, match=r"'k16': its horizon is 16; params\.yaml: distill\.stages has none"):
+        place_of(params, "k16", 16)
