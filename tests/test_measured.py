@@ -45,7 +45,7 @@ class Figure(float):
 
 
 def look_up(figure: float | str | list[str]) -> Figure:
-    """A value, or that of FILE#KEY/KEY, or the quotient of two; a row of the ablation is VARIANT@BUDGET."""
+    """A value, or that of FILE#KEY/KEY, or the quotient of two; a row of the ablation is VARIANT@BUDGET, ~ a / in a key."""
     if isinstance(figure, list):
         above, below = map(look_up, figure)
         return Figure(above / below)
@@ -55,7 +55,11 @@ def look_up(figure: float | str | list[str]) -> Figure:
     found = load(name)
     for key in keys.split("/"):
         is_rows = isinstance(found, list)
-        found = next(row for row in found if f"{row['variant']}@{row['budget']}" == key) if is_rows else found[key]
+        found = (
+            next(row for row in found if f"{row['variant']}@{row['budget']}" == key)
+            if is_rows
+            else found[key.replace("~", "/")]
+        )
     return Figure(found)
 
 
