@@ -45,7 +45,7 @@ class Figure(float):
 
 
 def look_up(figure: float | str | list[str]) -> Figure:
-    """A value, or that of FILE#KEY/KEY, or the quotient of two; a row of the ablation is VARIANT@BUDGET, ~ a / in a key."""
+    """A value, that of FILE#KEY/KEY (~ is a / in a key), or a quotient of two; an ablation row is VARIANT@BUDGET."""
     if isinstance(figure, list):
         above, below = map(look_up, figure)
         return Figure(above / below)

@@ -1,4 +1,4 @@
-"""A finished student as a folder: a diffusers pipeline or adapter, its training curve and its manifest."""
+"""A finished student as a folder: a diffusers pipeline or adapter, its training curve, its card and its manifest."""
 
 import csv
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import Any
 
 from gpd import artifacts, documents
 from gpd.data.strips import Strip, save_strip
+from gpd.distillation.card import write_card
 from gpd.distillation.ledger import Ledger
-from gpd.documents import Identity, Manifest, StudentFacts
+from gpd.documents import BaseFacts, Identity, Manifest, StudentFacts
 from gpd.models.adapted import save_adapted
 from gpd.models.families import open_model
 from gpd.models.roles import Role
@@ -29,6 +30,8 @@ def publish(
             save_strip(folder, strip)
         facts = _facts(params, name, ledger, student)
         settings = settings_of(f"distill@{name}", params.model_dump())
+        teacher = documents.load_manifest(Path(params.model.path), BaseFacts).facts
+        write_card(folder, facts, documents.flatten(settings), inputs, teacher, open_model(params.model.path).exchange)
         return documents.write_manifest(folder, facts, inputs=inputs, params=settings)
 
 

@@ -84,6 +84,7 @@ def test_a_stage_publishes_its_factors_and_no_weights_of_the_base(params: Params
     assert set(manifest.files) == {
         WEIGHTS_FILE,
         "adapter.json",
+        "README.md",
         "scheduler/scheduler_config.json",
         "training.csv",
     }
