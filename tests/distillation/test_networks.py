@@ -245,5 +245,5 @@ def test_an_adapter_is_sampled_and_shown_like_any_student(params: Params, tmp_pa
     sample.run(chosen, "k2", "0/1")
     facts = documents.load_manifest(Path("data/samples/k2"), SamplesFacts).facts
     assert (facts.subject, facts.steps, facts.guidance_scale) == ("k2", 4, 1.0)
-    generate.run(chosen, prompt=CAPTION, out=tmp_path / "clip.mp4", student="k2", checkpoint=None, seed=0)
+    generate.run(chosen, prompts=[CAPTION], out=tmp_path / "clip.mp4", student="k2")
     assert (tmp_path / "clip.mp4").is_file()

@@ -78,7 +78,7 @@ def test_it_arrives_whole_with_its_figures(source: str, packed: Packed, maker: P
 def test_it_makes_clips(packed: Packed, evaluated: tuple[Path, Params]) -> None:
     fetch(str(packed.path))
     spec = packed.content[:12]
-    generate.run(evaluated[1], prompt="a red circle", out=Path("clip.mp4"), student=None, checkpoint=spec, seed=0)
+    generate.run(evaluated[1], prompts=["a red circle"], out=Path("clip.mp4"), checkpoint=spec)
     assert Path("clip.mp4").stat().st_size > 0
 
 
