@@ -5,8 +5,10 @@ third of the pipeline is imports and files. It also makes a student's bytes the 
 """
 
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -15,8 +17,12 @@ from flows import devices, graph, process
 from flows.graph import Needs
 from flows.process import StageFailedError, run_command
 from gpd.artifacts import UserError
+from gpd.progress import curve_adder
 
 AT_ONCE = 2
+
+_LOSS = re.compile(r"(?P<where>(?P<title>[^:]+): \d+/\d+ )(?P<loss>loss \S+)$")
+_curves: defaultdict[str, Callable[[str], str]] = defaultdict(curve_adder)  # by title
 
 
 def run(root: Path, at_once: int) -> None:
@@ -75,10 +81,16 @@ def reproduce(root: Path, stage: str, is_alone: bool) -> None:
 
 
 def say(lines: list[str]) -> None:
-    """Prints lines, without DVC's advice after every stage."""
+    """Prints lines, without DVC's advice after every stage; a terminal shows the curve of a loss beside it."""
     for line in lines:
         if not graph.HINT.match(line):
-            print(line, flush=True)
+            print(with_curve(line) if sys.stdout.isatty() else line, flush=True)
+
+
+def with_curve(line: str) -> str:
+    """A stage's progress with the curve of the losses that its lines have told."""
+    found = _LOSS.match(line)
+    return line if found is None else found["where"] + _curves[found["title"]](found["loss"])
 
 
 def main() -> None:

@@ -52,3 +52,10 @@ def test_stages_go_side_by_side_and_a_failed_one_is_made_up_for(
 
 def test_first_come_those_that_most_wait_for() -> None:
     assert repro.by_urgency(["of k4", "reference", "k8", "k4"], NEEDS) == ["k4", "reference", "k8", "of k4"]
+
+
+def test_each_stages_loss_has_a_curve() -> None:
+    assert repro.with_curve("distill k4: 1/60 loss 0.4") == "distill k4: 1/60 loss 0.4 ▁"
+    assert repro.with_curve("distill k8: 1/90 loss 0.1") == "distill k8: 1/90 loss 0.1 ▁"
+    assert repro.with_curve("distill k4: 9/60 loss 0.2") == "distill k4: 9/60 loss 0.2 █▁"
+    assert repro.with_curve("sample k4: 1/5 parts") == "sample k4: 1/5 parts"
