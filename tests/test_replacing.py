@@ -153,8 +153,8 @@ def move_own(folder: Path) -> None:
 
 
 def test_processes_that_publish_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
-    forking = multiprocessing.get_context("fork")
-    processes = [forking.Process(target=_publish_often, args=(tmp_path, 15)) for _ in range(3)]
+    spawning = multiprocessing.get_context("spawn")  # a fork would end with the hooks of earlier tests
+    processes = [spawning.Process(target=_publish_often, args=(tmp_path, 15)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:

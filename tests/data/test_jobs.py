@@ -95,7 +95,7 @@ def _count(folder: Path, times: int) -> None:
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "number").write_text("0")
-    spawning = multiprocessing.get_context("fork")
+    spawning = multiprocessing.get_context("forkserver")  # a fork would end with the hooks of earlier tests
     processes = [spawning.Process(target=_count, args=(tmp_path, 25)) for _ in range(3)]
     for process in processes:
         process.start()
