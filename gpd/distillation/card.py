@@ -1,6 +1,7 @@
 """README.md of a student's folder: what is known of it when its training ends, as the hub renders it.
 
-Figures are not among it: they are measured later and stand in `gpd registry card` and in a release.
+Figures are not among it: they are measured later and stand in `gpd registry card` and in a release. That card
+(gpd/release/card.py) reads the registry, on which no training may depend: an edit there would make every student stale.
 """
 
 import html
