@@ -1,11 +1,10 @@
 """`gpd ablate`: the declared grid on this machine, several runs at once; what is finished is not run again."""
 
 import json
-import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gpd.ablation.accept import Today, accept
@@ -16,13 +15,13 @@ from gpd.ablation.page import make_page
 from gpd.ablation.plan import Run, base_params, make_runs
 from gpd.ablation.results import load_results, make_floors, make_rows
 from gpd.ablation.runs import execute, load_floors, make
+from gpd.ablation.side_by_side import run_all
 from gpd.ablation.tables import print_rows
 from gpd.ablation.trees import Tree, base_tree, code_at_hand, result_file, run_tree
 from gpd.ablation.variants import all_variants, choose
 from gpd.artifacts import UserError, is_leftover, write_text
 from gpd.documents import AblationResults, load_document, write_document
 from gpd.params import Params
-from gpd.progress import progress_bar
 
 OUTPUT = Path("data/ablation")
 RESULTS = "results.json"
@@ -113,19 +112,8 @@ def _job(one: Run, base: Tree, tree: Tree) -> _Job:
 def _run_all(jobs: list[_Job], at_once: int) -> list[str]:
     """One line for each run that failed; the others are finished all the same."""
     threads = max(1, (os.cpu_count() or 1) // at_once)
-    failures = []
-    spawning = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with (
-        progress_bar("ablate", len(jobs)) as advance,
-        ProcessPoolExecutor(at_once, mp_context=spawning, max_tasks_per_child=1) as pool,
-    ):
-        futures = {pool.submit(execute, job.run, job.tree, job.result, Path.cwd(), threads): job.run for job in jobs}
-        for done, future in enumerate(as_completed(futures), start=1):
-            error = future.exception()
-            if error is not None:
-                failures.append(f"ablate: {futures[future].name}: {error}")
-            advance(done, futures[future].name)
-    return failures
+    calls = {job.run.name: partial(execute, job.run, job.tree, job.result, Path.cwd(), threads) for job in jobs}
+    return run_all("ablate", calls, at_once)
 
 
 def _write(grid: AblationGrid, jobs: list[_Job], base: Tree) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 from gpd.data.encoders import EncodeClips, Encoder, EncodeRollouts, EncodeTexts, forwards_per_rollout
 from gpd.data.jobs import Work
+from gpd.data.orphans import is_orphan
 from gpd.data.plan import Job
 from gpd.data.shards import Entry, write_shard
-from gpd.data.workers import is_orphan, pick_device
+from gpd.data.workers import pick_device
 from gpd.documents import BrokenClip, Document
 from gpd.params import Params
 from gpd.progress import progress_bar

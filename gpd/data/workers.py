@@ -66,12 +66,6 @@ def _tell_mistakes(work: Callable[[int], None], index: int) -> None:
         sys.exit(2)
 
 
-def is_orphan() -> bool:
-    """Was this process started by another one that is gone?"""
-    parent = multiprocessing.parent_process()
-    return parent is not None and not parent.is_alive()
-
-
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """One thread of torch's, whatever the machine: sums are taken in one order, and bytes do not vary."""

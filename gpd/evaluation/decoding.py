@@ -12,7 +12,8 @@ import torch
 
 from gpd import documents
 from gpd.artifacts import WORK, hash_file, replace_file
-from gpd.data.workers import companions, is_orphan, num_workers, pick_device
+from gpd.data.orphans import is_orphan
+from gpd.data.workers import companions, num_workers, pick_device
 from gpd.models.base import Codec
 from gpd.models.families import open_model
 from gpd.params import Params

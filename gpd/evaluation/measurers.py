@@ -8,6 +8,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 
 import torch
 
+from gpd.data.orphans import end_with_parent
 from gpd.evaluation.measures import join, list_measures, measure_batch
 from gpd.evaluation.metric import Batch, Measure, Rows
 from gpd.evaluation.profiles import measure_profiles
@@ -25,6 +26,12 @@ def measure_sides(sides: tuple[Batch, ...], names: Iterable[str]) -> Sides:
     own, *others = (measure_batch(side, measures) for side in sides)
     assert sides[0].frames is not None, "samples are decoded before they are measured"
     return [own | measure_profiles(sides[0].frames), *others]
+
+
+def _begin() -> None:
+    """What a process does first."""
+    end_with_parent()
+    torch.set_num_threads(1)
 
 
 class Measurers:
@@ -46,7 +53,7 @@ class Measurers:
     def __enter__(self) -> "Measurers":
         if self.number > 0:
             spawning = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-            self.pool = ProcessPoolExecutor(self.number, spawning, initializer=torch.set_num_threads, initargs=(1,))
+            self.pool = ProcessPoolExecutor(self.number, spawning, initializer=_begin)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
+from gpd.data.orphans import is_orphan
 from gpd.data.shards import open_latents
-from gpd.data.workers import is_orphan, one_thread, pick_device
+from gpd.data.workers import one_thread, pick_device
 from gpd.documents import Manifest, SamplesFacts
 from gpd.models.families import open_model
 from gpd.params import Params

@@ -112,7 +112,7 @@ def save_at_every_iteration() -> None:
 
 def ablate_in_this_process() -> None:
     """Without the processes in which an ablation's runs begin anew, each with ten seconds of imports."""
-    from gpd.ablation import ablate
+    from gpd.ablation import side_by_side
 
     class Here(Executor):
         def __init__(self, *_: object, **__: object) -> None: ...
@@ -125,7 +125,7 @@ def ablate_in_this_process() -> None:
                 done.set_exception(error)
             return done
 
-    ablate.ProcessPoolExecutor = Here  # type: ignore[misc,assignment]
+    side_by_side.ProcessPoolExecutor = Here  # type: ignore[misc,assignment]
 
 
 _HURRIED = {"distill": save_at_every_iteration, "ablate": ablate_in_this_process}
