@@ -80,7 +80,7 @@ def test_every_value_of_a_profile_has_its_line(profile: str) -> None:
             {"distill.states": {"stream": 0.5, "clips": 0.0, "rollouts": 0.5}},
             "distill.states.rollouts is above 0, but encode.rollouts.num is 0",
         ),
-        ({"sample.subjects.reference": None}, "sample.subjects has no 'reference'; it has teacher-6, "),
+        ({"sample.subjects.reference": None}, "sample.subjects has no 'reference'; it has teacher-12, "),
         ({"sample.subjects.reference.steps": 24}, "sample.subjects.reference.steps=24 must be 48"),
         ({"sample.subjects.reference.checkpoint": "x"}, "subjects.reference.checkpoint='x' must be 'data/tiny-wan'"),
         ({"sample.subjects.teacher-6.steps": 7}, "subjects.teacher-6.steps=7 does not divide model.grid_steps=48"),

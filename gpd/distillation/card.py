@@ -2,6 +2,7 @@
 
 Figures are not among it: they are measured later and stand in `gpd registry card` and in a release. That card
 (gpd/release/card.py) reads the registry, on which no training may depend: an edit there would make every student stale.
+What both say alike stands in gpd/documents/cards.py.
 """
 
 import html
@@ -13,17 +14,11 @@ from typing import Any
 import yaml
 
 from gpd.documents import BaseFacts, Identity, StudentFacts
+from gpd.documents.cards import METHOD, SETTINGS, call_with, licence
 from gpd.models.exchange import Exchange
 
 CARD = "README.md"
-SETTINGS = {  # in a manifest -> in the table; {} is the stage
-    "distill.objective": "objective",
-    "distill.guidance.start": "the teacher's guidance, from",
-    "distill.guidance.end": "the teacher's guidance, to",
-    "distill.stages.{}.batch": "batch",
-    "distill.stages.{}.learning_rate": "learning rate",
-    "model.shift": "shift of the noise levels",
-}
+SHOWN = SETTINGS | {"model.shift": "shift of the noise levels"}
 
 
 def write_card(
@@ -58,10 +53,7 @@ def paragraphs(
     """The card's text, below its header."""
     steps = -(-facts.grid_steps // facts.horizon)
     yield f"# {facts.stage}: {_plain(base.name)} in {steps} steps, without guidance"
-    yield (
-        f"Distilled from {facts.grid_steps} guided steps by Guided Progressive Distillation "
-        "([arXiv 2602.01814](https://arxiv.org/abs/2602.01814)) with `gpd`."
-    )
+    yield f"Distilled from {facts.grid_steps} guided steps by {METHOD}."
     yield from _how_to_sample(facts, settings, steps)
     yield "## What it is"
     yield _table(_properties(facts, settings, base, exchange))
@@ -80,10 +72,7 @@ def _how_to_sample(facts: StudentFacts, settings: Mapping[str, Any], steps: int)
     if facts.heads is not None or facts.sampling_steps is None or facts.base_path is not None:
         yield "`gpd generate --checkpoint` and this folder's path sample it; it is no pipeline by itself."
         return
-    yield (
-        f"**Call it with `num_inference_steps={steps}, guidance_scale=1.0`.** diffusers' defaults, 50 guided steps, "
-        "burn the clip without a word."
-    )
+    yield call_with(steps)
     sizes = {key: settings.get(f"model.{key}") for key in ("height", "width", "num_frames")}
     given = [f"{key}={value}" for key, value in sizes.items() if value is not None]
     arguments = ", ".join([*given, f"num_inference_steps={steps}", "guidance_scale=1.0"])
@@ -106,10 +95,10 @@ def _properties(
 ) -> Iterator[tuple[str, str]]:
     yield "base model", _plain(" ".join(filter(None, [base.name, base.repository, base.revision])))
     if exchange is not None:
-        yield "licence", f"{exchange.license}, as the base model: <{exchange.license_url}>"
+        yield "licence", licence(exchange.license, exchange.license_url)
     yield "one step covers", f"{facts.horizon} of {facts.grid_steps} intervals"
     yield "trained for", f"{facts.iterations:,} iterations, {facts.samples_seen:,} samples"
-    for key, label in SETTINGS.items():
+    for key, label in SHOWN.items():
         if (name := key.format(facts.stage)) in settings:
             yield label, _plain(json.dumps(settings[name]))
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from gpd.artifacts import hash_json
 from gpd.core.schedule import Grid
 from gpd.documents import BaseFacts, Exported, StudentFacts
+from gpd.documents.cards import METHOD, SETTINGS, call_with, licence
 from gpd.models.adapters import WEIGHTS_FILE
 from gpd.models.exchange import Exchange
 from gpd.release.figures import Figures
@@ -102,8 +103,8 @@ class Card:
 def render_card(card: Card) -> str:
     """The whole of README.md: a header of YAML, then markdown."""
     header = yaml.safe_dump(front_matter(card), sort_keys=False, allow_unicode=True)
-    fps = FRAMES_PER_SECOND
-    body = _environment().get_template("card.md").render(card=card, fps=fps, settings=card.settings)
+    shown = {key.format(card.facts.stage): label for key, label in SETTINGS.items()}
+    body = _environment().get_template("card.md").render(card=card, settings=card.settings, shown=shown)
     lines = f"---\n{header}---\n\n{body}".splitlines()
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
@@ -137,6 +138,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"literal": literal, "code": code}
+    environment.globals |= {"fps": FRAMES_PER_SECOND, "method": METHOD, "call_with": call_with, "licence": licence}
     return environment
 
 

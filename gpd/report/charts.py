@@ -10,14 +10,18 @@ from gpd.pages.html import Markup
 from gpd.pages.palette import INK, SOFT
 from gpd.report.floors import OTHER_NOISE
 from gpd.report.outcome import Outcome
+from gpd.report.rivals import rivals_by_steps
 
 QUALITY = {name: metric.axis == "log" for name, metric in METRICS.items() if metric.axis}
 
 
 def make_cost_charts(outcome: Outcome) -> list[Markup]:
-    """Quality over forwards a clip; if there are rivals, over forwards of training and as a ranking too."""
-    makers = [_cost_chart, _training_cost_chart, _ranking] if outcome.rivals else [_cost_chart]
-    return [make(outcome, metric) for make in makers for metric in QUALITY]
+    """Quality over forwards a clip; for rivals of each number of steps over those of training and as a ranking too."""
+    charts = [_cost_chart(outcome, metric) for metric in QUALITY]
+    for steps, rivals in rivals_by_steps(outcome.rivals).items():
+        charts += [_training_cost_chart(outcome, metric, steps, rivals) for metric in QUALITY]
+        charts += [_ranking(outcome, metric, steps, rivals) for metric in QUALITY]
+    return charts
 
 
 def make_training_charts(outcome: Outcome) -> list[Markup]:
@@ -34,30 +38,29 @@ def make_training_charts(outcome: Outcome) -> list[Markup]:
 
 def _cost_chart(outcome: Outcome, metric: str) -> Markup:
     costs = {name: subject.forwards for name, subject in outcome.subjects.items()}
-    rivals = {row.variant: row.sampling_forwards for row in outcome.rivals}
     groups = [
-        _rivals(outcome, metric, rivals),
+        _rivals(outcome.rivals, metric, [row.sampling_forwards for row in outcome.rivals]),
         _chain(outcome, metric, costs),
         *(_subject(outcome, metric, name, costs[name]) for name in outcome.contenders),
     ]
     return _quality_chart(outcome, metric, "forwards a clip", "against cost of a clip", groups, log_x=True)
 
 
-def _training_cost_chart(outcome: Outcome, metric: str) -> Markup:
-    """The lead and its rivals by what they took to train; the undistilled teacher in as many steps took nothing."""
-    lead = {name: outcome.training_forwards[name] for name in [outcome.lead] if name is not None}
-    costs = lead | dict.fromkeys(_equal_baselines(outcome), 0)
+def _training_cost_chart(outcome: Outcome, metric: str, steps: int, rivals: list[AblationRow]) -> Markup:
+    """Rivals and students in so many steps by what they took to train; the undistilled teacher took nothing."""
+    students = {name: outcome.training_forwards[name] for name in outcome.students_in(steps)}
+    costs = students | dict.fromkeys(outcome.baselines_in(steps), 0)
     groups = [
-        _rivals(outcome, metric, {row.variant: row.training_forwards for row in outcome.rivals}),
+        _rivals(rivals, metric, [row.training_forwards for row in rivals]),
         *(_subject(outcome, metric, name, forwards) for name, forwards in costs.items()),
     ]
-    return _quality_chart(outcome, metric, "forwards of training", "against cost of training", groups, log_x=False)
+    title = f"in {steps_words(steps)} against cost of training"
+    return _quality_chart(outcome, metric, "forwards of training", title, groups, log_x=False)
 
 
-def _equal_baselines(outcome: Outcome) -> list[str]:
-    """The undistilled teacher in as many steps as the lead."""
-    steps = None if outcome.lead is None else outcome.subjects[outcome.lead].steps
-    return [name for name, subject in outcome.baselines.items() if subject.steps == steps]
+def steps_words(steps: int) -> str:
+    """A number of steps."""
+    return f"{steps} step{'s'[: steps > 1]}"
 
 
 def _quality_chart(
@@ -92,12 +95,13 @@ def _chain(outcome: Outcome, metric: str, costs: Mapping[str, int]) -> Series:
     return Series("one curriculum", points if len(points) > 1 else [], SOFT, has_dots=False)
 
 
-def _rivals(outcome: Outcome, metric: str, costs: Mapping[str, int]) -> Series:
-    known = [row for row in outcome.rivals if metric in row.metrics]
-    points = [(float(costs[row.variant]), row.metrics[metric].mean) for row in known]
-    spreads = [row.metrics[metric].std for row in known]
-    title = f"rivals, about {budget_words(known)}, mean ± spread"
-    return Series(title, points, SOFT, False, [row.label for row in known], spreads)
+def _rivals(rivals: list[AblationRow], metric: str, costs: list[int]) -> Series:
+    known = [(row, float(cost)) for row, cost in zip(rivals, costs, strict=True) if metric in row.metrics]
+    rows = [row for row, _ in known]
+    points = [(cost, row.metrics[metric].mean) for row, cost in known]
+    spreads = [row.metrics[metric].std for row in rows]
+    title = f"rivals, about {budget_words(rows)}, mean ± spread"
+    return Series(title, points, SOFT, False, [row.label for row in rows], spreads)
 
 
 def budget_words(rivals: list[AblationRow]) -> str:
@@ -106,24 +110,37 @@ def budget_words(rivals: list[AblationRow]) -> str:
     return f"{' or '.join(f'{budget:,}' for budget in budgets)} forwards of training"
 
 
-def _ranking(outcome: Outcome, metric: str) -> Markup:
-    """Rivals of one budget and the undistilled teacher in as many steps, best first.
+def budgets_beside(outcome: Outcome) -> list[str]:
+    """For each number of steps that rivals sample in: what they took to train, and what the students took."""
+    return [
+        f"in {steps_words(steps)} about {budget_words(rivals)} each" + _students_took(outcome, steps)
+        for steps, rivals in rivals_by_steps(outcome.rivals).items()
+    ]
+
+
+def _students_took(outcome: Outcome, steps: int) -> str:
+    took = [f"{name} above took {outcome.training_forwards[name]:,}" for name in outcome.students_in(steps)]
+    return f", while {' and '.join(took)}" if took else ""
+
+
+def _ranking(outcome: Outcome, metric: str, steps: int, rivals: list[AblationRow]) -> Markup:
+    """Rivals of one budget and the undistilled teacher, all in so many steps, best first.
 
     The students are not among them: they took another budget to train. The default at the rivals' budget is.
     """
     entry = METRICS[metric]
     rows = [
         Dot(row.label, row.metrics[metric].mean, row.metrics[metric].std, SOFT)
-        for row in outcome.rivals
+        for row in rivals
         if metric in row.metrics
     ]
     rows += [
         Dot(name, score.value, score.spread, subject_colour(outcome, name))
-        for name in _equal_baselines(outcome)
+        for name in outcome.baselines_in(steps)
         if (score := outcome.score(name, metric))
     ]
     rows.sort(key=lambda row: entry.badness(row.value))
-    title = f"{entry.label} at about {budget_words(outcome.rivals)}"
+    title = f"{entry.label} in {steps_words(steps)} at about {budget_words(rivals)}"
     return dot_chart(title, entry.label, rows, is_log=QUALITY[metric])
 
 

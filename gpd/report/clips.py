@@ -1,4 +1,4 @@
-"""The report's clips: reference, baseline and lead in step, and below them how far each is from the reference."""
+"""The report's clips in step: the reference, students, the undistilled teacher; how far each is from the reference."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,22 @@ from gpd.report.outcome import Clip, Outcome
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A subject's clip and its difference from the reference; either is None if it was not kept."""
+
+    name: str
+    clip: Clip | None
+    difference: Clip | None
+
+
+@dataclass(frozen=True)
 class Card:
-    """A prompt's clips and their differences from the reference by subject, in the line-up's order; None if missing."""
+    """A prompt's clips: students in the order of training, and the undistilled teacher in as many steps, if any."""
 
     prompt: str
-    clips: dict[str, Clip | None]
-    differences: dict[str, Clip | None]
+    reference: Clip
+    students: list[Shown]
+    baselines: list[Shown | None]
 
 
 def make_cards(outcome: Outcome, num_prompts: int) -> list[Card]:
@@ -21,13 +31,17 @@ def make_cards(outcome: Outcome, num_prompts: int) -> list[Card]:
     return [_card(outcome, shown[position * len(shown) // number]) for position in range(number)]
 
 
-def _card(outcome: Outcome, shown: Clip) -> Card:
-    reference, *others = outcome.line_up
-    clips, differences = (_of_sample(found, shown) for found in (outcome.clips, outcome.differences))
+def _card(outcome: Outcome, sample: Clip) -> Card:
+    clips, differences = (_of_sample(found, sample) for found in (outcome.clips, outcome.differences))
+
+    def shown(name: str) -> Shown:
+        return Shown(name, clips.get(name), differences.get(name))
+
     return Card(
-        prompt=shown.prompt,
-        clips={name: clips.get(name) for name in (reference, *others)},
-        differences={name: differences.get(name) for name in others},
+        prompt=sample.prompt,
+        reference=sample,
+        students=[shown(name) for name in outcome.line_up],
+        baselines=[None if name is None else shown(name) for name in outcome.line_up.values()],
     )
 
 

@@ -88,11 +88,6 @@ class Outcome:
     floors: dict[str, dict[str, Score]]
 
     @property
-    def lead(self) -> str | None:
-        """The evaluated student of the last stage."""
-        return next((name for name in self.subjects if name in self.students), None)
-
-    @property
     def reference(self) -> str:
         """The guided teacher on the base grid."""
         return f"teacher-{self.protocol.grid_steps}"
@@ -104,18 +99,34 @@ class Outcome:
         return {name: subject for name, subject in self.subjects.items() if name not in apart}
 
     @property
-    def main_baseline(self) -> str | None:
-        """What the lead must beat: the undistilled teacher with as many steps, guided Euler before others."""
-        baselines = self.baselines
-        if self.lead is None or not baselines:
-            return None
-        steps = self.subjects[self.lead].steps
+    def by_steps(self) -> dict[int, list[str]]:
+        """Number of steps, falling -> who samples in so many: the reference, students, guided Euler, others."""
+        names = sorted(self.subjects, key=self._rank)
+        groups = itertools.groupby(names, lambda name: self.subjects[name].steps)
+        return {steps: list(group) for steps, group in groups}
 
-        def rank(name: str) -> tuple[bool, bool, bool]:
-            subject = baselines[name]
-            return subject.steps != steps, subject.guidance_scale == 1.0, subject.solver != "euler"
+    def _rank(self, name: str) -> tuple[int, bool, bool, bool, bool]:
+        subject = self.subjects[name]
+        is_plain = subject.guidance_scale == 1.0, subject.solver != "euler"
+        return -subject.steps, name != self.reference, name not in self.students, *is_plain
 
-        return min(baselines, key=rank)
+    def students_in(self, steps: int) -> list[str]:
+        """Evaluated students of so many steps."""
+        return [name for name in self.by_steps.get(steps, []) if name in self.students]
+
+    def baselines_in(self, steps: int) -> list[str]:
+        """The undistilled teacher in so many steps, guided Euler before others."""
+        return [name for name in self.by_steps.get(steps, []) if name in self.baselines]
+
+    @property
+    def line_up(self) -> dict[str, str | None]:
+        """Student, in the order of training -> what it must beat: the undistilled teacher in as many steps.
+
+        Students without one are left out, but for the last.
+        """
+        evaluated = [name for name in self.students if name in self.subjects]
+        beside = {name: next(iter(self.baselines_in(self.subjects[name].steps)), None) for name in evaluated}
+        return {name: found for name, found in beside.items() if found is not None or name == evaluated[-1]}
 
     @property
     def collapsed(self) -> dict[str, list[str]]:
@@ -125,11 +136,6 @@ class Outcome:
 
     def _values(self, subject: str) -> dict[str, float]:
         return {metric: score.value for metric, score in self.subjects[subject].metrics.items()}
-
-    @property
-    def line_up(self) -> list[str]:
-        """Reference, main baseline, lead: those that there are."""
-        return [name for name in (self.reference, self.main_baseline, self.lead) if name is not None]
 
     @property
     def contenders(self) -> list[str]:

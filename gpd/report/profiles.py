@@ -1,7 +1,7 @@
 """The report's spectra and motion over time: where the ratios of detail and motion come from."""
 
 import math
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from gpd.documents import Spectrum, SubjectProfile
 from gpd.pages.chart import Series, line_chart
@@ -26,14 +26,13 @@ Points = list[tuple[float, float]]
 
 
 def make_profile_charts(outcome: Outcome) -> list[Markup]:
-    """Spectra of the line-up; those of lead and baselines over the reference's; motion by pair of frames."""
+    """Spectra of the line-up, as they are and over the reference's; motion by pair of frames."""
     charts = [make(outcome, axis) for axis in LABELS for make in (_spectrum_chart, _ratio_chart)]
     return [*charts, *(_motion_chart(outcome, key) for key in MOTION)]
 
 
 def _spectrum_chart(outcome: Outcome, axis: str) -> Markup:
-    curves = {name: _spectrum(outcome.profiles[name], axis) for name in outcome.line_up if name in outcome.profiles}
-    series = [_curve(outcome, name, points) for name, points in curves.items()]
+    series = [_curve(outcome, name, _spectrum(outcome.profiles[name], axis)) for name in _shown(outcome)]
     return line_chart(TITLES[axis], LABELS[axis], "power, squared grey levels", series, log_x=True, log_y=True)
 
 
@@ -60,8 +59,9 @@ def _curve(outcome: Outcome, name: str, points: Points) -> Series:
 
 
 def _shown(outcome: Outcome) -> list[str]:
-    """The reference, the baselines and, on top, the lead; earlier stages would hide them."""
-    names = [outcome.reference, *outcome.baselines, outcome.lead]
+    """The reference, then each student of the line-up behind the undistilled teacher in as many steps."""
+    pairs = ((baseline, student) for student, baseline in outcome.line_up.items())
+    names = [outcome.reference, *chain.from_iterable(pairs)]
     return [name for name in names if name is not None and name in outcome.profiles]
 
 

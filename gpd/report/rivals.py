@@ -18,3 +18,9 @@ def load_rivals(protocol: str) -> list[AblationRow]:
         return []
     results = load_document(AblationResults, RESULTS, "run `gpd ablate` again")
     return [row for row in results.best_rows() if row.group == GROUP and results.protocol == protocol]
+
+
+def rivals_by_steps(rivals: list[AblationRow]) -> dict[int, list[AblationRow]]:
+    """Number of steps, falling -> the rivals that sample in so many: others are no match for them."""
+    counts = sorted({row.steps for row in rivals}, reverse=True)
+    return {steps: [row for row in rivals if row.steps == steps] for steps in counts}

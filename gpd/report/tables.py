@@ -1,12 +1,15 @@
 """The report's tables: subjects by metrics, rivals of the ablation, what training cost."""
 
 from dataclasses import dataclass
+from itertools import chain
 
 from gpd.documents import AblationRow
 from gpd.evaluation.metrics import METRICS
 from gpd.report.outcome import Outcome, find_best
+from gpd.report.rivals import rivals_by_steps
 
 ARROWS = {"lower": "↓", "higher": "↑", "one": "→\u00a01"}
+HEADLINES = {name: metric.headline for name, metric in METRICS.items() if metric.headline}
 ROLES = ("teacher", "previous", "student", "probe")
 
 
@@ -50,10 +53,19 @@ def make_cell(metric: str, value: float | None, spread: float | None, is_best: b
     return Cell(figure_text(metric, value), shown, is_best)
 
 
+def columns(outcome: Outcome) -> list[str]:
+    """Those in as many steps beside each other, the most steps first; then the floors."""
+    return [*chain.from_iterable(outcome.by_steps.values()), *outcome.floors]
+
+
 def make_scores(outcome: Outcome, names: list[str]) -> dict[str, list[Cell]]:
-    """Metric -> a cell for each subject of `names`, the best of those that compete marked."""
-    competing = [name for name in names if name in outcome.contenders]
-    best = {metric: outcome.best(metric, competing) for metric in outcome.metrics}
+    """Metric -> a cell for each subject or floor of `names`, the best of those in as many steps marked.
+
+    The reference, which others are measured against, takes no part.
+    """
+    competing = {name for name in names if name in outcome.contenders}
+    groups = [[name for name in group if name in competing] for group in outcome.by_steps.values()]
+    best = {metric: set[str]().union(*(outcome.best(metric, group) for group in groups)) for metric in outcome.metrics}
     return {
         metric: [_score_cell(outcome, metric, name, name in best[metric]) for name in names]
         for metric in outcome.metrics
@@ -65,6 +77,12 @@ def _score_cell(outcome: Outcome, metric: str, name: str, is_best: bool) -> Cell
     return Cell("–") if score is None else make_cell(metric, score.value, score.spread, is_best)
 
 
+def count_wins(outcome: Outcome, student: str, baseline: str) -> tuple[int, int]:
+    """In how many metrics the student is ahead of the baseline, and of how many in which the two differ."""
+    best = [outcome.best(metric, [student, baseline]) for metric in outcome.metrics]
+    return sum(found == {student} for found in best), sum(bool(found) for found in best)
+
+
 def rival_tables(rivals: list[AblationRow]) -> list[RivalTable]:
     """One of the metrics that have a column in the ablation's tables, and one of the others: all would be too wide."""
     known = [metric for metric in METRICS if any(metric in row.metrics for row in rivals)]
@@ -73,16 +91,19 @@ def rival_tables(rivals: list[AblationRow]) -> list[RivalTable]:
 
 
 def _rival_rows(rivals: list[AblationRow], metrics: list[str]) -> list[RivalRow]:
-    """Rivals by their training cost; the best is marked unless two share the place."""
-    best = {metric: _best_rivals(rivals, metric) for metric in metrics}
-    return [
-        RivalRow(
-            label=row.label,
-            counts=[f"{count:,}" for count in (row.sampling_forwards, row.training_forwards, row.num_seeds)],
-            cells=[_rival_cell(row, metric, best[metric] == {row.variant}) for metric in metrics],
-        )
-        for row in sorted(rivals, key=lambda row: row.training_forwards)
-    ]
+    """By number of steps, then by training cost; the best in as many steps is marked unless two share the place."""
+    rows = []
+    for some in rivals_by_steps(rivals).values():
+        best = {metric: _best_rivals(some, metric) for metric in metrics}
+        rows += [
+            RivalRow(
+                label=row.label,
+                counts=[f"{count:,}" for count in (row.sampling_forwards, row.training_forwards, row.num_seeds)],
+                cells=[_rival_cell(row, metric, best[metric] == {row.variant}) for metric in metrics],
+            )
+            for row in sorted(some, key=lambda row: row.training_forwards)
+        ]
+    return rows
 
 
 def _best_rivals(rivals: list[AblationRow], metric: str) -> set[str]:

@@ -8,9 +8,9 @@ from rich.table import Table
 
 from gpd.evaluation.metrics import METRICS
 from gpd.report.outcome import Outcome
-from gpd.report.tables import ARROWS, Cell, make_scores
+from gpd.report.tables import ARROWS, HEADLINES, Cell, columns, make_scores
 
-SHOWN = {name: metric.headline for name, metric in METRICS.items() if metric.headline}
+COUNTS = "steps", "forwards"
 WIDTH_OF_FILES = 100  # columns if the output is no terminal
 GAP = 2  # columns between two
 
@@ -26,27 +26,28 @@ def print_table(outcome: Outcome, *, has_all: bool = False) -> None:
 
 
 def _headlines(outcome: Outcome) -> Table:
-    names = [*outcome.subjects, *outcome.floors]
-    scores = {metric: cells for metric, cells in make_scores(outcome, names).items() if metric in SHOWN}
-    grid = _grid("Students beside the teacher, best in bold (--all: every metric)")
-    for label in ("forwards", *(f"{SHOWN[metric]}\n{_arrow(metric)}" for metric in SHOWN if metric in scores)):
+    names = columns(outcome)
+    scores = {metric: cells for metric, cells in make_scores(outcome, names).items() if metric in HEADLINES}
+    grid = _grid("Students and teacher, best in as many steps bold (--all: more)")
+    for label in (*COUNTS, *(f"{HEADLINES[metric]}\n{_arrow(metric)}" for metric in HEADLINES if metric in scores)):
         grid.add_column(label, justify="right", no_wrap=True)
     for place, name in enumerate(names):
-        cells = [_text(scores[metric][place]) for metric in SHOWN if metric in scores]
-        grid.add_row(_label(outcome, name), _forwards(outcome, name), *cells)
+        cells = [_text(scores[metric][place]) for metric in HEADLINES if metric in scores]
+        grid.add_row(_label(outcome, name), *_counts(outcome, name), *cells)
     return grid
 
 
 def _all_metrics(outcome: Outcome, width: int) -> Iterator[Table]:
     """Metrics by subjects, as many subjects side by side as there is room for."""
-    columns = [*outcome.subjects, *outcome.floors]
-    scores, places = make_scores(outcome, columns), {name: place for place, name in enumerate(columns)}
+    shown = columns(outcome)
+    scores, places = make_scores(outcome, shown), {name: place for place, name in enumerate(shown)}
     labels = {metric: f"{METRICS[metric].label} {_arrow(metric)}" for metric in scores}
     for names in fit(list(places), width - max(map(len, labels.values()), default=0)):
-        grid = _grid("All metrics, best of each row in bold")
+        grid = _grid("All metrics, best in as many steps in bold")
         for name in names:
             grid.add_column(name, justify="right", no_wrap=True)
-        grid.add_row("forwards", *(_forwards(outcome, name) for name in names))
+        for place, label in enumerate(COUNTS):
+            grid.add_row(label, *(_counts(outcome, name)[place] for name in names))
         for metric, cells in scores.items():
             grid.add_row(labels[metric], *(_text(cells[places[name]]) for name in names))
         yield grid
@@ -56,8 +57,10 @@ def _label(outcome: Outcome, name: str) -> str:
     return f"floor: {name}" if name in outcome.floors else name
 
 
-def _forwards(outcome: Outcome, name: str) -> str:
-    return "" if name in outcome.floors else str(outcome.subjects[name].forwards)
+def _counts(outcome: Outcome, name: str) -> tuple[str, str]:
+    """Of a subject, in the order of COUNTS; empty for a floor."""
+    subject = outcome.subjects.get(name)
+    return ("", "") if subject is None else (str(subject.steps), str(subject.forwards))
 
 
 def fit(names: list[str], width: int) -> list[list[str]]:

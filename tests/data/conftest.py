@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.encoded import encoded, work_tree  # noqa: F401
 from tests.workspace import add_pipeline
 
 

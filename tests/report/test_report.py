@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from gpd.pages.palette import INK, make_look
 from gpd.params import Params
 from gpd.report import report
 from gpd.report.charts import subject_colour
+from gpd.report.lead import make_rows, make_tiles
 from gpd.report.outcome import CLIPS, find_best, load_outcome
 from gpd.report.profiles import MOST_POINTS, thinned
+from gpd.report.tables import columns, count_wins, make_scores, rival_tables
 from gpd.report.terminal import WIDTH_OF_FILES, fit
 from tests import seals
 from tests.pages.test_html import Reader
@@ -45,17 +48,44 @@ def test_page_is_whole_and_self_contained(workspace: Params) -> None:
     assert documents.verify(PAGE.parent) == []
 
 
-def test_lead_baseline_and_reference(workspace: Params) -> None:
+def test_students_stand_beside_the_teacher_in_as_many_steps(workspace: Params) -> None:
     outcome = load_outcome(workspace)
-    assert (outcome.lead, outcome.main_baseline, outcome.reference) == ("k4", "teacher-2", "teacher-8")
-    assert list(outcome.subjects) == ["k4", "k1", "teacher-8", "teacher-2", "teacher-4-unipc"]
+    assert outcome.by_steps == {8: ["teacher-8", "k1"], 4: ["teacher-4-unipc"], 2: ["k4", "teacher-2"]}
+    assert outcome.line_up == {"k4": "teacher-2"}  # in k1's 8 steps there is the reference alone
+    assert {row.name: row.ahead[:6] for rows in make_rows(outcome) for row in rows if row.ahead} == {
+        "teacher-2": "k4 in "
+    }
+    assert [(tile.name, tile.forwards) for tile in make_tiles(outcome)] == [("k4", 2)]
+
+
+def test_a_last_student_without_such_a_teacher_is_still_shown(workspace: Params) -> None:
+    outcome = load_outcome(workspace)
+    alone = replace(outcome, subjects={name: outcome.subjects[name] for name in ("k1", "k4", "teacher-8")})
+    assert alone.line_up == {"k4": None}
+    assert all(";" not in line for tile in make_tiles(alone) for line in tile.lines)
+    assert replace(outcome, subjects={"teacher-8": outcome.subjects["teacher-8"]}).line_up == {}
+
+
+def test_the_best_is_marked_among_those_in_as_many_steps(workspace: Params) -> None:
+    outcome = load_outcome(workspace)
+    names = list(outcome.subjects)
+    marked = {
+        name
+        for cells in make_scores(outcome, names).values()
+        for name, cell in zip(names, cells, strict=True)
+        if cell.is_best
+    }
+    assert marked <= {"k4", "teacher-2"}  # the others have none beside them
+    won, differing = count_wins(outcome, "k4", "teacher-2")
+    lost, as_many = count_wins(outcome, "teacher-2", "k4")
+    assert won + lost == differing == as_many > 0
 
 
 def test_terminal_shows_the_table_and_ends_with_the_path(workspace: Params, capsys: pytest.CaptureFixture[str]) -> None:
     report.run(workspace)
     lines = capsys.readouterr().out.strip().split("\n")
     assert lines[-1] == f"report: {PAGE.resolve()}"
-    assert [line.split()[:2] for line in lines if line.strip().startswith("k")] == [["k4", "2"], ["k1", "8"]]
+    assert [line.split()[:2] for line in lines if line.strip().startswith("k")] == [["k1", "8"], ["k4", "2"]]
 
 
 def test_all_metrics_fit_the_width_in_parts(workspace: Params, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +141,8 @@ def test_a_missing_metric_is_a_dash(workspace: Params) -> None:
     report.run(workspace)
     row = re.search(r'<tr><th scope="row"><span title="[^"]*">PSNR.*?</tr>', PAGE.read_text())
     assert row is not None
-    assert "<td>–</td>" in row[0]
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", row[0])
+    assert [cell == "–" for cell in cells] == [name in ("teacher-8", "k4") for name in columns(load_outcome(workspace))]
 
 
 def test_prompts_are_escaped(workspace: Params) -> None:
@@ -154,8 +185,9 @@ def rival(variant: str, label: str, error: float, **changes: Any) -> dict[str, A
     return row | counts | made | changes
 
 
-def save_rivals(protocol: str) -> None:
+def save_rivals(protocol: str, *more: dict[str, Any]) -> None:
     rows = [
+        *more,
         rival("a", "One <shot>", 0.5),
         rival("b", "Second best", 0.75),
         rival("c", "Another rate", 0.25, group="optimiser"),
@@ -185,9 +217,31 @@ def test_the_ranking_has_rivals_of_one_budget_and_what_took_no_training(workspac
     """The lead took another budget: its place among them would say nothing."""
     save_rivals(load_outcome(workspace).protocol.hash)
     report.run(workspace)
-    title = "<figcaption>Trajectory error at about 71,000 forwards of training"
-    (ranking,) = re.findall(rf"<figure>\n{title}.*?</figure>", PAGE.read_text(), re.DOTALL)
-    assert set(re.findall(r"<title>(.*?):", ranking)) == {"One &lt;shot&gt;", "Second best", "teacher-2"}
+    ranking = names_in("Trajectory error in 2 steps at about 71,000 forwards of training")
+    assert ranking == {"One &lt;shot&gt;", "Second best", "teacher-2"}
+
+
+def names_in(title: str) -> set[str]:
+    """Of the points of the page's chart of that title."""
+    (chart,) = re.findall(rf"<figure>\n<figcaption>{title}.*?</figure>", PAGE.read_text(), re.DOTALL)
+    return set(re.findall(r"<title>(.*?):", chart))
+
+
+def test_rivals_stand_beside_students_and_baselines_in_as_many_steps_alone(workspace: Params) -> None:
+    save_rivals(load_outcome(workspace).protocol.hash, rival("d", "In four", 0.125, steps=4, sampling_forwards=4))
+    report.run(workspace)
+    assert names_in("Trajectory error in 4 steps at about") == {"In four", "teacher-4-unipc"}
+    assert names_in("Trajectory error in 4 steps against cost of training") == {"In four", "teacher-4-unipc"}
+    two = {"One &lt;shot&gt;", "Second best", "teacher-2"}
+    assert names_in("Trajectory error in 2 steps at about") == two
+    assert names_in("Trajectory error in 2 steps against cost of training") == two | {"k4"}
+    assert names_in("Trajectory error against cost of a clip") >= two | {"In four", "k1", "k4"}  # its axis is the cost
+    cells = {row.label: row.cells[0] for row in rival_tables(load_outcome(workspace).rivals)[0].rows}
+    assert {label: cell.is_best for label, cell in cells.items()} == {
+        "In four": False,
+        "One <shot>": True,
+        "Second best": False,
+    }
 
 
 @pytest.mark.parametrize("has_file", [True, False])
