@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from gpd import artifacts
 from gpd.artifacts import UserError
 from gpd.distillation import train_state
 from gpd.distillation.optimizers import make_room, moments_of
@@ -201,3 +202,15 @@ def test_all_processes_name_the_same_damaged_file_of_several(tmp_path: Path) -> 
         one, other = together(tmp_path / damaged, what_is_wrong, what_is_wrong)
         assert one == other
         assert f"at-7/{damaged}: train state is damaged" in one
+
+
+def test_the_marker_comes_when_all_that_it_names_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[tuple[str, bool]] = []
+
+    def flush(path: Path) -> None:
+        artifacts.flush(path)
+        flushed.append((path.relative_to(tmp_path).as_posix(), (tmp_path / MARKER).exists()))
+
+    monkeypatch.setattr(train_state, "flush", flush)
+    save(tmp_path, 3)
+    assert flushed == [("at-3/part-0-of-1.safetensors", False), ("at-3", False)]
