@@ -135,7 +135,7 @@ def test_what_is_cut_into_one_piece_learns_what_the_whole_does(
 ) -> None:
     """And goes on from where it stopped; a network without clips walks, so that calls are agreed on."""
 
-    def train(folder: str, is_cut: bool, iterations: int = 6) -> tuple[nn.Module, object]:
+    def train(folder: str, is_cut: bool, iterations: int = 4) -> tuple[nn.Module, object]:
         stage = some_stage(tmp_path / folder, "previous")
         params = stage.params.model_copy(update={"iterations": iterations})
         distill = stage.distill.model_copy(update={"ema_decay": ema_decay, "save_every_seconds": 0})
@@ -150,6 +150,8 @@ def test_what_is_cut_into_one_piece_learns_what_the_whole_does(
     assert (values(whole) - values(cut)).norm() < 1e-6 * values(whole).norm()
     assert same_ledger.losses == pytest.approx(ledger.losses, rel=1e-5)  # type: ignore[attr-defined]
     assert (tmp_path / "cut/previous" / MARKER).is_file()
+    if not ema_decay:
+        return
     again, _ = train("cut", is_cut=True)  # from a state of cut networks
     assert (values(whole) - values(again)).norm() < 1e-6 * values(whole).norm()
     other, _ = train("cut", is_cut=False)  # which whole ones read as well
