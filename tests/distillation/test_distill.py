@@ -202,9 +202,10 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_a_signal_ends_a_stage_with_a_line_and_a_record_and_the_next_run_goes_on(
-    encoded_miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    encoded_miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the midst of its second iteration; what the second run publishes is what an uninterrupted one does."""
+    monkeypatch.setenv("GPD_PROCESSES", "3")  # which do not divide its batch, and which it has not started
     params = Params.model_validate(raw_params())
     for name in ("whole", "stopped"):
         shutil.copytree(encoded_miniature, tmp_path / name, copy_function=copy_or_link)
@@ -241,3 +242,13 @@ def test_a_signal_ends_a_stage_with_a_line_and_a_record_and_the_next_run_goes_on
     assert [one["exit_code"] for one in records(tmp_path / "stopped")] == [143, 0]
     again = documents.load_manifest(tmp_path / "stopped/data/students/k4", documents.StudentFacts)
     assert again.content == manifest.content
+
+
+def test_one_of_several_processes_is_refused_a_batch_that_they_do_not_divide(
+    miniature: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch of 2; one that is alone is not asked how many it could start, for it has not started them."""
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(UserError, match=r"distill\.stages\.k4\.batch=2 on 3 processes"):
+        distill.run(miniature, "k4")

@@ -74,6 +74,7 @@ FAULT = Mistake(1.0, None, "Traceback: a fault\n")
     ("exit_codes", "mistakes", "status", "line"),
     [
         ({0: -15, 1: -9}, [LATER], 137, "gpd: process 1 was ended by SIGKILL\n"),  # the others were told to end
+        ({0: -15, 1: -9}, [], 137, "gpd: process 1 was ended by SIGKILL\n"),
         ({0: -15, 1: 2}, [LATER, FIRST], None, "params.yaml: first"),
         ({0: -15, 1: 1}, [LATER, FAULT], 1, "Traceback: a fault\n"),
         ({0: -15, 1: -15}, [], 143, "gpd: process 0 was ended by SIGTERM\n"),

@@ -145,19 +145,20 @@ def test_signals_come_while_it_listens_and_go_where_they_went_before() -> None:
     assert handlers() == before
 
 
-def test_all_processes_hear_in_the_same_iteration_what_one_was_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", SIGNALS)
+def test_all_processes_hear_in_the_same_iteration_what_one_was_told(tmp_path: Path, told: signal.Signals) -> None:
     def process(told_in: int) -> Callable[[], object]:
         def work() -> object:
             stop, heard = Stop(), []
             for iteration in stop.put_off(range(4)):
                 if iteration == told_in:
-                    stop.hear(signal.SIGTERM)
+                    stop.hear(told)
                 heard.append(stop.is_agreed())
             return [heard, stop.number]
 
         return work
 
-    heard = [[False, False, True, True], signal.SIGTERM]
+    heard = [[False, False, True, True], told]
     assert together(tmp_path, process(2), process(9), process(3)) == [heard] * 3
 
 

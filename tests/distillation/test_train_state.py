@@ -214,3 +214,10 @@ def test_the_marker_comes_when_all_that_it_names_is_on_disk(tmp_path: Path, monk
     monkeypatch.setattr(train_state, "flush", flush)
     save(tmp_path, 3)
     assert flushed == [("at-3/part-0-of-1.safetensors", False), ("at-3", False)]
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (5,), (3,), ()])
+def test_a_tensor_of_another_shape_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    save_and_leave(tmp_path)  # of four values
+    with pytest.raises(UserError, match=r"state\.json: train state of another version of gpd"):
+        load(tmp_path).fill({"tensor": torch.zeros(shape)})

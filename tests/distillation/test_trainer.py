@@ -408,3 +408,18 @@ def test_this_process_alone_computes_in_the_format_that_it_has() -> None:
     assert accelerator.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert accelerator.autocast_handler.cache_enabled is False
     assert make_accelerator("bfloat16").mixed_precision == ("bf16" if multiplies_bfloat16("cpu") else "no")
+
+
+@pytest.mark.parametrize("tail", [2, 5])
+def test_walks_to_where_trajectories_begin_anew_are_counted(tmp_path: Path, tail: int) -> None:
+    """Of steps of 5 intervals: by the student before, whose jump is one evaluation, or by the guided teacher."""
+    stage = make_stage(tmp_path, 5, tail, 30, states={"stream": 1.0, "clips": 0.0})
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    probes, targets = 2 * 12, 6 * 30
+    assert stage.teacher.num_forwards == progress.forwards["teacher"] + probes * (2 * tail + 2 * 5)
+    walked = progress.forwards["teacher"] - targets * 2 * tail
+    if stage.previous is not None:
+        assert stage.previous.num_forwards == progress.forwards["previous"] + probes
+        assert walked == 0
+        walked = progress.forwards["previous"] - targets
+    assert walked > fill_forwards(stage.distill, stage.params, 48)

@@ -244,3 +244,12 @@ def test_a_midpoint_increment_asks_where_it_says(tmp_path: Path) -> None:
     assert (first is x, at) == (True, grid.timesteps[index].tolist())
     assert between == pytest.approx((1000 * middle).tolist())
     assert halfway.flatten().tolist() == pytest.approx((middle - grid.sigmas[index]).tolist())
+
+
+def test_an_increment_weighs_as_much_as_its_interval_is_long(tmp_path: Path) -> None:
+    """Beside the mean of all 48, which is a 48th."""
+    stage = headed_stage(tmp_path, 8, 1, loss_weighting="step")
+    batch = first_batch(stage)
+    interval, sigmas = point_of(stage, batch).interval, stage.grid.sigmas
+    expected = 48 * (sigmas[interval] - sigmas[interval + 1])
+    assert torch.allclose(PARALLEL.lesson(stage, batch, stage.student, None).weight, expected.float(), atol=1e-6)
