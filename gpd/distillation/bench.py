@@ -5,8 +5,9 @@ import json
 import statistics
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
 
 from gpd.distillation.objectives import check_objective
 from gpd.params import Params
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 NUM_CALLS, NUM_ROUNDS = 5, 3
 READ_SECONDS = 3.0
+NUM_BEFORE, NUM_MORE = 40, 200  # iterations: before memory is looked at, and those that may take hardly any more
+COMMANDS = {
+    "gpd --help": (["gpd", "--help"], 0.5),
+    "dvc repro with nothing to do": (["dvc", "repro"], 5.0),
+}  # s at most
 
 
 class Figure(NamedTuple):
@@ -40,10 +46,7 @@ def run(params: Params) -> None:
     from gpd.models.onednn import is_available
 
     check_objective(params.distill)
-    figures = [
-        Figure("gpd --help", seconds_of(["gpd", "--help"]), "s", 0.5),
-        Figure("dvc repro with nothing to do", seconds_of(["dvc", "repro"]), "s", 5.0),
-    ]
+    figures = [Figure(what, seconds_of(words), "s", goal) for what, (words, goal) in COMMANDS.items()]
     for name in params.distill.stages:
         measured = speed.measure(params, name)
         trained = measured.forwards_per_second / speed.forwards_of_sample(params, name)
@@ -55,7 +58,9 @@ def run(params: Params) -> None:
         figures.append(
             Figure(f"{first}: evaluations by oneDNN over those by MKL", onednn_ratio(params, first), "x", 0.9)
         )
-    figures.append(Figure(f"{first}: memory that 200 iterations more take", growth_mib(params, first), "MiB", 16.0))
+    figures.append(
+        Figure(f"{first}: memory that {NUM_MORE} iterations more take", growth_mib(params, first), "MiB", 16.0)
+    )
     show(figures)
 
 
@@ -135,18 +140,18 @@ def read_samples_per_second(params: Params) -> float:
 
 
 def growth_mib(params: Params, name: str) -> float:
-    """Resident memory gained between iterations 40 and 240 of the loop."""
+    """Resident memory gained by `NUM_MORE` iterations of the loop after `NUM_BEFORE`."""
     from gpd.distillation.speed import step_seconds
 
+    first, last = NUM_BEFORE, NUM_BEFORE + NUM_MORE
     sizes: dict[int, float] = {}
 
     def note(iteration: int) -> None:
-        if iteration in (40, 240):
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-            sizes[iteration] = pages * 4096 / 2**20
+        if iteration in (first, last):
+            sizes[iteration] = psutil.Process().memory_info().rss / 2**20
 
-    step_seconds(params, name, 240, note)
-    return sizes[240] - sizes[40]
+    step_seconds(params, name, last, note)
+    return sizes[last] - sizes[first]
 
 
 def show(figures: list[Figure]) -> None:

@@ -6,6 +6,7 @@ a file is missing. Here the place of each piece stands in the header of its safe
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -88,13 +89,13 @@ def fill(tensors: Mapping[str, Tensor], places: Mapping[str, Sequence[Place]]) -
     """Copies from disk into each tensor, or into the shard of it that lies here.
 
     Raises:
-        KeyError: the pieces do not cover a tensor.
+        KeyError: the pieces of a tensor are not as many values as it has, or do not cover it.
     """
     for name, tensor in tensors.items():
-        target = piece_of(tensor)
-        found = sum(_copy_common(name, target, place) for place in places.get(name, []))
-        if found != target.data.numel():
-            raise KeyError(f"{name}: {found} of {target.data.numel()} values")
+        target, kept = piece_of(tensor), places.get(name, [])
+        saved = sum(math.prod(place.shape) for place in kept)
+        if saved != tensor.numel() or sum(_copy_common(name, target, place) for place in kept) != target.data.numel():
+            raise KeyError(f"{name}: {saved} of {tensor.numel()} values")
 
 
 def _copy_common(name: str, target: Piece, place: Place) -> int:

@@ -1,7 +1,6 @@
 """Run by test_launch: two processes, each of which notes its number in a folder; then one or all of them end."""
 
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -21,8 +20,6 @@ def main() -> None:
             time.sleep(0.05)
         if rank == "1" and what == "mistake":
             raise UserError("params.yaml: a mistake of process 1")
-        if rank == "1" and what == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(600)
 
     launch.on_all_processes(["-m", "tests.distillation.launched", *sys.argv[1:]], work)

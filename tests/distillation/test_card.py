@@ -47,3 +47,20 @@ def test_names_mean_nothing_to_markdown(tmp_path: Path) -> None:
 def test_what_is_no_pipeline_has_no_example(tmp_path: Path) -> None:
     for changes in ({"heads": 36}, {"sampling_steps": None}, {"base_path": "data/base"}):
         assert "from diffusers" not in written(tmp_path, **changes)[1]
+
+
+def test_a_horizon_that_does_not_divide_the_grid_takes_one_step_more(tmp_path: Path) -> None:
+    _, body = written(tmp_path, horizon=7, sampling_steps=None)  # 7 x 5 + 1 of 36 intervals
+    assert "in 6 steps, without guidance" in body
+    assert "| one step covers | 7 of 36 intervals |" in body
+
+
+def test_what_is_not_known_is_not_said(tmp_path: Path) -> None:
+    base = BaseFacts(name='a "b" <i>', repository=None, revision=None)
+    write_card(tmp_path, facts(), {"model.height": 64}, INPUTS, base, None)
+    _, header, body = (tmp_path / CARD).read_text().split("---\n", 2)
+    assert {"license", "base_model"}.isdisjoint(yaml.safe_load(header))
+    assert {"distillation", "gpd"} <= set(yaml.safe_load(header)["tags"])
+    assert "licence" not in body
+    assert '| base model | a "b" &lt;i&gt; |' in body
+    assert 'over a plain background", height=64, num_inference_steps=4' in body

@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from torch.nn.modules.module import register_module_forward_hook
 
 from gpd import artifacts, documents
 from gpd.artifacts import UserError
@@ -21,15 +23,18 @@ from gpd.core.velocity import stack_text
 from gpd.data import encode, prepare
 from gpd.data.clips import write_mp4
 from gpd.distillation import distill, loading
+from gpd.distillation.stopping import StoppedError
 from gpd.distillation.train_state import MARKER
 from gpd.models import wan
+from gpd.models.network import VideoNetwork
 from gpd.models.use import profile_text
 from gpd.params import Params
 from gpd.tiny.clips import draw, split_scenes
+from tests.attack.miniature import raw_params
 from tests.curricula import doubling_profile
 from tests.patience import ends_within
 from tests.plain import plain_latents
-from tests.workspace import add_pipeline, working_in
+from tests.workspace import add_pipeline, copy_or_link, working_in
 
 SHAPE = (1, 16, 2, 8, 8)
 TRAINING, HELD_OUT = split_scenes()
@@ -180,3 +185,70 @@ def test_the_manifest_holds_the_iterations_really_done(workspace: Params) -> Non
     assert facts.samples_seen == 2 * facts.iterations
     rows = csv.DictReader(Path("data/students/k1/training.csv").read_text().splitlines())
     assert [int(row["iteration"]) for row in rows][-1] == facts.iterations
+
+
+def test_what_can_be_refused_is_refused_before_anything_is_read() -> None:
+    params = Params.model_validate(doubling_profile())  # batches of 6
+    distill.check(params, "k8", 3)
+    with pytest.raises(UserError, match=r"distill\.stages has no 'k3'; it has k1, k2, k4, k8"):
+        distill.check(params, "k3", 1)
+    with pytest.raises(UserError, match=r"distill\.stages\.k8\.batch=6 on 4 processes: they do not divide it"):
+        distill.check(params, "k8", 4)
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    found = [json.loads(path.read_text()) for path in folder.glob(".work/runs/*.json")]
+    return sorted((one for one in found if one["stage"] == "distill@k4"), key=lambda record: record["started"])
+
+
+def test_a_signal_ends_a_stage_with_a_line_and_a_record_and_the_next_run_goes_on(
+    encoded_miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the midst of its second iteration; what the second run publishes is what an uninterrupted one does."""
+    monkeypatch.setenv("GPD_PROCESSES", "3")  # which do not divide its batch, and which it has not started
+    params = Params.model_validate(raw_params())
+    for name in ("whole", "stopped"):
+        shutil.copytree(encoded_miniature, tmp_path / name, copy_function=copy_or_link)
+    began = time.monotonic()
+    with working_in(tmp_path / "whole"):
+        distill.run(params, "k4")
+    seconds = time.monotonic() - began
+    (record,) = records(tmp_path / "whole")
+    manifest = documents.load_manifest(tmp_path / "whole/data/students/k4", documents.StudentFacts)
+    assert capsys.readouterr().out.startswith("distill k4: residual ")
+    assert (record["exit_code"], record["device"], record["forwards"]) == (0, "cpu", manifest.facts.forwards)
+    assert 0 < record["device_seconds"] < seconds
+    assert [output["content"] for output in record["outputs"]] == [manifest.content]
+
+    calls = iter(range(1, 100))
+
+    def tell(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        if isinstance(module, VideoNetwork) and output.requires_grad and next(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with working_in(tmp_path / "stopped"):
+        hook = register_module_forward_hook(tell)
+        try:
+            with pytest.raises(StoppedError) as stopped:
+                distill.run(params, "k4")
+        finally:
+            hook.remove()
+        assert stopped.value.code == 143
+        assert capsys.readouterr().err.startswith("gpd: distill k4: stopped by SIGTERM after iteration 2 of 6")
+        assert not Path("data/students/k4").exists()
+        assert list(Path(".work").glob(f"**/{MARKER}"))
+        distill.run(params, "k4")
+        assert not list(Path(".work").glob(f"**/{MARKER}"))
+    assert [one["exit_code"] for one in records(tmp_path / "stopped")] == [143, 0]
+    again = documents.load_manifest(tmp_path / "stopped/data/students/k4", documents.StudentFacts)
+    assert again.content == manifest.content
+
+
+def test_one_of_several_processes_is_refused_a_batch_that_they_do_not_divide(
+    miniature: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch of 2; one that is alone is not asked how many it could start, for it has not started them."""
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(UserError, match=r"distill\.stages\.k4\.batch=2 on 3 processes"):
+        distill.run(miniature, "k4")

@@ -1,14 +1,17 @@
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from gpd.artifacts import UserError
 from gpd.distillation import launch
@@ -37,28 +40,18 @@ def are_gone(processes: list[int]) -> bool:
     return bool(wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes)))
 
 
-@pytest.mark.parametrize(
-    ("what", "status", "line"),
-    [
-        ("mistake", 2, "gpd: params.yaml: a mistake of process 1\n"),
-        ("die", 128 + signal.SIGKILL, "gpd: process 1 was ended by SIGKILL\n"),
-    ],
-)
-def test_one_process_that_fails_ends_all_with_its_line_and_status(
-    tmp_path: Path, what: str, status: int, line: str
-) -> None:
-    command = launched(tmp_path, what)
-    assert command.communicate()[1] == line
-    assert command.returncode == status
+def test_one_process_that_fails_ends_all_with_its_line_and_status(tmp_path: Path) -> None:
+    command = launched(tmp_path, "mistake")
+    assert command.communicate()[1] == "gpd: params.yaml: a mistake of process 1\n"
+    assert command.returncode == 2
     assert are_gone(pids(tmp_path))
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, -9)])
-def test_no_process_outlives_the_command(tmp_path: Path, number: signal.Signals, status: int) -> None:
+def test_no_process_outlives_the_command(tmp_path: Path) -> None:
     command = launched(tmp_path, "sleep")
     under_way = pids(tmp_path)
-    command.send_signal(number)
-    assert command.wait() == status
+    command.kill()
+    assert command.wait() == -signal.SIGKILL
     assert are_gone(under_way)
 
 
@@ -81,6 +74,7 @@ FAULT = Mistake(1.0, None, "Traceback: a fault\n")
     ("exit_codes", "mistakes", "status", "line"),
     [
         ({0: -15, 1: -9}, [LATER], 137, "gpd: process 1 was ended by SIGKILL\n"),  # the others were told to end
+        ({0: -15, 1: -9}, [], 137, "gpd: process 1 was ended by SIGKILL\n"),
         ({0: -15, 1: 2}, [LATER, FIRST], None, "params.yaml: first"),
         ({0: -15, 1: 1}, [LATER, FAULT], 1, "Traceback: a fault\n"),
         ({0: -15, 1: -15}, [], 143, "gpd: process 0 was ended by SIGTERM\n"),
@@ -180,6 +174,7 @@ def test_how_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GPD_PROCESSES", "RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     alone = launch.num_processes()
+    assert alone == max(1, torch.cuda.device_count())
     monkeypatch.setenv("GPD_PROCESSES", "1")
     assert launch.num_processes() == 1 <= alone
     for text in ("0", "-1", "two", "1.5", "²"):
@@ -191,3 +186,115 @@ def test_how_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert launch.num_processes() == 8
     assert launch.is_joined()
     assert not launch.is_main()
+
+
+NOTE = "import os, sys, time; open(f'{sys.argv[1]}/pid-' + os.environ['RANK'], 'a').write(f'{os.getpid()} '); "
+FIRST_SLEEPS = "os.environ['RANK'] == '1' or time.sleep(600); "
+MISTAKE = "open(os.environ['GPD_MISTAKES'] + '/x.json', 'w').write('[1.0, \"params.yaml: wrong\", \"\"]'); sys.exit(2)"
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A process that nobody has started; the launcher's handlers of signals are taken away afterwards."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for name in ("RANK", "WORLD_SIZE", MISTAKES, launch.DVC):
+        monkeypatch.delenv(name, raising=False)
+    yield monkeypatch
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_each_process_is_started_once_and_the_work_is_theirs(alone: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    alone.setenv("GPD_PROCESSES", "2")
+    done: list[int] = []
+    launch.on_all_processes(["-c", NOTE, str(tmp_path)], lambda: done.append(1))
+    assert (len(pids(tmp_path)), done) == (2, [])
+    assert (MISTAKES in os.environ, logging.root.manager.disable) == (False, logging.NOTSET)
+
+
+@pytest.mark.parametrize(
+    ("then", "ends", "line"),
+    [
+        ("os.kill(os.getpid(), 9)", (SystemExit, "137"), "gpd: process 1 was ended by SIGKILL\n"),
+        (MISTAKE, (UserError, "params.yaml: wrong"), ""),
+    ],
+)
+def test_a_process_that_fails_is_not_started_again_and_ends_the_others(
+    alone: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    then: str,
+    ends: tuple[type[BaseException], str],
+    line: str,
+) -> None:
+    with pytest.raises(ends[0], match=f"^{ends[1]}$"):
+        launch.start(["-c", NOTE + FIRST_SLEEPS + then, str(tmp_path)], 2)
+    assert are_gone(pids(tmp_path))  # each was started once: otherwise a file has several numbers
+    assert capsys.readouterr().err == line
+    assert not caplog.records  # the launcher's words
+    assert MISTAKES not in os.environ
+
+
+def test_a_signal_to_whoever_started_them_ends_all(alone: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    has_ended = threading.Event()
+
+    def tell() -> None:
+        """Once the processes run, and the launcher hears."""
+        while not has_ended.wait(0.02):
+            if len(list(tmp_path.iterdir())) == 2 and callable(signal.getsignal(signal.SIGTERM)):
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    threading.Thread(target=tell).start()
+    try:
+        with pytest.raises(SystemExit) as ended:
+            launch.start(["-c", NOTE + "time.sleep(600)", str(tmp_path)], 2)
+    finally:
+        has_ended.set()
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert are_gone(pids(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("environment", "watched"),
+    [
+        ({}, []),
+        ({launch.DVC: "distill@k4"}, ["_stop_with_parent"]),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, ["_end_with_parent"]),
+        ({"RANK": "0", "WORLD_SIZE": "1", launch.DVC: "distill@k4"}, ["_end_with_parent"]),
+    ],
+)
+def test_who_watches_what_started_it(
+    alone: pytest.MonkeyPatch, environment: dict[str, str], watched: list[str]
+) -> None:
+    """By a thread that holds nobody up. What it would do is end this very process, so here it says what it would."""
+    alone.setenv("GPD_PROCESSES", "1")
+    for name, value in environment.items():
+        alone.setenv(name, value)
+    seen: list[tuple[str, int, bool]] = []
+    for name in ("_stop_with_parent", "_end_with_parent"):
+
+        def watch(parent: int, name: str = name) -> None:
+            seen.append((name, parent, threading.current_thread().daemon))
+
+        alone.setattr(launch, name, watch)
+    done: list[int] = []
+    launch.on_all_processes([], lambda: done.append(1))
+    assert done == [1]
+    for thread in threading.enumerate():
+        if thread.name.endswith("(watch)"):
+            thread.join()
+    assert seen == [(name, os.getppid(), True) for name in watched]
+
+
+def test_what_was_written_is_there_when_a_process_ends_at_once(tmp_path: Path) -> None:
+    def work() -> None:
+        with (tmp_path / "out").open("w") as sys.stdout, (tmp_path / "err").open("w") as sys.stderr:
+            print("words")
+            print("errors", file=sys.stderr)
+            launch._end(5)
+
+    assert status_of(work) == 5
+    assert ((tmp_path / "out").read_text(), (tmp_path / "err").read_text()) == ("words\n", "errors\n")

@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -6,6 +9,7 @@ from gpd.distillation.pool import Pool, Steps
 from gpd.distillation.share import Share
 from gpd.distillation.starts import start_indices
 from gpd.distillation.states import clip_states
+from tests.distillation.forked import together
 
 SHAPE = (2, 2, 4, 4)
 GRID = make_grid(48, 3.0)
@@ -82,3 +86,56 @@ def test_only_streamed_states_move_the_pool() -> None:
     states = clip_states(clips, start_indices(48, 8, True), 8, GRID, range(4), seed=0)
     pool.advance(states, states.latents + 1)
     assert torch.equal(pool.latents.all(), before)
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_processes_keep_the_pool_that_one_keeps(tmp_path: Path, number: int) -> None:
+    """Of an odd number of slots and samples, so that some have less to do than others, or nothing."""
+    horizon, batch = 7, 4
+
+    def summary(share: Share) -> object:
+        steps = Steps(48, horizon, is_final=False)
+        pool = Pool(7, SHAPE, 5, steps, walk_to, seed=0, share=share)
+        began = [pool.fill(1).tolist()]
+        for _ in range(20):
+            states = pool.take(batch)
+            began.append(pool.advance(states, states.latents + horizon).tolist())
+        state = pool.state_dict()
+        latents = state.pop("latents")[:, 0, 0, 0, 0].tolist()
+        return [began, latents, {name: tensor.tolist() for name, tensor in state.items()}]
+
+    alone = summary(Share())
+    works = [lambda index=index: summary(Share(index, number)) for index in range(number)]
+    assert together(tmp_path, *works) == [json.loads(json.dumps(alone))] * number
+
+
+def test_slots_are_taken_round_robin_and_a_batch_may_be_all_of_them() -> None:
+    pool = make_pool(8, True, num_slots=6)
+    pool.fill(6)
+    first = [pool.take(4).slot.tolist() for _ in range(3)]
+    assert sorted(first[0] + first[1][:2]) == sorted(first[1][2:] + first[2]) == list(range(6))
+    assert first[0] + first[1][:2] == first[1][2:] + first[2]
+    assert make_pool(8, True, num_slots=6).take(6).slot.tolist() == first[0] + first[1][:2]
+
+
+def test_a_trajectory_ends_with_the_last_step_that_has_room() -> None:
+    """Of 48 intervals six steps of 8; then it begins anew with the next number's prompt."""
+    pool = make_pool(8, True, num_slots=1)
+    pool.fill(1)
+    assert [states.tolist() for states in run(pool, 8, batch=1)] == [[0], [8], [16], [24], [32], [40], [0], [8]]
+    assert pool.state_dict()["counters"].tolist() == [2, 8]
+
+
+def test_restarts_are_told_and_none_where_nothing_was_taken() -> None:
+    pool = make_pool(8, True, num_slots=6)
+    pool.fill(6)
+    began = []
+    for _ in range(6):
+        states = pool.take(2)
+        began.append(pool.advance(states, states.latents + 8).tolist())
+    assert sum(map(len, began)) == 2  # of 0, 8 .. 40 one is at its end in each of two rounds
+    nothing = make_pool(3, False)
+    assert (
+        nothing.advance(clip_states([(torch.zeros(SHAPE), 0)], torch.tensor([0]), 3, GRID, [0], seed=0), None).tolist()
+        == []
+    )  # type: ignore[arg-type]

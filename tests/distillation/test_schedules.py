@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gpd.distillation.schedules import guidance_scale, has_stalled, learning_rate
+from gpd.distillation.schedules import guidance_scale, has_stalled, learning_rate, set_learning_rate
 from gpd.params import Guidance
 from tests.distillation.test_trainer import settings
 
@@ -40,3 +40,27 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9]
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("iteration", "iterations", "warmup", "expected"),
+    [
+        (0, 100, 0, 1.0),  # no warm-up
+        (0, 100, 10, 0.1),
+        (4, 100, 10, 0.5 * (1 - 0.9 * 0.04)),
+        (50, 100, 10, 0.55),
+        (99, 100, 10, 1 - 0.9 * 0.99),
+        (1, 4, 10, 0.5 * (1 - 0.9 / 4)),  # a stage shorter than its warm-up rises over all of it
+    ],
+)
+def test_the_learning_rate_by_hand(iteration: int, iterations: int, warmup: int, expected: float) -> None:
+    distill = settings(warmup_iterations=warmup, final_rate_share=0.1)
+    params = distill.stages["k1"].model_copy(update={"iterations": iterations, "learning_rate": 2.0})
+    assert learning_rate(iteration, params, distill) == pytest.approx(2 * expected)
+
+
+def test_a_rate_is_that_of_all_weights() -> None:
+    groups = [{"params": [torch.nn.Parameter(torch.ones(1))]} for _ in range(2)]
+    optimizer = torch.optim.AdamW(groups, lr=1.0)
+    set_learning_rate(optimizer, 0.25)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]

@@ -1,8 +1,12 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
 
 from gpd.artifacts import UserError
 from gpd.distillation.share import Share, check_batch, micro_batch, pieces
+from tests.distillation.forked import together
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 7])
@@ -14,6 +18,22 @@ def test_every_row_is_one_process_own(number: int) -> None:
 def test_alone_all_rows_are_there() -> None:
     rows = torch.arange(6).view(3, 2)
     assert torch.equal(Share().together(rows, 3), rows)
+
+
+@pytest.mark.parametrize("total", [1, 6, 7])
+def test_what_each_has_done_is_everyones_in_order(tmp_path: Path, total: int) -> None:
+    """On three processes, of which some may have nothing; they meet once before they exchange."""
+    rows = torch.arange(1, 2 * total + 1).view(total, 2)
+
+    def process(index: int) -> Callable[[], object]:
+        def work() -> object:
+            met: list[int] = []
+            share = Share(index, 3, meet=lambda: met.append(index))
+            return share.together(share.own(rows), total).tolist(), met
+
+        return work
+
+    assert together(tmp_path, *map(process, range(3))) == [[rows.tolist(), [index]] for index in range(3)]
 
 
 def test_a_batch_that_the_processes_do_not_divide_is_named() -> None:

@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from gpd.distillation import launch
-from gpd.distillation.stopping import Stop, StoppedError
+from gpd.distillation.stopping import SIGNALS, Stop, StoppedError
 from gpd.distillation.train_state import MARKER
+from tests.distillation.forked import together
 from tests.distillation.some_processes import ITERATIONS, SLOW_IMPORTS, Ended, run
 from tests.distillation.stoppable import PAUSE, work
 from tests.patience import ends_within
@@ -115,3 +117,68 @@ def test_only_iterations_put_a_signal_off() -> None:
     with pytest.raises(StoppedError) as at_once:
         Stop().hear(signal.SIGINT)
     assert at_once.value.code == 130
+
+
+def test_before_and_after_the_iterations_a_signal_ends_all_at_once() -> None:
+    stop = Stop()
+    assert list(stop.put_off(range(2))) == [0, 1]
+    with pytest.raises(StoppedError, match="stopped by SIGTERM before its iterations or after them"):
+        stop.hear(signal.SIGTERM)
+    with pytest.raises(StoppedError, match="later"):
+        stop.check("later")
+    Stop().check("never told")
+
+
+def test_signals_come_while_it_listens_and_go_where_they_went_before() -> None:
+    def handlers() -> list[object]:
+        return [signal.getsignal(number) for number in SIGNALS]
+
+    before, stop = handlers(), Stop()
+
+    def listen() -> None:
+        with stop.listening():
+            assert handlers() == [stop.hear] * len(SIGNALS)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(StoppedError):
+        listen()
+    assert handlers() == before
+
+
+@pytest.mark.parametrize("told", SIGNALS)
+def test_all_processes_hear_in_the_same_iteration_what_one_was_told(tmp_path: Path, told: signal.Signals) -> None:
+    def process(told_in: int) -> Callable[[], object]:
+        def work() -> object:
+            stop, heard = Stop(), []
+            for iteration in stop.put_off(range(4)):
+                if iteration == told_in:
+                    stop.hear(told)
+                heard.append(stop.is_agreed())
+            return [heard, stop.number]
+
+        return work
+
+    heard = [[False, False, True, True], told]
+    assert together(tmp_path, process(2), process(9), process(3)) == [heard] * 3
+
+
+def test_the_first_to_end_takes_the_others_along(tmp_path: Path) -> None:
+    """Told when the last iteration is over, so that nobody else has heard of it."""
+
+    def process(number: int) -> Callable[[], object]:
+        def work() -> object:
+            stop = Stop()
+            for _ in stop.put_off(range(1)):
+                stop.is_agreed()
+                if number:
+                    stop.hear(number)
+            try:
+                stop.end("there")
+            except StoppedError as stopped:
+                return stopped.code
+            return None
+
+        return work
+
+    assert together(tmp_path, process(0), process(signal.SIGINT)) == [130, 130]
+    assert together(tmp_path / "nobody", process(0), process(0)) == [None, None]

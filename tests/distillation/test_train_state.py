@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 import torch
 
+from gpd import artifacts
 from gpd.artifacts import UserError
+from gpd.distillation import train_state
 from gpd.distillation.optimizers import make_room, moments_of
 from gpd.distillation.train_state import MARKER, TrainState
+from tests.distillation.clocks import look_clock
+from tests.distillation.forked import together
 
 
 class Small:
@@ -115,3 +119,105 @@ def test_a_tensor_that_was_not_saved_is_named(tmp_path: Path) -> None:
     save(tmp_path, 3)
     with pytest.raises(UserError, match=r"another version of gpd .*pool: 0 of 2 values"):
         load(tmp_path).fill({"pool": torch.ones(2)})
+
+
+def test_a_save_is_due_when_more_than_its_seconds_are_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes on by a second at each look, of which the first is when it begins."""
+    monkeypatch.setattr(train_state, "time", look_clock())
+    with TrainState(tmp_path, save_every_seconds=2) as state:
+        assert [state.is_due for _ in range(4)] == [False, False, True, True]
+        state.save(1, {"tensor": torch.ones(1)}, {})
+        state.wait()
+        assert state.stopped_seconds == 1  # from one look to the next
+        assert [state.is_due for _ in range(3)] == [False, True, True]
+        state.save(2, {"tensor": torch.ones(1)}, {})
+        assert state.stopped_seconds == 2
+
+
+def save_and_leave(folder: Path, mistake: Exception | None = None) -> None:
+    """Saves iteration 3 and leaves the state, by a mistake if one is given."""
+    with TrainState(folder, save_every_seconds=0) as state:
+        state.save(3, {"tensor": torch.arange(4)}, {})
+        if mistake:
+            raise mistake
+
+
+def save_and_ask(folder: Path) -> None:
+    state = TrainState(folder, save_every_seconds=0)
+    state.save(3, {"tensor": torch.arange(4)}, {})
+    while not state.is_due:
+        pass
+
+
+def test_what_could_not_be_written_is_told_at_the_next_question_and_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "at-3").write_text("a file where a folder should be")
+    state = TrainState(tmp_path, save_every_seconds=0)
+    state.save(3, {"tensor": torch.arange(4)}, {})
+    with pytest.raises(FileExistsError):
+        state.save(4, {"tensor": torch.arange(4)}, {})
+    for leave in (save_and_leave, save_and_ask):
+        with pytest.raises(FileExistsError):
+            leave(tmp_path)
+    with pytest.raises(ZeroDivisionError):  # what went wrong first is told
+        save_and_leave(tmp_path, ZeroDivisionError())
+
+
+def test_a_state_that_is_left_is_written(tmp_path: Path) -> None:
+    save_and_leave(tmp_path / "well")
+    assert load(tmp_path / "well").iteration == 3
+    with pytest.raises(ZeroDivisionError):
+        save_and_leave(tmp_path / "ill", ZeroDivisionError())
+    assert load(tmp_path / "ill").iteration == 3
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    save(tmp_path, 3)
+    (tmp_path / "at-3" / "part-0-of-1.safetensors").unlink()
+    with pytest.raises(UserError, match=r"at-3/part-0-of-1\.safetensors: train state is damaged"):
+        load(tmp_path)
+
+
+def test_all_processes_name_the_same_damaged_file_of_several(tmp_path: Path) -> None:
+    """Each hashes a part of them; the first in the order of their names is told."""
+
+    def save_part() -> None:
+        with TrainState(tmp_path / "state", save_every_seconds=0) as state:
+            rank = state.peers.rank
+            state.save(7, {"large": torch.ones(9), "small": torch.full((2,), 5.0)}, {"rank": rank})
+
+    def what_is_wrong() -> object:
+        try:
+            found = TrainState(tmp_path / "state", save_every_seconds=0).load()
+        except UserError as error:
+            return str(error)
+        assert found is not None
+        return [found.iteration, found.facts, sorted(found.places)]
+
+    together(tmp_path / "saving", save_part, save_part, save_part)
+    names = [f"part-{rank}-of-3.safetensors" for rank in range(3)]
+    assert sorted(path.name for path in (tmp_path / "state/at-7").iterdir()) == names
+    assert together(tmp_path / "two", what_is_wrong, what_is_wrong) == [[7, {"rank": 0}, ["large", "small"]]] * 2
+    for damaged in reversed(names[1:]):
+        (tmp_path / "state/at-7" / damaged).write_bytes(b"other")
+        one, other = together(tmp_path / damaged, what_is_wrong, what_is_wrong)
+        assert one == other
+        assert f"at-7/{damaged}: train state is damaged" in one
+
+
+def test_the_marker_comes_when_all_that_it_names_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[tuple[str, bool]] = []
+
+    def flush(path: Path) -> None:
+        artifacts.flush(path)
+        flushed.append((path.relative_to(tmp_path).as_posix(), (tmp_path / MARKER).exists()))
+
+    monkeypatch.setattr(train_state, "flush", flush)
+    save(tmp_path, 3)
+    assert flushed == [("at-3/part-0-of-1.safetensors", False), ("at-3", False)]
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (5,), (3,), ()])
+def test_a_tensor_of_another_shape_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    save_and_leave(tmp_path)  # of four values
+    with pytest.raises(UserError, match=r"state\.json: train state of another version of gpd"):
+        load(tmp_path).fill({"tensor": torch.zeros(shape)})

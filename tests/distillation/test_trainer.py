@@ -1,4 +1,6 @@
 import dataclasses
+import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,13 +9,17 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from gpd.core.precision import multiplies_bfloat16
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import guided
 from gpd.distillation.costs import STUDENT_FORWARDS, fill_forwards, target_forwards
 from gpd.distillation.schedules import has_stalled
 from gpd.distillation.stage import Stage
+from gpd.distillation.stopping import Stop
+from gpd.distillation.stopping import StoppedError as Stopped
 from gpd.distillation.targets import Route, make_target
-from gpd.distillation.trainer import REPORT_EVERY, is_report_due, train_stage
+from gpd.distillation.train_state import MARKER
+from gpd.distillation.trainer import REPORT_EVERY, is_report_due, make_accelerator, train_stage
 from gpd.params import Distill
 from tests.curricula import doubling_profile
 from tests.toy import GaussianField, SmallNetwork, SteppingNetwork, block_networks
@@ -336,3 +342,84 @@ def test_a_resumed_stage_ends_where_the_uninterrupted_one_does(tmp_path: Path) -
     interrupt(make_stalling_stage(tmp_path / "b"), len(whole.losses) - 1)
     _, resumed = train_stage(make_stalling_stage(tmp_path / "b"), Accelerator(cpu=True))
     assert resumed == whole
+
+
+@pytest.mark.parametrize("at_once", ["", "4"])
+def test_the_curve_holds_what_each_iteration_was_trained_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: str
+) -> None:
+    """By hand: guidance and rate of iteration i of 6; the loss is the residual and the weighted frequency term."""
+    monkeypatch.setenv("GPD_MICRO_BATCH", at_once)
+    guidance = {"start": 6.0, "end": 1.5, "axis": "iteration"}
+    changes = {"guidance": guidance, "frequency": {"weight": 0.5, "stages": ["k1"]}, "final_rate_share": 0.1}
+    _, ledger = train_stage(make_stage(tmp_path, 1, 1, 6, **changes), Accelerator(cpu=True))
+    assert [row["iteration"] for row in ledger.curve] == [1, 2, 3, 4, 5, 6]
+    assert [row["guidance_scale"] for row in ledger.curve] == pytest.approx([6.0 - 0.75 * i for i in range(6)])
+    rises = [0.5, 1, 1, 1, 1, 1]  # two iterations of warm-up
+    rates = [1e-2 * rise * (1 - 0.9 * i / 6) for i, rise in enumerate(rises)]
+    assert [row["learning_rate"] for row in ledger.curve] == pytest.approx(rates)
+    for row in ledger.curve:
+        assert row["loss"] == pytest.approx(row["residual"] + 0.5 * row["frequency_loss"])
+    assert [row["loss"] for row in ledger.curve] == ledger.losses
+
+
+def test_a_stage_that_is_told_to_end_saves_and_the_next_one_ends_with_the_same_bits(tmp_path: Path) -> None:
+    whole, ledger = train_stage(make_stage(tmp_path / "a", 2, 1, 12), Accelerator(cpu=True))
+    stop, stage = Stop(), make_stage(tmp_path / "b", 2, 1, 12)
+    with pytest.raises(Stopped, match="after iteration 5 of 12; the same command goes on from there") as stopped:
+        train_stage(stage, Accelerator(cpu=True), lambda done, _: stop.hear(15) if done == 4 else None, stop)
+    assert stopped.value.code == 143
+    assert json.loads((tmp_path / "b" / MARKER).read_text())["iteration"] == 5
+    resumed, same = train_stage(make_stage(tmp_path / "b", 2, 1, 12), Accelerator(cpu=True))
+    assert torch.equal(weights(whole), weights(resumed))
+    assert same == ledger
+
+
+def test_told_at_the_end_of_training_a_stage_publishes_nothing(tmp_path: Path) -> None:
+    stop = Stop()
+    with pytest.raises(Stopped, match="at the end of training; the same command goes on from the last train state"):
+        train_stage(
+            make_stage(tmp_path, 1, 1, 3), Accelerator(cpu=True), lambda n, _: stop.hear(2) if n == 3 else None, stop
+        )
+
+
+@pytest.mark.parametrize("patience", [0, 10**9])
+def test_states_are_kept_when_they_are_due_and_not_of_a_stage_that_is_done(tmp_path: Path, patience: int) -> None:
+    stage = make_stage(tmp_path, 1, 1, 5)
+    distill = stage.distill.model_copy(update={"save_every_seconds": patience})
+
+    def wait(iteration: int, loss: float) -> None:
+        time.sleep(0.05)  # for what is being written: no other is due meanwhile
+
+    train_stage(dataclasses.replace(stage, distill=distill), Accelerator(cpu=True), wait)
+    assert (tmp_path / MARKER).exists() is (patience == 0)
+    if not patience:
+        assert json.loads((tmp_path / MARKER).read_text())["iteration"] < 5
+
+
+def test_this_process_alone_computes_in_the_format_that_it_has() -> None:
+    """It keeps its threads, and no copies of cast weights."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    accelerator = make_accelerator("float32")
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(threads)
+    assert (accelerator.num_processes, accelerator.mixed_precision) == (1, "no")
+    assert accelerator.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert accelerator.autocast_handler.cache_enabled is False
+    assert make_accelerator("bfloat16").mixed_precision == ("bf16" if multiplies_bfloat16("cpu") else "no")
+
+
+@pytest.mark.parametrize("tail", [2, 5])
+def test_walks_to_where_trajectories_begin_anew_are_counted(tmp_path: Path, tail: int) -> None:
+    """Of steps of 5 intervals: by the student before, whose jump is one evaluation, or by the guided teacher."""
+    stage = make_stage(tmp_path, 5, tail, 30, states={"stream": 1.0, "clips": 0.0})
+    _, progress = train_stage(stage, Accelerator(cpu=True))
+    probes, targets = 2 * 12, 6 * 30
+    assert stage.teacher.num_forwards == progress.forwards["teacher"] + probes * (2 * tail + 2 * 5)
+    walked = progress.forwards["teacher"] - targets * 2 * tail
+    if stage.previous is not None:
+        assert stage.previous.num_forwards == progress.forwards["previous"] + probes
+        assert walked == 0
+        walked = progress.forwards["previous"] - targets
+    assert walked > fill_forwards(stage.distill, stage.params, 48)

@@ -98,7 +98,8 @@ def test_an_interrupted_stage_ends_with_the_same_bits(tmp_path: Path) -> None:
     [
         ({"states": {"stream": 0.5, "clips": 0.5}}, "distill.states.clips=0.5 must be 1"),
         ({"ema_decay": 0.0}, "distill.ema_decay=0 must be above 0"),
-        ({"lora_rank": 2}, "distill.lora_rank=2 must be 0"),
+        ({"lora_rank": 1}, "distill.lora_rank=1 must be 0"),
+        ({"stages": {"k1": K8 | {"horizon": 1}}}, "distill.stages.k1: tail=1 must be 1, horizon=1 above 1"),
         ({"stages": {"k8": K8 | {"tail": 8}}}, "distill.stages.k8: tail=8 must be 1, horizon=8 above 1"),
     ],
 )

@@ -6,7 +6,8 @@ import torch
 from accelerate import Accelerator
 
 from gpd.artifacts import UserError
-from gpd.distillation.objectives import check_objective
+from gpd.distillation.objectives import check_objective, get_objective
+from gpd.distillation.speed import noise_batch
 from gpd.distillation.stage import Stage
 from gpd.distillation.trainer import train_stage
 from gpd.models.heads import Fused
@@ -48,3 +49,16 @@ def test_a_fold_follows_heads_of_its_own_horizon() -> None:
     longer = FOLD | {"horizon": 16, "tail": 16}
     with pytest.raises(UserError, match="its horizon=16 must be 8, that of the heads before it"):
         check_objective(settings(objective="parallel", stages={"k8": K8, "k16-fold": longer}))
+
+
+def test_the_target_is_where_the_headed_students_own_step_ends(tmp_path: Path) -> None:
+    stage = folding_stage(tmp_path, 1)
+    batch = noise_batch(stage, 5)
+    batch = dataclasses.replace(batch, states=batch.states._replace(grid_index=torch.tensor([0, 8, 16, 24, 40])))
+    target = get_objective("fold").target(stage, batch, None)  # type: ignore[attr-defined]
+    index, sigmas = batch.states.grid_index, stage.grid.sigmas
+    with torch.no_grad():
+        velocity = stage.previous(batch.states.latents, stage.grid.timesteps[index], batch.text)
+    assert torch.equal(target.velocity, velocity)
+    lengths = (sigmas[index + 8] - sigmas[index]).view(-1, 1, 1, 1, 1).float()
+    assert torch.allclose(target.end, batch.states.latents + lengths * velocity, atol=1e-6)

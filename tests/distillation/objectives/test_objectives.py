@@ -81,8 +81,9 @@ def test_a_chain_of_heads_ends_with_a_plain_network(network: VideoNetwork) -> No
         get_objective("parallel").prepare(network, params, "k8")
         assert network.heads is not None
         assert network.heads.number == 48
-    with pytest.raises(UserError, match=r"distill.stages.k8-fold.previous=data/students/k8: a student with heads"):
-        get_objective("gpd").prepare(network, params, "k8-fold")
+    for name in ("gpd", "flow_map", "consistency", "piecewise_flow"):
+        with pytest.raises(UserError, match=r"distill.stages.k8-fold.previous=data/students/k8: a student with heads"):
+            get_objective(name).prepare(network, params, "k8-fold")
     folding.prepare(network, params, "k8-fold")
     assert network.heads is None
 

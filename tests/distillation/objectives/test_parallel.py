@@ -12,7 +12,7 @@ from gpd.core.velocity import guided
 from gpd.distillation.batches import draw_states, make_batch, make_pool
 from gpd.distillation.costs import STUDENT_FORWARDS, forwards_per_sample
 from gpd.distillation.objectives import check_objective, get_objective
-from gpd.distillation.objectives.parallel import Point, drive, mix_of, num_driven, point_of
+from gpd.distillation.objectives.parallel import INCREMENTS, Point, drive, mix_of, num_driven, point_of
 from gpd.distillation.share import Share
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import Batch
@@ -181,7 +181,6 @@ def test_the_ledger_is_what_the_networks_counted(tmp_path: Path, increment: str,
 def test_the_midpoint_is_of_second_order(tmp_path: Path) -> None:
     """Against the teacher walked very finely, one interval's increment is several times as near as Euler's."""
     from gpd.core.schedule import make_grid
-    from gpd.distillation.objectives.parallel import INCREMENTS
 
     stage = headed_stage(tmp_path, 8, 1, states={"stream": 0.0, "clips": 1.0})
     batch, fine = first_batch(stage), make_grid(48 * 16, 3.0)
@@ -204,7 +203,7 @@ def test_an_interrupted_stage_ends_with_the_same_bits(tmp_path: Path, share: dic
     ("change", "message"),
     [
         ({"states": {"stream": 0.5, "clips": 0.0, "rollouts": 0.5}}, "distill.states.rollouts=0.5 must be 0"),
-        ({"lora_rank": 4}, "distill.lora_rank=4 must be 0"),
+        ({"lora_rank": 1}, "distill.lora_rank=1 must be 0"),
         ({"horizons": [2]}, "distill.horizons=[2] must be []"),
     ],
 )
@@ -219,3 +218,38 @@ def test_what_it_excludes_is_named(change: dict[str, object], message: str) -> N
     jumping = {"k8": settings().stages["k8"].model_dump() | {"tail": 1}}
     with pytest.raises(UserError, match=r"distill.stages.k8.tail=1 must be 8: 'parallel' has no jump"):
         check_objective(settings(objective="parallel", stages=jumping))
+
+
+def test_a_target_costs_the_teachers_part_of_the_block_at_the_stages_beginning() -> None:
+    """Of 8 intervals in strides of 3 three guided evaluations, and the increment's one or two."""
+    step = settings().stages["k8"]
+    mixed = {**TAUGHT, "teacher_share": MIXED, "teacher_walk": {"solver": "adams", "stride": 3}}
+    assert PARALLEL.forwards(settings(**mixed), step, 0) == {"teacher": 2 * (3 + 1)}
+    assert PARALLEL.forwards(settings(**mixed, increment="midpoint"), step, 0) == {"teacher": 2 * (3 + 2)}
+    assert PARALLEL.forwards(settings(**mixed).at(1.0), step, 0) == {"teacher": 2}
+
+
+def test_a_midpoint_increment_asks_where_it_says(tmp_path: Path) -> None:
+    """At the interval's start and in its middle, half an Euler step on; timesteps are 1000 sigma."""
+    grid, asked = make_stage(tmp_path).grid, []
+
+    def teacher(latents: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        asked.append((latents, timesteps.tolist()))
+        return torch.ones_like(latents)
+
+    index, x = torch.tensor([0, 30]), torch.zeros(2, 1, 1, 1, 1)
+    INCREMENTS["midpoint"](teacher, x, index, grid)
+    (first, at), (halfway, between) = asked
+    middle = (grid.sigmas[index] + grid.sigmas[index + 1]) / 2
+    assert (first is x, at) == (True, grid.timesteps[index].tolist())
+    assert between == pytest.approx((1000 * middle).tolist())
+    assert halfway.flatten().tolist() == pytest.approx((middle - grid.sigmas[index]).tolist())
+
+
+def test_an_increment_weighs_as_much_as_its_interval_is_long(tmp_path: Path) -> None:
+    """Beside the mean of all 48, which is a 48th."""
+    stage = headed_stage(tmp_path, 8, 1, loss_weighting="step")
+    batch = first_batch(stage)
+    interval, sigmas = point_of(stage, batch).interval, stage.grid.sigmas
+    expected = 48 * (sigmas[interval] - sigmas[interval + 1])
+    assert torch.allclose(PARALLEL.lesson(stage, batch, stage.student, None).weight, expected.float(), atol=1e-6)

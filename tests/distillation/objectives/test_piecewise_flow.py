@@ -13,6 +13,7 @@ from gpd.distillation.trainer import train_stage
 from tests.distillation.test_trainer import make_stage, settings
 
 FLOW = get_objective("piecewise_flow")
+TWO = {name: stage for name, stage in settings().model_dump()["stages"].items() if name in ("k1", "k2")}
 
 
 def test_the_piecewise_flow_is_learnt(tmp_path: Path) -> None:
@@ -41,6 +42,7 @@ def test_the_student_is_trained_on_the_line_to_the_targets_end(tmp_path: Path) -
         ({"states": {"stream": 0.5, "clips": 0.0, "rollouts": 0.5}}, "distill.states.rollouts=0.5 must be 0"),
         ({"horizons": [2]}, r"distill.horizons=\[2\] must be"),
         ({"stages": settings().model_dump()["stages"]}, "distill.stages must hold one stage, not 4"),
+        ({"stages": TWO}, "distill.stages must hold one stage, not 2"),
     ],
 )
 def test_what_it_excludes_is_named(change: dict[str, object], message: str) -> None:
