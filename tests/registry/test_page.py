@@ -10,7 +10,7 @@ import pytest
 
 from gpd.data.clips import write_mp4
 from gpd.documents import ClipsFacts, identify, write_manifest
-from gpd.registry import graph, open_registry, promote, remark, render_page, sync
+from gpd.registry import open_registry, promote, remark, render_page, sync
 from gpd.registry.page import ShownMetric
 from tests.browser import dump_dom
 from tests.registry.conftest import content_of, make_evaluation, make_facts, make_folder, make_student, subject_of
@@ -137,15 +137,3 @@ def test_an_empty_registry_has_a_page(made_sqlite: Path, tmp_path: Path) -> None
     with open_registry(str(made_sqlite)) as session:
         (tmp_path / "registry.html").write_text(render_page(session=session))
     assert "0 checkpoints, 0 of 0 measurements shown" in dump_dom(tmp_path / "registry.html", tmp_path)
-
-
-def test_the_graph_puts_children_right_of_their_parents() -> None:
-    edges = [("teacher", "a"), ("teacher", "b"), ("a", "ab"), ("ab", "c")]
-    places = graph.arrange({name: name for name in ("teacher", "a", "b", "ab", "c")}, edges)
-    assert all(places[parent][0] < places[child][0] for parent, child in edges)
-    assert len(set(places.values())) == len(places)
-
-
-def test_a_circle_can_be_arranged() -> None:
-    places = graph.arrange({name: name for name in "abc"}, [("a", "b"), ("b", "a"), ("c", "c")])
-    assert len(set(places.values())) == 3
