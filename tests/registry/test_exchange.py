@@ -113,3 +113,15 @@ def test_more_rows_than_are_taken_at_once(made_sqlite: Path, tmp_path: Path, mon
     assert load(url, lines) == (8, 8)
     assert load(url, lines) == (0, 8)
     assert len(export(url)) == 9
+
+
+def test_an_import_fills_in_what_was_never_seen_and_changes_nothing_else(made_sqlite: Path, tmp_path: Path) -> None:
+    url = str(shutil.copy(made_sqlite, tmp_path / "it.db"))
+    header = export(url)
+    stub, full, other = (
+        json.dumps({"table": "artifact", "row": {"content": "a" * 64, "kind": kind, "manifest_hash": manifest}})
+        for kind, manifest in (("unknown", None), ("student", "b" * 64), ("base", "c" * 64))
+    )
+    for line, new, kind in ((stub, 1, "unknown"), (full, 0, "student"), (other, 0, "student"), (stub, 0, "student")):
+        assert load(url, [*header, line]) == (new, 1)
+        assert f'"kind": "{kind}"' in export(url)[1]

@@ -191,3 +191,11 @@ def test_two_of_one_setting_are_not_both_current(workspace: Path, own: str, tmp_
     assert line.endswith("2 of one setting are the current one")
     with open_registry(own) as session, pytest.raises(DamagedError, match="2 of one setting"):
         best(session=session, steps=6)
+
+
+def test_a_manifest_s_hash_alone_is_damage(own: str) -> None:
+    change(own, f"UPDATE artifact SET manifest_hash = '{'0' * 64}' WHERE name = 'k8'")
+    (line,) = wrong(own)
+    assert "manifest_hash is '0000" in line
+    change(own, f"UPDATE artifact SET size_bytes = 1, manifest_hash = '{'0' * 64}' WHERE name = 'k8'")
+    assert wrong(own) == []  # written since, with other settings

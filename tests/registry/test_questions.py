@@ -28,11 +28,13 @@ from gpd.registry import (
     tag,
 )
 from gpd.registry import tables as t
+from gpd.registry.answers import make_answer
+from gpd.registry.best import Measured, _warning
 from gpd.registry.engine import make_engine, registry_url, writing
 from gpd.registry.finding import begins_with, description_of
 from gpd.registry.lineage import lineage
 from gpd.registry.protocols import choose_protocol, find_protocol
-from gpd.registry.questions import params_of, relatives
+from gpd.registry.questions import _metric_rows, params_of, relatives
 from gpd.registry.recording import insert_missing
 from tests.registry.conftest import content_of, make_evaluation, make_run, make_student, subject_of
 
@@ -401,3 +403,49 @@ def test_more_artifacts_than_a_statement_may_name(own: str, monkeypatch: pytest.
     monkeypatch.setattr(sys.modules["gpd.registry.lineage"], "AT_ONCE", 5)
     with open_registry(own) as session:
         assert set(lineage(session=session, key=chain[0]).nodes) == set(chain)
+
+
+# --- by hand
+
+
+def measured(metric: str = "m", **values: Any) -> Measured:
+    """A measurement of a student; what is not told does not matter."""
+    told = {"content": "a" * 64, "name": "k8", "metric": metric, "value": 1.0, "steps": 6, "solver": "euler"}
+    return make_answer(Measured, **(told | {"guidance_scale": 1.0, "heads": None, "protocol": "p"} | values))
+
+
+def test_metrics_of_one_way_have_the_way_beside_them() -> None:
+    assert _metric_rows("p", [measured("a")], True) == {"p sampled with": "6 steps euler w=1", "p a": 1.0}
+    assert _metric_rows("p", [measured("a")], False) == {"p 6 steps euler w=1 a": 1.0}
+
+
+def test_whoever_is_not_exported_as_it_is_is_named() -> None:
+    assert _warning([measured(), measured()], False) is None
+    for is_left_out, advice in ((False, "--exportable leaves it out"), (True, "left out, though it is better")):
+        said = str(_warning([measured(), measured(heads=4, content="b" * 64)], is_left_out))
+        assert said.startswith(f"{'b' * 12} (k8, heads=4) is not exported as it is")
+        assert said.endswith(f"; {advice}")
+
+
+def test_one_made_here_comes_before_one_fetched(workspace: Path, synced_sqlite: Path) -> None:
+    url = str(workspace / "it.db")
+    Path(url).write_bytes(synced_sqlite.read_bytes())
+    made = make_student(workspace, "k8", 8, workspace / "data/students/k4", text="of others")
+    theirs = workspace / "data/fetched/k8-0123"
+    theirs.parent.mkdir()
+    made.rename(theirs)
+    sync(url=url)
+    with open_registry(url) as session:
+        assert find_artifact(key="k8", session=session).content == content_of(theirs)  # the only one here
+    ours = make_student(workspace, "k8", 8, workspace / "data/students/k4")
+    with open_registry(url) as session:
+        assert find_artifact(key="k8", session=session).content == content_of(ours)
+
+
+def test_a_checkpoint_in_its_place_is_found_without_a_word(
+    workspace: Path, synced_sqlite: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_registry(str(synced_sqlite)) as session:
+        for spec in ("k8", "best:6"):
+            assert find_checkpoint(spec, session=session).path == Path("data/students/k8")
+    assert capsys.readouterr().err == ""
