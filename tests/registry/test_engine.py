@@ -99,12 +99,11 @@ def test_postgresql_without_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         make_engine(registry_url("postgresql://me:secret@there/db"))
 
 
-def test_reading_makes_no_file(tmp_path: Path) -> None:
-    with (
-        pytest.raises(UserError, match="no registry here; `gpd registry sync` makes one"),
-        open_registry(f"{tmp_path}/a.db"),
-    ):
-        pass
+def test_opening_makes_no_file(tmp_path: Path) -> None:
+    for writes in (False, True):
+        missing = pytest.raises(UserError, match="no registry here; `gpd registry sync` makes one")
+        with missing, open_registry(f"{tmp_path}/a.db", writes=writes):
+            pass
     assert not list(tmp_path.iterdir())
 
 
