@@ -1,6 +1,5 @@
 """The best checkpoint by a metric: under one protocol, among finished measurements, ties named, never a silent none."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,13 +12,13 @@ from gpd.artifacts import UserError
 from gpd.registry.answers import JSON_ONLY, make_answer
 from gpd.registry.columns import clean_text
 from gpd.registry.finding import SHORT, locations_of, near
+from gpd.registry.guard import check_protocols, check_ranked
 from gpd.registry.protocols import find_protocol, pick_protocol
 from gpd.registry.tables import Artifact, Checkpoint, Evaluation, Location, Protocol, Score
 from gpd.registry.where import read_where
 
 Role = Literal["student", "base", "any"]
 TIES_NAMED = 20
-LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -132,15 +131,17 @@ def best(
 
     Raises:
         UserError: nothing matches (with what there is instead), or a key is unknown.
+        DamagedError: a row on which the answer rests is not as recorded.
     """
     if role not in get_args(Role):
         raise UserError(f"--role {role}: must be student, base or any")
     restrictions = read_where(where, session).conditions
     question = Question(steps, clean_text(metric), role, where, restrictions, exportable)
+    check_protocols(session)
+    asked = None if protocol is None else find_protocol(key=protocol, session=session)
+    check_ranked(session, metric=question.metric, steps=steps, protocol=asked.hash if asked else None)
     chosen, note = (
-        (find_protocol(key=protocol, session=session), None)
-        if protocol is not None
-        else pick_protocol(_protocols(question, session), session=session, workspace=workspace)
+        (asked, None) if asked else pick_protocol(_protocols(question, session), session=session, workspace=workspace)
     )
     direction = _direction(question, chosen.hash, session)
     was_seen = exists().where(col(Location.content) == col(Evaluation.checkpoint))
@@ -157,9 +158,9 @@ def best(
 
 
 def is_usable_number() -> ColumnElement[bool]:
-    """Whether a score can be the best: finite, and for an error or a ratio not below 0. Texts compare as too large."""
+    """Whether a score can be the best: it is a number, and for an error or a ratio not below 0."""
     value = col(Score.value)
-    return and_(value.between(-LARGEST, LARGEST), or_(col(Score.direction) == "higher", value >= 0))
+    return and_(value.is_not(None), or_(col(Score.direction) == "higher", value >= 0))
 
 
 def candidates(question: Question, protocol: str) -> Any:
@@ -205,8 +206,6 @@ def _protocols(question: Question, session: Session) -> list[Protocol]:
     protocols = list(session.exec(select(Protocol).where(measured).order_by(Protocol.hash)))
     if not protocols:
         raise UserError(_why_nothing(question, None, session))
-    if len(protocols) == 1:
-        return protocols
     return [one for one in protocols if session.exec(candidates(question, one.hash).limit(1)).first()] or protocols
 
 
@@ -240,8 +239,7 @@ def _excluded(question: Question, protocol: str, session: Session) -> tuple[int,
     is_incomplete = col(Evaluation.is_complete) == false()
     same = and_(col(Evaluation.protocol) == protocol, col(Evaluation.steps) == question.steps)  # its index serves
     incomplete = session.exec(current.where(same, is_incomplete)).one()
-    unusable = or_(col(Score.value).is_(None), ~is_usable_number())
-    not_finite = session.exec(current.where(~is_incomplete, unusable)).one()
+    not_finite = session.exec(current.where(~is_incomplete, ~is_usable_number())).one()
     return incomplete, not_finite
 
 

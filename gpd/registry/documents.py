@@ -90,7 +90,7 @@ def manifest_rows(path: Path, workspace: Path, lock: DvcLock) -> Iterator[Record
     manifest = parse_manifest(raw, path)
     content, facts, sizes = manifest.content, manifest.facts, {name: f.size for name, f in manifest.files.items()}
     if content != hash_files(raw["files"]):
-        raise UserError(f"{path}: content {content[:12]} is not the hash of the files listed")
+        raise UserError(f"{path}: content {content:.12} is not the hash of the files listed")
     yield t.checked(
         t.Artifact,
         **manifest.model_dump(include={"content", "kind", "format", "params"}),

@@ -115,7 +115,7 @@ def _publish(kept: Kept, folder: Path, content: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             _link(source, path)
         if (found := hash_files(list_files(partial))) != content:
-            raise UserError(f"{content[:12]}: DVC keeps other bytes under this manifest ({found[:12]})")
+            raise UserError(f"{content:.12}: DVC keeps other bytes under this manifest ({found:.12})")
 
 
 def _link(source: Path, path: Path) -> None:

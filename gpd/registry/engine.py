@@ -1,6 +1,7 @@
 """Connections: which database, how it is opened, what its errors mean to a person."""
 
 import contextlib
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from gpd.artifacts import UserError
+from gpd.artifacts import DamagedError, UserError
 from gpd.registry.secrets import HIDDEN, is_broken_url, is_secret, mask_passwords, only_scheme
 
 DEFAULT = "registry.db"
@@ -131,6 +132,8 @@ def _in_words(url: URL) -> Iterator[None]:
         text = mask_passwords(text)
         meaning = next((meaning for sign, meaning in _MEANINGS.items() if sign in text), None)
         raise UserError(f"{shown(url)}: {f'{meaning} ({text})' if meaning else text}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DamagedError(f"{shown(url)}: a value cannot be read ({error}); `gpd registry verify` names it") from None
 
 
 _MEANINGS: dict[str, str] = {

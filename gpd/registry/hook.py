@@ -41,7 +41,7 @@ def _run(text: str, document: str) -> str | None:
         return f"stopped after {MOST_SECONDS} s"
     except (OSError, ValueError) as error:
         return " ".join(str(error).split())
-    last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-    return (
-        f"exit status {done.returncode} ({last[0][:200] if last else 'it said nothing'})" if done.returncode else None
-    )
+    if not done.returncode:
+        return None
+    lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+    return f"exit status {done.returncode} ({lines[-1]:.200})"

@@ -13,13 +13,14 @@ from sqlalchemy import Connection, case, func, select
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
-from gpd.artifacts import DamagedError, hash_json
+from gpd.artifacts import hash_json
 from gpd.documents import flatten
 from gpd.params import PARAMS_FILE, load_params
 from gpd.registry import tables as t
 from gpd.registry.columns import Record
 from gpd.registry.documents import comparable, evaluation_id, read_workspace
-from gpd.registry.recorded import Values, WrongRow, differences, owner, shown
+from gpd.registry.finding import CHECKPOINT_KINDS
+from gpd.registry.recorded import Values, WrongRow, differences, owner, shown, unreadable
 from gpd.registry.recording import SAME_SETTING
 
 MENDED_BY = (
@@ -46,21 +47,9 @@ def check_rows(session: Session, workspace: Path = Path()) -> Iterator[WrongRow]
                 continue
             key = shown(row[owner(model).name])
             yield from (WrongRow(t.table_of(model).name, key, wrong) for wrong in check(connection, row))
-    yield from _current_twice(connection)
-    yield from _strangers(connection)
+    yield from current_twice(connection)
+    yield from strangers(connection)
     yield from _against_documents(connection, workspace)
-
-
-def check_evaluations(session: Session, checkpoint: str) -> None:
-    """Refuses what was measured of a checkpoint if its rows are not what was recorded.
-
-    Raises:
-        DamagedError: an evaluation is not named by the hash of what it says.
-    """
-    table, connection = t.table_of(t.Evaluation), session.connection()
-    for row in connection.execute(select(table).where(table.c.checkpoint == checkpoint)).mappings():
-        for wrong in _evaluation(connection, dict(row)):
-            raise DamagedError(f"registry: evaluation {shown(row['id'])}: {wrong}; {MENDED_BY}")
 
 
 def _each(connection: Connection, model: type[Record]) -> Iterator[Row | WrongRow]:
@@ -70,7 +59,7 @@ def _each(connection: Connection, model: type[Record]) -> Iterator[Row | WrongRo
         try:
             yield dict(connection.execute(select(table).where(key == value)).mappings().one())
         except (ValueError, OperationalError) as error:
-            yield WrongRow(table.name, shown(value), f"cannot be read ({' '.join(str(error).split())[:80]})")
+            yield WrongRow(table.name, shown(value), unreadable(error))
 
 
 def _rows_of(connection: Connection, model: type[Record], value: str) -> Values:
@@ -81,26 +70,30 @@ def _rows_of(connection: Connection, model: type[Record], value: str) -> Values:
 # --- rows by themselves
 
 
-def _protocol(_: Connection, row: Row) -> Iterator[str]:
+def wrong_in_protocol(row: Row) -> Iterator[str]:
+    """Whether a protocol is named by the hash of its fields, and its columns say the same."""
     yield from _named_by(row["hash"], row["fields"])
     for name, value in row.items():
         if name in row["fields"] and name != "hash" and row["fields"][name] != value:
             yield f"{name} is {value!r:.60}, its fields say {row['fields'][name]!r:.60}"
 
 
-def _evaluation(connection: Connection, row: Row) -> Iterator[str]:
-    scores = _rows_of(connection, t.Score, row["id"])
+def wrong_in_evaluation(row: Row, scores: Values, protocol: Row | None) -> Iterator[str]:
+    """Whether an evaluation is named by the hash of what it and its scores say, and its scores are of it."""
     said = ("protocol", "subject", "source", "checkpoint", "solver", "steps", "guidance_scale")
     kept = ("direction", "value", "not_finite", "num_samples", "spread")
     values = {score["metric"]: {name: score[name] for name in kept} for score in scores}
     yield from _named_by(row["id"], {**{name: row[name] for name in said}, "scores": values}, evaluation_id)
-    for protocol in _rows_of(connection, t.Protocol, row["protocol"]):
+    for score in scores:
+        if (score["protocol"], score["steps"]) != (row["protocol"], row["steps"]):
+            yield f"its {score['metric']} is of another protocol or number of steps"
+    if protocol is not None:
         needed = protocol["num_prompts"] * len(protocol["seeds"])
         if row["is_complete"] != any(score["num_samples"] >= needed for score in scores):
             yield f"is_complete is {row['is_complete']}, its scores say otherwise"
 
 
-def _signed(_: Connection, row: Row) -> Iterator[str]:
+def wrong_in_signed(row: Row) -> Iterator[str]:
     """A promotion or remark; columns that came later are no part of an older one's hash, and have their default."""
     said = {name: value for name, value in row.items() if name not in ("id", "made_at")}
     said["made_at"] = row["made_at"].isoformat()
@@ -118,19 +111,22 @@ def _named_by(name: str, said: Row, name_of: Callable[..., str] = lambda **said:
         yield "its name is not the hash of what it says"
 
 
-def _artifact(connection: Connection, row: Row) -> Iterator[str]:
+def wrong_in_artifact(row: Row, params: Values, checkpoint: Row | None) -> Iterator[str]:
+    """Whether an artifact's rows in other tables say what its settings and facts do."""
     if row["manifest_hash"] is None:
         return
     settings = flatten(row["params"] or {}).items()
     given = {key: comparable(value) for key, value in settings if value != {}}
-    stored = {param["key"]: param["value"] for param in _rows_of(connection, t.Param, row["content"])}
+    stored = {param["key"]: param["value"] for param in params}
     wrong = sorted(key for key in given.keys() | stored.keys() if given.get(key) != stored.get(key))
     yield from (f"param {key} is {stored.get(key)!r:.60}, its manifest said {given.get(key)!r:.60}" for key in wrong)
-    for checkpoint in _rows_of(connection, t.Checkpoint, row["content"]):
-        yield from _checkpoint(checkpoint, row["facts"] or {})
+    if (role := checkpoint and checkpoint["role"]) != (row["kind"] if row["kind"] in CHECKPOINT_KINDS else None):
+        yield f"kind is {row['kind']!r:.60}, as a checkpoint it is {role!r:.60}"
+    if checkpoint is not None:
+        yield from _wrong_in_checkpoint(checkpoint, row["facts"] or {})
 
 
-def _checkpoint(row: Row, facts: Row) -> Iterator[str]:
+def _wrong_in_checkpoint(row: Row, facts: Row) -> Iterator[str]:
     said = {name: value for name, value in facts.items() if name in row and name != "forwards"}
     if isinstance(costs := facts.get("forwards"), dict):
         said |= {"forwards_by_role": costs, "forwards": sum(costs.values())}
@@ -139,32 +135,45 @@ def _checkpoint(row: Row, facts: Row) -> Iterator[str]:
             yield f"{name} is {row[name]!r:.60}, its facts say {value!r:.60}"
 
 
+def _evaluation(connection: Connection, row: Row) -> Iterator[str]:
+    protocols = _rows_of(connection, t.Protocol, row["protocol"])
+    yield from wrong_in_evaluation(row, _rows_of(connection, t.Score, row["id"]), next(iter(protocols), None))
+
+
+def _artifact(connection: Connection, row: Row) -> Iterator[str]:
+    checkpoints = _rows_of(connection, t.Checkpoint, row["content"])
+    yield from wrong_in_artifact(row, _rows_of(connection, t.Param, row["content"]), next(iter(checkpoints), None))
+
+
 CHECKS: dict[type[Record], Check] = {
-    t.Protocol: _protocol,
+    t.Protocol: lambda _, row: wrong_in_protocol(row),
     t.Artifact: _artifact,
     t.Evaluation: _evaluation,
-    t.Promotion: _signed,
-    t.Remark: _signed,
+    t.Promotion: lambda _, row: wrong_in_signed(row),
+    t.Remark: lambda _, row: wrong_in_signed(row),
 }
 
 
 # --- rows beside each other, and beside the documents
 
 
-def _current_twice(connection: Connection) -> Iterator[WrongRow]:
+def current_twice(connection: Connection, *which: Any) -> Iterator[WrongRow]:
+    """Settings of which not one evaluation is the current one, among the evaluations of these conditions."""
     table = t.table_of(t.Evaluation)
     setting = [table.c[name] for name in SAME_SETTING]
     is_current = func.sum(case((table.c.is_current, 1), else_=0))
-    for row in connection.execute(select(*setting, is_current.label("n")).group_by(*setting)).mappings():
+    statement = select(*setting, is_current.label("n")).where(*which).group_by(*setting)
+    for row in connection.execute(statement).mappings():
         if row["n"] != 1:
             yield WrongRow("evaluation", shown(row["checkpoint"]), f"{row['n']} of one setting are the current one")
 
 
-def _strangers(connection: Connection) -> Iterator[WrongRow]:
-    """Rows that refer to none; PostgreSQL would not let one in, and has digests of its pages."""
+def strangers(connection: Connection, table: str = "") -> Iterator[WrongRow]:
+    """Rows, of one table or all, that refer to none; PostgreSQL would not let one in, and has digests of its pages."""
     if connection.dialect.name == "sqlite":
-        for table, number, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
-            yield WrongRow(table, f"row {number}", f"refers to no row of {parent}")
+        which = f"({table})" if table else ""
+        for name, number, parent, _ in connection.exec_driver_sql(f"PRAGMA foreign_key_check{which}"):
+            yield WrongRow(name, f"row {number}", f"refers to no row of {parent}")
 
 
 def _against_documents(connection: Connection, workspace: Path) -> Iterator[WrongRow]:

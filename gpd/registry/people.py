@@ -22,8 +22,8 @@ from gpd.registry.finding import (
     find_artifact,
     near,
 )
+from gpd.registry.guard import check_checkpoint, check_promotions
 from gpd.registry.hook import CHANGES
-from gpd.registry.intact import check_evaluations
 from gpd.registry.tables import Artifact, Evaluation, Promotion, Remark, Score, checked
 
 M = TypeVar("M", Promotion, Remark)
@@ -40,8 +40,12 @@ def promote(
     Raises:
         UserError: the alias could be taken for a hash or a name, no reason is given, it is protected, or it is a
             student without a finite score, with one that is not finite, or one that has collapsed.
+        DamagedError: the rows of the student, of whoever has the alias now, or of a promotion are not as recorded.
     """
     _check_alias(alias, session)
+    check_promotions(session)
+    if holder := current_aliases(session=session).get(alias):
+        check_checkpoint(session, holder)  # with whom it was compared
     found = find_artifact(key=key, session=session, kinds=CHECKPOINT_KINDS)
     if found.kind == StudentFacts.kind:
         _check_scores(found, session)
@@ -105,7 +109,7 @@ def remark(*, session: Session, key: str, text: str, by: str | None = None) -> R
 
 def _check_scores(student: Artifact, session: Session) -> None:
     """What diverged in training, was never measured, or whose rows are damaged is not recommended to anyone."""
-    check_evaluations(session, student.content)
+    check_checkpoint(session, student.content)
     of_it = current_scores(Score).where(col(Evaluation.checkpoint) == student.content)
     label, advice = f"{student.name} ({student.content[:SHORT]})", "evaluate it and `gpd registry sync`"
     worst = session.exec(of_it.where(col(Score.value).is_(None)).order_by(Score.metric).limit(1)).first()
@@ -138,6 +142,7 @@ def _move(session: Session, by: str | None, force: bool, *, alias: str, content:
 
 
 def _check_given(alias: str, session: Session) -> str:
+    check_promotions(session)
     aliases = current_aliases(session=session)
     if alias not in aliases:
         raise UserError(f"alias {alias!r}: no checkpoint has it{near(alias, aliases)}")

@@ -28,6 +28,7 @@ from gpd.registry.finding import (
     find_artifact,
     locations_of,
 )
+from gpd.registry.guard import check_checkpoint, check_promotions
 from gpd.registry.lineage import lineage
 from gpd.registry.places import FoundCheckpoint, locate
 from gpd.registry.protocols import choose_protocol
@@ -209,7 +210,9 @@ def find_checkpoint(
 
     Raises:
         UserError: nothing or more than one thing is meant, or its files are not in this workspace.
+        DamagedError: a promotion, or a row by which the best was found, is not as recorded.
     """
+    check_promotions(session)
     kinds: tuple[str, ...] | None = CHECKPOINT_KINDS
     if match := re.fullmatch(r"best:(\d{1,9})(?::([^@]+))?(?:@(.+))?", spec):
         steps, metric, protocol = int(match[1]), match[2] or "trajectory_error", match[3]
@@ -235,8 +238,13 @@ def find_checkpoint(
 
 
 def show(*, session: Session, key: str) -> Shown:
-    """One artifact in full."""
+    """One artifact in full.
+
+    Raises:
+        DamagedError: a row of it, or of what was measured of it, is not as recorded.
+    """
     artifact = find_artifact(key=key, session=session)
+    check_checkpoint(session, artifact.content)
     content, checkpoint = artifact.content, session.get(t.Checkpoint, artifact.content)
     return make_answer(
         Shown,

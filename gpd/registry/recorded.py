@@ -60,8 +60,8 @@ def _differ(connection: Connection, model: type[Record], owners: set[str], rows:
     name = t.table_of(model).name
     try:
         found = connection.execute(select(t.table_of(model)).where(owner(model).in_(owners))).mappings().all()
-    except (ValueError, OperationalError) as error:  # a time, a JSON value or UTF-8 that is none
-        yield WrongRow(name, shown(min(owners)), f"cannot be read ({' '.join(str(error).split())[:80]})")
+    except (ValueError, OperationalError) as error:
+        yield WrongRow(name, shown(min(owners)), unreadable(error))
         return
     stored = _by_key(model, [dict(row) for row in found])
     for key in sorted(given.keys() | stored.keys(), key=str):
@@ -80,6 +80,11 @@ def _by_key(model: type[Record], rows: Values) -> dict[tuple[Any, ...], dict[str
     return {tuple(row[name] for name in names): row for row in rows}
 
 
+def unreadable(error: Exception) -> str:
+    """What is wrong with a row that has a time, a JSON value or UTF-8 that is none."""
+    return f"cannot be read ({' '.join(str(error).split()):.80})"
+
+
 def shown(*key: Any) -> str:
     """A row's key, hashes in short."""
-    return " ".join(str(part)[:12] for part in key)
+    return " ".join(f"{part!s:.12}" for part in key)

@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,12 @@ class Session:
         todo = [i for i in session.items if i.nodeid not in self.reach.seconds or i.nodeid in self.reach.openers]
         tracing = Tracing(self.reach, self.paths)
         session.config.pluginmanager.register(tracing)
-        for failed in tracing.run(todo, self._elsewhere(todo[-1])) if todo else []:
-            print(f"fails without a mutant, and counts for nothing: {failed}", flush=True)
+        for _, items in groupby(todo, key=lambda item: item.path):
+            ours = list(items)
+            for failed in tracing.run(ours, self._elsewhere(ours[-1])):
+                print(f"fails without a mutant, and counts for nothing: {failed}", flush=True)
+            self.reach.save()  # a file at a time: what a break leaves is not measured again
         session.config.pluginmanager.unregister(tracing)
-        self.reach.save()
 
     def _elsewhere(self, item: pytest.Item) -> pytest.Item:
         return next((other for other in self.items.values() if other.path != item.path), item)

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlmodel import Session, col
 
-from gpd.artifacts import UserError
+from gpd.artifacts import DamagedError, UserError
 from gpd.registry import best, find_checkpoint, list_checkpoints, open_registry, scores, sync
 from gpd.registry.best import Question, candidates
+from gpd.registry.protocols import _differences
 from gpd.registry.sql import ask
-from gpd.registry.tables import Score
+from gpd.registry.tables import Protocol, Score
 from gpd.registry.where import read_where
 from tests.registry.conftest import content_of, make_evaluation, make_student, score, subject_of
 
@@ -150,17 +151,19 @@ def test_below_zero_can_be_best_if_higher_is_better(workspace: Path, synced: str
 
 
 @pytest.mark.parametrize("written", ["'great'", "9e999", "-9e999", "x'00'"])
-@pytest.mark.parametrize("metric", ["trajectory_error", "psnr", "motion_ratio"])
 def test_what_somebody_wrote_into_the_file_past_us_is_never_best(
-    workspace: Path, synced_sqlite: Path, tmp_path: Path, metric: str, written: str
+    workspace: Path, synced_sqlite: Path, tmp_path: Path, written: str
 ) -> None:
     file = shutil.copy(synced_sqlite, tmp_path / "registry.db")
     with sqlite3.connect(file) as database:
         k8 = "evaluation IN (SELECT id FROM evaluation WHERE subject = 'k8')"
-        changed = database.execute(f"UPDATE score SET value = {written} WHERE metric = '{metric}' AND {k8}")
+        changed = database.execute(f"UPDATE score SET value = {written} WHERE metric = 'psnr' AND {k8}")
         assert changed.rowcount == 1
-    with open_registry(str(file)) as session, pytest.raises(UserError, match="1 not a finite number or below 0"):
-        best(session=session, steps=6, metric=metric)
+    with open_registry(str(file)) as session:
+        with pytest.raises(DamagedError, match="evaluation "):
+            best(session=session, steps=6, metric="psnr")
+        board = ask(session=session, query="SELECT name FROM leaderboard WHERE metric = 'psnr' AND steps = 6")
+        assert "k8" not in [name for (name,) in board.rows]
 
 
 def test_incomplete_evaluations_do_not_count(workspace: Path, synced: str) -> None:
@@ -346,3 +349,80 @@ def _check_against_sorting(url: str, values: list[float], direction: str) -> Non
         assert len(found.winners) == sum(badness(value) == least for value in finite)
         assert {badness(winner.value) for winner in found.winners} == {least}
         assert found.num_not_finite == len(values) - len(finite)
+
+
+@pytest.fixture
+def its_own(workspace: Path, synced_sqlite: Path) -> str:
+    """A SQLite registry that knows the workspace; the test may record more."""
+    return str(shutil.copy(synced_sqlite, workspace / "registry.db"))
+
+
+def test_a_teacher_that_was_never_here_is_no_student(workspace: Path, its_own: str) -> None:
+    """It is the one of the protocol; under another one's protocol it competes as any other."""
+    subject = subject_of(workspace / "data/students/k8", error=0.001, steps=6)
+    for name, teacher in (("its own", "f" * 64), ("another's", "e" * 64)):
+        make_evaluation(workspace, name, {"it": {**subject, "checkpoint": "f" * 64}}, teacher=teacher)
+    sync(url=its_own)
+    with open_registry(its_own) as session:
+        protocols: dict[str, str] = dict(ask(session=session, query=SOURCES).rows)  # type: ignore[arg-type]
+        under = {name: protocols[f"data/evaluations/{name}"] for name in ("its own", "another's")}
+        with pytest.raises(UserError, match="do not match role student"):
+            best(session=session, steps=6, protocol=under["its own"])
+        assert best(session=session, steps=6, protocol=under["its own"], role="base").winners[0].content == "f" * 64
+        assert best(session=session, steps=6, protocol=under["another's"]).winners[0].content == "f" * 64
+
+
+SOURCES = "SELECT DISTINCT source, protocol FROM evaluation"
+
+
+def test_of_protocols_only_those_in_which_something_wins_are_a_choice(workspace: Path, its_own: str) -> None:
+    add(workspace, "broken", "nan", shift=3.0)
+    sync(url=its_own)
+    with open_registry(its_own) as session:
+        found = best(session=session, steps=6)
+        assert (found.winners[0].name, found.note) == ("k8", None)
+        with pytest.raises(
+            UserError, match=r"no 6-step checkpoint can win by trajectory_error under protocol \w{12}: "
+        ):
+            best(session=session, steps=6, protocol=_protocol(session, "broken"))
+
+
+def test_why_nothing_was_found_under_a_protocol(workspace: Path, its_own: str) -> None:
+    add(workspace, "hasty", 0.1, num_samples=7, shift=3.0)
+    sync(url=its_own)
+    with open_registry(its_own) as session:
+        hasty = _protocol(session, "hasty")
+        under = f"under protocol {hasty[:12]}"
+        for question, said in (
+            ({}, f"can win by trajectory_error {under}: 1 incomplete, 0 not a finite number or below 0, "),
+            ({"steps": 7}, f"with 7 steps {under}; steps measured: 6"),
+            ({"metric": "psnr"}, f"nothing was measured by psnr with 6 steps {under}; steps measured: none"),
+            ({"where": ["horizon = 8", "stage=x"]}, "the others do not match role student, horizon = 8, stage=x"),
+            ({"where": {"horizon": "8"}}, "the others do not match role student, horizon=8"),
+            ({"exportable": True, "role": "any"}, "the others do not match role any, --exportable"),
+        ):
+            with pytest.raises(UserError) as caught:
+                best(**{"session": session, "steps": 6, "protocol": hasty, **question})
+            assert said in str(caught.value)
+
+
+def test_a_tie_names_twenty(made_sqlite: Path, tmp_path: Path) -> None:
+    from gpd.registry.engine import make_engine, registry_url, writing
+    from gpd.registry.recording import record
+    from tests.registry.rows import evaluation_rows
+
+    url = str(shutil.copy(made_sqlite, tmp_path / "registry.db"))
+    with writing(make_engine(registry_url(url))) as connection:
+        for number in range(22):
+            record(connection, evaluation_rows(number, 0.0, "lower"))
+    with open_registry(url) as session:
+        found = best(session=session, steps=6, metric="m")
+        assert (len(found.winners), found.is_tie, found.num_never_seen) == (20, True, 22)
+        contents = [one.content for one in found.winners]
+        assert contents == sorted(contents)
+
+
+def test_a_protocol_says_what_it_has_and_another_lacks() -> None:
+    one, other = (Protocol(hash="a", fields=fields) for fields in ({"a": 1, "b": 2.0}, {"b": 2, "c": "x"}))
+    assert _differences(one, other) == "a=None, c='x'"
+    assert _differences(one, one) == ""

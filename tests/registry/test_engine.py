@@ -1,5 +1,6 @@
 """Which database, and what its errors say: one line, no password, nothing made by accident."""
 
+import contextlib
 import sqlite3
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from gpd.artifacts import UserError
 from gpd.registry import open_registry, sync
 from gpd.registry.engine import _secrets, make_engine, reading, registry_url, shown, writing
 from gpd.registry.schema import create_or_check
+from gpd.registry.tables import Artifact
 from tests.registry.conftest import export
 
 SECRET = "pa:ss/wo#rd"
@@ -97,12 +99,11 @@ def test_postgresql_without_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         make_engine(registry_url("postgresql://me:secret@there/db"))
 
 
-def test_reading_makes_no_file(tmp_path: Path) -> None:
-    with (
-        pytest.raises(UserError, match="no registry here; `gpd registry sync` makes one"),
-        open_registry(f"{tmp_path}/a.db"),
-    ):
-        pass
+def test_opening_makes_no_file(tmp_path: Path) -> None:
+    for writes in (False, True):
+        missing = pytest.raises(UserError, match="no registry here; `gpd registry sync` makes one")
+        with missing, open_registry(f"{tmp_path}/a.db", writes=writes):
+            pass
     assert not list(tmp_path.iterdir())
 
 
@@ -195,3 +196,23 @@ def test_what_is_secret_in_a_url_in_every_way_to_write_it() -> None:
     assert (secrets[0], secrets[-1]) == ("se%20cret", "other")  # the longest first
     assert set(secrets) == {"se cret", "se%20cret", "se+cret", "other"}
     assert _secrets(make_url("sqlite:///registry.db")) == []
+
+
+@pytest.mark.parametrize("url", ["sqlite://", ":memory:", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_there_and_empty(url: str) -> None:
+    with pytest.raises(UserError, match="holds no registry"), open_registry(url):
+        pass
+
+
+def test_what_was_added_to_a_session_that_writes_is_there_and_of_one_that_reads_is_not(file: Path) -> None:
+    for writes in (True, False):
+        row = Artifact(content=f"{int(writes)}" * 64, kind="base")
+        with contextlib.suppress(UserError), open_registry(str(file), writes=writes) as session:
+            session.add(row)
+    with open_registry(str(file)) as session:
+        assert session.get(Artifact, "1" * 64)
+
+
+def test_a_url_s_secrets_are_hidden_and_a_path_is_as_it_is() -> None:
+    assert shown(registry_url("a/b@c.db")) == "a/b@c.db"
+    assert shown(registry_url("sqlite:///a/b.db?mode=ro")) == "a/b.db"

@@ -1,6 +1,7 @@
 """Export and import: all comes back, twice is once, a bad line imports nothing."""
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -91,3 +92,36 @@ def test_a_bad_line_imports_nothing(synced: str, line: str, message: str) -> Non
 def test_a_file_that_is_no_export(synced: str, header: str) -> None:
     with pytest.raises(UserError, match=r"backup.jsonl:1: "):
         load(synced, [header])
+
+
+def test_the_order_of_keys_in_a_document_is_no_difference(made_sqlite: Path, tmp_path: Path) -> None:
+    exports = []
+    for number, params in enumerate(({"a": 1, "é": 2}, {"é": 2, "a": 1})):
+        url = str(shutil.copy(made_sqlite, tmp_path / f"{number}.db"))
+        row = {"content": "a" * 64, "kind": "base", "params": params}
+        load(url, [*export(url), json.dumps({"table": "artifact", "row": row})])
+        exports.append(export(url))
+    assert exports[0] == exports[1]
+    assert "é" in exports[0][-1]  # and no escapes
+
+
+def test_more_rows_than_are_taken_at_once(made_sqlite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpd.registry.exchange.ROWS_AT_ONCE", 3)
+    url = str(shutil.copy(made_sqlite, tmp_path / "it.db"))
+    rows = [{"table": "artifact", "row": {"content": f"{number:064d}", "kind": "base"}} for number in range(8)]
+    lines = [*export(url), *map(json.dumps, rows)]
+    assert load(url, lines) == (8, 8)
+    assert load(url, lines) == (0, 8)
+    assert len(export(url)) == 9
+
+
+def test_an_import_fills_in_what_was_never_seen_and_changes_nothing_else(made_sqlite: Path, tmp_path: Path) -> None:
+    url = str(shutil.copy(made_sqlite, tmp_path / "it.db"))
+    header = export(url)
+    stub, full, other = (
+        json.dumps({"table": "artifact", "row": {"content": "a" * 64, "kind": kind, "manifest_hash": manifest}})
+        for kind, manifest in (("unknown", None), ("student", "b" * 64), ("base", "c" * 64))
+    )
+    for line, new, kind in ((stub, 1, "unknown"), (full, 0, "student"), (other, 0, "student"), (stub, 0, "student")):
+        assert load(url, [*header, line]) == (new, 1)
+        assert f'"kind": "{kind}"' in export(url)[1]

@@ -1,14 +1,15 @@
 """One changed value in a row is found and named, promotes nobody, and a sync mends it; whole rows are whole."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 from sqlmodel import Session
 
 from gpd.artifacts import DamagedError
-from gpd.registry import check_rows, open_registry, promote, protect, remark, sync, tag, withdraw
+from gpd.registry import best, check_rows, open_registry, promote, protect, remark, sync, tag, withdraw
 from gpd.registry.engine import make_engine, registry_url, writing
-from tests.registry.conftest import export
+from tests.registry.conftest import export, make_evaluation, subject_of
 
 
 def change(url: str, *statements: str) -> None:
@@ -121,3 +122,79 @@ def test_a_manifest_that_was_written_since_the_last_sync_is_no_damage(workspace:
 
     make_student(workspace, "k8", 9, workspace / "data/students/k4", text=None)
     assert wrong(used) == []
+
+
+@pytest.fixture
+def own(workspace: Path, synced_sqlite: Path) -> str:
+    """A SQLite registry of this test's own."""
+    Path("own.db").write_bytes(synced_sqlite.read_bytes())
+    return f"sqlite:///{workspace}/own.db"
+
+
+def test_a_row_that_cannot_be_read_hides_no_other(own: str, tmp_path: Path) -> None:
+    change(own, "UPDATE artifact SET facts = CAST(x'7bff7b' AS TEXT) WHERE name = 'k1'")
+    change(own, "UPDATE param SET value = '9.5' WHERE \"key\" = 'horizon' AND value = '8.0'")
+    found = wrong(own, tmp_path)
+    assert len(found) == 2
+    assert sum("cannot be read" in line for line in found) == 1
+    assert sum("param horizon is '9.5', its manifest said '8.0'" in line for line in found) == 1
+
+
+def test_a_manifest_that_was_written_since_hides_no_damage_elsewhere(workspace: Path, own: str) -> None:
+    from tests.registry.conftest import make_folder
+
+    make_folder(workspace / "data/tiny-wan", kind="base", facts={"name": "renamed"}, params={"new": True})
+    assert wrong(own) == []
+    change(own, "UPDATE run SET exit_code = 1 WHERE stage = 'distill@k8'")
+    (line,) = wrong(own)
+    assert line.startswith("run ")
+    assert line.endswith("exit_code is 1, not 0")
+
+
+def test_what_is_wrong_is_said_by_column_with_both_values(own: str, tmp_path: Path) -> None:
+    for statement, said in (
+        ("UPDATE protocol SET shift = 5.25", "shift is 5.25, its fields say 5.0"),
+        ("UPDATE checkpoint SET horizon = 9 WHERE stage = 'k8'", "horizon is 9, its facts say 8"),
+        ("UPDATE checkpoint SET forwards = 9 WHERE stage = 'k8'", "forwards is 9, its facts say 610"),
+        (
+            "UPDATE evaluation SET is_complete = 0 WHERE subject = 'k8'",
+            "is_complete is False, its scores say otherwise",
+        ),
+        ("UPDATE evaluation SET is_current = 0 WHERE subject = 'k8'", "0 of one setting are the current one"),
+        (
+            "UPDATE score SET steps = 7 WHERE metric = 'psnr' AND steps = 24",
+            "its psnr is of another protocol or number of",
+        ),
+        ("UPDATE artifact SET kind = 'base' WHERE name = 'k8'", "kind is 'base', as a checkpoint it is 'student'"),
+        (
+            "UPDATE artifact SET kind = 'student' WHERE name = 'latents'",
+            "kind is 'student', as a checkpoint it is None",
+        ),
+        ("DELETE FROM param WHERE \"key\" = 'guidance.axis'", "param guidance.axis is None, its manifest said 'stage'"),
+        ("UPDATE location SET content = 'f' WHERE path = 'data/students/k8'", "refers to no row of artifact"),
+    ):
+        copy = tmp_path / "copy.db"
+        copy.write_bytes(Path("own.db").read_bytes())
+        with sqlite3.connect(copy) as database:
+            assert database.execute(statement).rowcount
+        found = wrong(str(copy), tmp_path)
+        assert any(said in line for line in found), (said, found)
+
+
+def test_two_of_one_setting_are_not_both_current(workspace: Path, own: str, tmp_path: Path) -> None:
+    make_evaluation(workspace, "k8", {"k8": subject_of(workspace / "data/students/k8", error=0.5, steps=6)})
+    sync(url=own)
+    assert wrong(own, tmp_path) == []
+    change(own, "UPDATE evaluation SET is_current = 1")
+    (line,) = wrong(own, tmp_path)
+    assert line.endswith("2 of one setting are the current one")
+    with open_registry(own) as session, pytest.raises(DamagedError, match="2 of one setting"):
+        best(session=session, steps=6)
+
+
+def test_a_manifest_s_hash_alone_is_damage(own: str) -> None:
+    change(own, f"UPDATE artifact SET manifest_hash = '{'0' * 64}' WHERE name = 'k8'")
+    (line,) = wrong(own)
+    assert "manifest_hash is '0000" in line
+    change(own, f"UPDATE artifact SET size_bytes = 1, manifest_hash = '{'0' * 64}' WHERE name = 'k8'")
+    assert wrong(own) == []  # written since, with other settings

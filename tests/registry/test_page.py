@@ -1,17 +1,19 @@
 """The page, in a real browser: what it shows, how it filters and sorts, and that no text becomes markup."""
 
 import base64
+import json
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gpd.data.clips import write_mp4
 from gpd.documents import ClipsFacts, identify, write_manifest
-from gpd.registry import graph, open_registry, promote, remark, render_page, sync
-from gpd.registry.page import ShownMetric
+from gpd.registry import describe, list_checkpoints, open_registry, promote, remark, render_page, sync
+from gpd.registry.page import ShownMetric, _edges
 from tests.browser import dump_dom
 from tests.registry.conftest import content_of, make_evaluation, make_facts, make_folder, make_student, subject_of
 
@@ -139,13 +141,131 @@ def test_an_empty_registry_has_a_page(made_sqlite: Path, tmp_path: Path) -> None
     assert "0 checkpoints, 0 of 0 measurements shown" in dump_dom(tmp_path / "registry.html", tmp_path)
 
 
-def test_the_graph_puts_children_right_of_their_parents() -> None:
-    edges = [("teacher", "a"), ("teacher", "b"), ("a", "ab"), ("ab", "c")]
-    places = graph.arrange({name: name for name in ("teacher", "a", "b", "ab", "c")}, edges)
-    assert all(places[parent][0] < places[child][0] for parent, child in edges)
-    assert len(set(places.values())) == len(places)
+# --- what the page is made of, without a browser
 
 
-def test_a_circle_can_be_arranged() -> None:
-    places = graph.arrange({name: name for name in "abc"}, [("a", "b"), ("b", "a"), ("c", "c")])
-    assert len(set(places.values())) == 3
+def data_of(html: str) -> Any:
+    """The document that the page's script reads."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def made(workspace: Path, synced_sqlite: Path) -> Any:
+    with open_registry(str(synced_sqlite)) as session:
+        return data_of(render_page(session=session, workspace=workspace, metrics=METRICS))
+
+
+def test_the_page_holds_each_checkpoint_with_what_it_came_from_and_what_was_said(
+    workspace: Path, synced_sqlite: Path
+) -> None:
+    url = str(workspace / "it.db")
+    Path(url).write_bytes(synced_sqlite.read_bytes())
+    with open_registry(url, writes=True) as session:
+        remark(session=session, key="k8", text="looks well", by="Ada")
+        remark(session=session, key="k8", text="still does", by="Ada")
+        describe(session=session, key="k8", text="six steps")
+        remark(session=session, key="k4", text="of another")
+        html = render_page(session=session, workspace=workspace, metrics=METRICS)
+    data = data_of(html)
+    found = {one["name"]: one for one in data["checkpoints"]}
+    assert list(found) == ["tiny-wan", "k1", "k2", "k4", "k8"]
+    k8 = found["k8"]
+    assert [(one["by"], one["text"]) for one in k8["remarks"]] == [("Ada", "looks well"), ("Ada", "still does")]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", one["at"]) for one in k8["remarks"])
+    assert (k8["description"], k8["params"]["horizon"], k8["role"]) == ("six steps", "8.0", "student")
+    assert [relation for relation, _ in k8["parents"]] == ["latents", "previous", "teacher"]
+    assert dict(k8["parents"])["previous"] == f"k4 {found['k4']['content'][:12]}"
+    assert found["tiny-wan"]["parents"] == []
+    assert data["note"] == ""
+    assert [metric["name"] for metric in data["metrics"]] == ["trajectory_error", "motion_ratio"]
+    assert [row["num_prompts"] for row in data["protocols"].values()] == [4]
+    # one edge to each student: from the one before, else from the teacher
+    assert html.count('<path class="edge"') == 4
+
+
+def test_a_row_of_the_page_is_one_way_of_sampling_with_its_scores(workspace: Path, synced_sqlite: Path) -> None:
+    data = made(workspace, synced_sqlite)
+    rows = {(row["subject"], row["setting"]): row for row in data["rows"]}
+    assert set(rows) == {
+        ("euler-6", "6 steps euler w=5"),
+        ("unipc-6", "6 steps unipc w=5"),
+        *((f"k{horizon}", f"{48 // horizon} steps euler w=1") for horizon in (1, 2, 4, 8)),
+    }
+    k8 = rows["k8", "6 steps euler w=1"]
+    assert k8["content"] == content_of(workspace / "data/students/k8")
+    assert (k8["steps"], k8["forwards"], k8["complete"]) == (6, 6, True)
+    assert k8["scores"] == {
+        "trajectory_error": [0.0625, 0.01, "lower", 8],
+        "psnr": [20.6, 0.01, "higher", 8],
+        "motion_ratio": [1 + 1 / 6, 0.01, "one", 8],
+    }
+
+
+def test_a_student_without_one_before_it_hangs_on_its_teacher(workspace: Path, synced_sqlite: Path) -> None:
+    url = str(workspace / "it.db")
+    Path(url).write_bytes(synced_sqlite.read_bytes())
+    teacher = workspace / "data/tiny-wan"
+    make_folder(workspace / "data/students/a", kind="student", facts={"stage": "a"}, inputs={"teacher": teacher})
+    make_folder(workspace / "data/students/b", kind="student", facts={"stage": "b"})
+    sync(workspace=workspace, url=url)
+    with open_registry(url) as session:
+        listed = list_checkpoints(session=session)
+        edges = _edges(listed, session)
+    names = {row.content: row.name for row in listed}
+    assert {(names[parent], names[child]) for parent, child in edges} == {
+        ("tiny-wan", "k1"),
+        ("k1", "k2"),
+        ("k2", "k4"),
+        ("k4", "k8"),
+        ("tiny-wan", "a"),
+    }
+
+
+def test_more_checkpoints_than_the_page_has_room_for(
+    workspace: Path, synced_sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpd.registry.page.MOST_CHECKPOINTS", 2)
+    data = made(workspace, synced_sqlite)
+    assert len(data["checkpoints"]) == 2
+    assert data["note"] == "the first 2 checkpoints; there are more in the registry"
+
+
+def clips_folder(workspace: Path, sizes: dict[str, int], subject: str = "k8", **params: Any) -> None:
+    folder = workspace / f"data/evaluations/{subject}/some"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, size in sizes.items():
+        (folder / name).write_bytes(b"0" * size)
+    clips = [{"file": name, "subject": subject, "prompt": f"of {name}", "seed": 3} for name in [*sizes, "gone.mp4"]]
+    inputs = {"checkpoint": identify(workspace / "data/students/k8")}
+    write_manifest(folder, make_facts(ClipsFacts.kind, clips=clips), inputs=inputs, params=params)
+
+
+def test_small_clips_of_a_subject_are_inside_and_no_others(workspace: Path, synced_sqlite: Path) -> None:
+    sizes = {f"{number}.mp4": 10 + number for number in range(6)}
+    clips_folder(workspace, {"large.mp4": 400_001, "most.mp4": 400_000, **sizes})
+    found = made(workspace, synced_sqlite)["clips"]
+    assert [one["prompt"] for one in found] == [f"of {name}" for name in ("most.mp4", "0.mp4", "1.mp4")]  # of four
+    first = found[1]
+    assert (first["subject"], first["seed"], first["rate"]) == ("k8", 3, 16.0)
+    assert first["content"] == content_of(workspace / "data/students/k8")
+    assert base64.b64decode(first["src"].partition("base64,")[2]) == b"0" * 10
+    assert first["protocol"] in made(workspace, synced_sqlite)["protocols"]
+
+
+def test_all_clips_together_have_a_budget(
+    workspace: Path, synced_sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips_folder(workspace, {"a.mp4": 60, "b.mp4": 50, "c.mp4": 40})
+    monkeypatch.setattr("gpd.registry.page.MOST_CLIPS_BYTES", 100)
+    assert [one["prompt"] for one in made(workspace, synced_sqlite)["clips"]] == ["of a.mp4", "of c.mp4"]
+
+
+def test_a_rate_is_the_manifest_s_and_a_folder_of_another_kind_has_no_clips(
+    workspace: Path, synced_sqlite: Path
+) -> None:
+    clips_folder(workspace, {"a.mp4": 10}, subject="k4", **{"encode.frames_per_second": 8})
+    make_folder(workspace / "data/evaluations/k4/other", kind="prompts")
+    (workspace / "data/evaluations/k4/broken").mkdir()
+    (workspace / "data/evaluations/k4/broken/manifest.json").write_text("{")
+    assert [(one["subject"], one["rate"]) for one in made(workspace, synced_sqlite)["clips"]] == [("k4", 8.0)]

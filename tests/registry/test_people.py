@@ -273,3 +273,59 @@ def test_what_happened_to_one_checkpoint_did_not_happen_to_another(session: Sess
         events = history(session=session, key=content_of(workspace / "data/students" / name))
         promoted = [event.details["alias"] for event in events if event.what == "promotion"]
         assert promoted == ([alias] if alias else [])
+
+
+def test_protection_ends_with_the_alias(session: Session, workspace: Path) -> None:
+    words = {"session": session, "alias": "champion", "because": "x"}
+    promote(key="k4", **words)
+    assert protect(**words).is_protected
+    gone = withdraw(**words, force=True)
+    assert (gone.content, gone.is_forced, gone.is_protected) == (None, True, False)
+    again = promote(key="k8", **words)
+    assert (again.is_forced, again.is_protected) == (False, False)
+    assert promote(key="k4", **words).content == content_of(workspace / "data/students/k4")
+
+
+def test_what_the_hook_is_told_of(session: Session, workspace: Path) -> None:
+    k4, k8 = (content_of(workspace / "data/students" / name) for name in ("k4", "k8"))
+    words = {"session": session, "alias": "champion", "because": "x"}
+    promote(key="k4", **words)
+    promote(key="k8", **words)
+    protect(**words)
+    remark(session=session, key="k8", text="no change of an alias")
+    withdraw(**words, force=True)
+    told = session.info[hook.CHANGES]
+    assert [(one["content"], one["name"], one["before"]) for one in told] == [
+        (k4, "k4", None),
+        (k8, "k8", k4),
+        (None, None, k8),
+    ]
+    assert {one["made_by"] for one in told} == {getpass.getuser()}
+
+
+def test_whoever_says_nothing_else_is_the_one_at_the_keyboard(session: Session, workspace: Path) -> None:
+    assert remark(session=session, key="k8", text="x").made_by == getpass.getuser() == whoami()
+    assert remark(session=session, key="k8", text="x", by="Ada").made_by == "Ada"
+    assert remark(session=session, key="k8", text="x").kind == "remark"
+
+
+def test_a_tag_of_another_is_not_taken_off(session: Session, workspace: Path) -> None:
+    tag(session=session, key="k4", tag="keep")
+    tag(session=session, key="k8", tag="demo")
+    with pytest.raises(UserError, match=r"tag 'keep': \w{12} does not have it; there is demo$"):
+        tag(session=session, key="k8", tag="keep", remove=True)
+    assert tag(session=session, key="k4", tag="keep", remove=True).kind == "untag"
+    assert show(session=session, key="k8").tags == ["demo"]
+
+
+def test_an_alias_and_a_tag_begin_with_a_small_letter_and_have_at_most_64(session: Session, workspace: Path) -> None:
+    for word in ("a" + "x" * 63, "a.b-c_1", "abc", "abcg"):
+        tag(session=session, key="k8", tag=word)
+        promote(session=session, key="k8", alias=word, because="x")
+    for word in ("1a", "A", "a" + "x" * 64, "a/b", ".a"):
+        for refused in (
+            lambda word=word: tag(session=session, key="k8", tag=word),
+            lambda word=word: promote(session=session, key="k8", alias=word, because="x"),
+        ):
+            with pytest.raises(UserError, match="small letters"):
+                refused()

@@ -1,7 +1,9 @@
 """Wherever the files of a checkpoint lie on this machine they are found, whole and with the right bytes."""
 
 import json
+import re
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,8 @@ from gpd.artifacts import UserError, hash_files, list_files
 from gpd.registry import find_artifact, find_checkpoint, open_registry, promote, sync
 from gpd.registry.dvc_store import check_out
 from gpd.registry.tables import Location
-from tests.registry.conftest import content_of, make_student, make_workspace
+from tests.registry.conftest import content_of, make_run, make_student, make_workspace
+from tests.registry.test_dvc_store import keep
 from tests.serving import serving
 
 K8 = Path("data/students/k8")
@@ -190,3 +193,108 @@ def test_what_is_nowhere_says_how_to_get_it(lost: Path) -> None:
     (lost / ".dvc/config").unlink()
     with pytest.raises(UserError, match="no DVC remote is configured, so bring that machine's data/students/k8"):
         find()
+
+
+# --- without DVC: what it keeps and how it is configured is written by hand
+
+CONFIG = "['remote \"first\"']\n    url = https://there/1\n['remote \"second\"']\n    url = https://there/2\n"
+
+
+@pytest.fixture
+def gone(workspace: Path, synced_sqlite: Path) -> str:
+    """The hash of k8, which was measured here, and whose files are not here any more."""
+    shutil.copy(synced_sqlite, workspace / "registry.db")
+    content = content_of(K8)
+    shutil.move(K8, workspace / "taken")
+    (workspace / ".dvc").mkdir()
+    return content
+
+
+def said_of(spec: str) -> str:
+    with pytest.raises(UserError) as caught, open_registry() as session:
+        find_checkpoint(spec, session=session)
+    return str(caught.value)
+
+
+def test_where_it_was_and_who_has_it(gone: str) -> None:
+    assert re.fullmatch(
+        rf"{gone[:12]} \(k8\): not in this workspace, nor in a flow's tree, nor in DVC's cache; data/students/k8 is "
+        r"not there; made on somewhere at commit e{12}; no DVC remote is configured, so bring that machine's "
+        r"data/students/k8 or DVC cache here",
+        said_of("k8"),
+    )
+    Path(".dvc/config").write_text("['remote \"store\"']\n    url = ../store\n")
+    assert "`dvc push data/students/k8` there, at that commit, puts them into remote store" in said_of("k8")
+
+
+def test_of_what_only_failed_runs_made_nobody_is_named(gone: str) -> None:
+    with sqlite3.connect("registry.db") as database:
+        database.execute("UPDATE run SET exit_code = 1")
+    assert "; made by no run recorded here; no DVC remote is configured, so bring that machine's folder" in said_of(
+        "k8"
+    )
+    Path(".dvc/config").write_text("['remote \"store\"']\n    url = ../store\n")
+    assert "; made by no run recorded here; `dvc push FOLDER` there" in said_of("k8")
+
+
+def test_the_last_run_that_made_it_is_named(gone: str) -> None:
+    shutil.move("taken", K8)
+    for commit, day in (("a", 4), ("b", 5), ("c", 3)):
+        git = {"commit": commit * 40, "is_dirty": False}
+        make_run(Path.cwd(), "k8", Path.cwd() / K8, git=git, started=f"2026-01-0{day}T00:00:00.000+00:00")
+    sync()
+    shutil.move(K8, "taken")
+    assert "at commit bbbbbbbbbbbb;" in said_of("k8")
+
+
+def test_remotes_are_asked_in_turn_until_one_has_it(
+    gone: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(".dvc/config").write_text(CONFIG)
+    asked: list[tuple[list[str], str]] = []
+
+    def fetch(md5s: list[str], remote: str, workspace: Path) -> str | None:
+        asked.append((md5s, remote))
+        if remote == "second" and is_there:
+            keep(workspace / ".dvc/cache", workspace / "taken")
+        return "no such host" if remote == "first" else None
+
+    monkeypatch.setattr("gpd.registry.places.fetch", fetch)
+    is_there = False
+    said = said_of("k8")
+    assert "; remote first: no such host; remote second: does not have it; made on somewhere" in said
+    md5s = [f"{'k8':0>30}.dir"]
+    assert asked == [(md5s, "first"), (md5s, "second")]
+    capsys.readouterr()
+    is_there = True
+    path = find(gone)
+    assert path == Path(".work/checkpoints") / gone
+    said = capsys.readouterr().err
+    assert said == "".join(f"gpd: {gone[:12]} (k8): from DVC remote {name}\n" for name in ("first", "second"))
+    assert find(gone) == path
+    assert capsys.readouterr().err == ""  # once made it is here
+
+
+def test_a_new_clone_asks_by_what_dvc_lock_has_of_the_measured_subject(
+    gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(".dvc/config").write_text(CONFIG)
+    with sqlite3.connect("registry.db") as database:
+        database.execute("DELETE FROM location")
+    asked: list[list[str]] = []
+    monkeypatch.setattr("gpd.registry.places.fetch", lambda md5s, *_: asked.append(md5s))
+    said_of("k8")
+    assert asked == [[f"{'k8':0>30}.dir"]] * 2
+    Path("dvc.lock").unlink()
+    said_of("k8")
+    assert len(asked) == 2, "without an MD5 no remote is asked"
+
+
+def test_a_tree_of_a_flow_or_an_ablation_has_it(gone: str) -> None:
+    for tree in (".work/ablation/one", ".work/flows/two", "."):
+        place = Path(tree) / "data/students/other"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move("taken", place)
+        assert find("k8") == place
+        shutil.move(place, "taken")
+    assert "nor in a flow's tree" in said_of("k8")

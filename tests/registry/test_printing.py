@@ -164,6 +164,7 @@ def test_long_lines_and_markup_stay_as_they_are(capsys: pytest.CaptureFixture[st
 def test_words_that_may_have_been_meant() -> None:
     assert similar("chmpion", ["champion", "k8"]) == "; did you mean champion?"
     assert similar("zzz", ["champion"]) == ""
+    assert similar("k1", ["k1a", "k1b", "k1c", "k1d"]) == "; did you mean k1d or k1c or k1b?"  # at most three
     assert near("zzz", []) == "; there are none yet"
     assert near("zzz", ["b", "a", "a"]) == "; there is a, b"
     words = list("abcdefghijk")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,18 @@ def test_the_command(workspace: Path, synced_sqlite: Path) -> None:
     result = CliRunner().invoke(app, [*words, "--url", str(synced_sqlite)])
     assert result.stdout.split() == ["name", "k1", "k2", "k4"]
     assert "there are more: --limit" in result.stderr
+
+
+def test_a_thousand_rows_unless_more_are_asked_for(synced_sqlite: Path) -> None:
+    numbers = "with n(i) as (select 1 union all select i + 1 from n where i < {}) select i from n"
+    with open_registry(str(synced_sqlite)) as session:
+        for number, limit, shown in ((1001, {}, 1000), (1000, {}, 1000), (3, {"limit": 2}, 2), (2, {"limit": 2}, 2)):
+            found = ask(session=session, query=numbers.format(number), **limit)
+            assert (len(found.rows), found.is_cut) == (shown, number > shown)
+            assert found.columns == ["i"]
+
+
+def test_a_time_in_json_is_text(synced_sqlite: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_as("json", Answer(["at", "é"], [(datetime(2026, 1, 2, tzinfo=UTC), 1)], is_cut=False))
+    assert json.loads(text := capsys.readouterr().out) == [{"at": "2026-01-02 00:00:00+00:00", "é": 1}]
+    assert "é" in text

@@ -328,3 +328,16 @@ def test_problems_are_counted_and_the_first_are_told(
     monkeypatch.setattr(sys.modules["gpd.registry.sync"], "PROBLEMS_KEPT", 1)
     again = sync(workspace=workspace, url=url)
     assert (again.num_problems, again.problems) == (2, result.problems[:1])
+
+
+def test_of_many_problems_the_first_are_kept_however_many_are_read_at_once(
+    made_sqlite: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("k1", "k2", "k4"):
+        (workspace / f"data/evaluations/{name}/evaluation.json").write_text("{")
+    module = sys.modules["gpd.registry.sync"]
+    monkeypatch.setattr(module, "DOCUMENTS_AT_ONCE", 2)
+    monkeypatch.setattr(module, "PROBLEMS_KEPT", 2)
+    result = sync(url=str(shutil.copy(made_sqlite, "registry.db")))
+    assert (result.num_new, result.num_known, result.num_problems) == (NUM_DOCUMENTS - 3, 0, 3)
+    assert [line.split("/")[-2] for line in result.problems] == ["k1", "k2"]

@@ -1,5 +1,6 @@
 """A changed file behind a known hash is found."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,16 @@ def test_a_manifest_that_is_gone(known: Path) -> None:
     assert states(known)[K8.as_posix()] == ("intact", [])  # its bytes are what counts
     (K8 / "index.txt").write_text("other")
     assert "no such file" in states(known)[K8.as_posix()][1][0]
+
+
+def test_files_and_a_manifest_without_a_seal_that_were_changed_together(known: Path) -> None:
+    """As an earlier version wrote it: nothing is wrong inside the folder, and it is not what was recorded."""
+    old = content_of(K8)
+    forged = make_folder(K8, kind="student", text="forged")
+    assert forged.content != old
+    path = K8 / "manifest.json"
+    raw = {key: value for key, value in json.loads(path.read_text()).items() if key != "seal"}
+    path.write_text(json.dumps(raw | {"content": old}))
+    state, (wrong,) = states(known)[K8.as_posix()]
+    assert state == "damaged"
+    assert wrong.startswith("data/students/k8")

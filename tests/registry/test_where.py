@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from gpd.artifacts import UserError
 from gpd.registry import best, list_checkpoints, open_registry, promote, sync, tag
-from gpd.registry.where import _as_float
+from gpd.registry.where import _as_float, read_where
 from tests.registry.conftest import STAGES, export, make_evaluation, make_folder, subject_of
 
 
@@ -144,3 +144,83 @@ def test_a_param_that_is_a_number_here_and_text_there(workspace: Path, synced: s
         assert names(session, "x < 1") == ["e"]
         assert names(session, "x = 'seven' or x = true") == ["b", "d"]
         assert set(names(session, "x != 7")) == {"b", "c", "d", "e"}
+
+
+def test_a_condition_has_at_most_4000_characters(session: Session, workspace: Path) -> None:
+    assert names(session, "steps = 6".ljust(4000)) == ["tiny-wan", "k8"]
+    with pytest.raises(UserError, match="4001 characters, at most 4000"):
+        names(session, "steps = 6".ljust(4001))
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("not " * 985 + "steps = 6", "nested too deep"),
+        ("other['horizon'] = 8", "compare a column, metric or param with a value"),
+        ("params[horizon] = 8", "compare a column, metric or param with a value"),
+        ("6 in steps", "compare a column, metric or param with a value"),
+        ("- steps = 6", "compare a column, metric or param with a value"),
+        ("name in ['k8', b'k8']", "a value is a number or a text in quotes"),
+        ("name in [('k8',)]", "a value is a number or a text in quotes"),
+        ("horizon in ['8']", "horizon is a number, not '8'"),
+        ("guidance.axis < 'stage'", "has no order here"),
+        ("guidance.start < true", "has no order here"),
+        ("alias > 'a'", "has no order here"),
+        ("name = 'k8", r"not understood \([A-Za-z]"),
+        ("steps = = 6", r"not understood \([A-Za-z]"),
+        ("name =(", r"not understood \([A-Za-z]"),
+        (
+            "nothing = 1",
+            "metrics: motion_ratio, psnr, trajectory_error; params: guidance.axis, .*previous|learning_rate",
+        ),
+    ],
+)
+def test_more_mistakes(synced_sqlite: Path, where: str, message: str) -> None:
+    with open_registry(str(synced_sqlite)) as session, pytest.raises(UserError, match=message) as caught:
+        names(session, where)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("steps in 6", ["tiny-wan", "k8"]),
+        ("steps in (6, 12)", ["tiny-wan", "k4", "k8"]),
+        ("name in []", []),
+        ("name is not null and role = 'student'", list(STAGES)),
+        ("horizon is 8", ["k8"]),
+        ("horizon is not 8 and role = 'student'", ["k1", "k2", "k4"]),
+        ("8 = horizon", ["k8"]),
+        ("8 > horizon and horizon >= 4", ["k4"]),
+        ("4 < horizon", ["k8"]),
+        ("8 != horizon and role = 'student'", ["k1", "k2", "k4"]),
+        ("1 < horizon <= 4 < sampling_steps", ["k2", "k4"]),
+        ("horizon > 1 and horizon < 8 or name = 'k1'", ["k1", "k2", "k4"]),
+        ("learning_rate < .0003", ["k1", "k2"]),
+        ("learning_rate <= .0004 and learning_rate > .0002", ["k4"]),
+        ("guidance.start = true", []),
+        ("psnr is not null and horizon = 2", ["k2"]),
+        ("horizon=2", ["k2"]),
+        ("name='k2'", ["k2"]),
+        ("guidance.axis=stage", list(STAGES)),
+    ],
+)
+def test_more_answers(synced_sqlite: Path, where: str, expected: list[str]) -> None:
+    with open_registry(str(synced_sqlite)) as session:
+        assert names(session, where) == expected
+
+
+def test_a_mapping_is_equalities(synced_sqlite: Path) -> None:
+    with open_registry(str(synced_sqlite)) as session:
+        assert read_where({"horizon": "8", "name": "k8"}, session).metrics == []
+        assert len(read_where({"horizon": "8", "name": "k8"}, session).conditions) == 2
+        assert read_where(["psnr > 1 and name = 'k8'", "psnr < 9"], session).metrics == ["psnr", "psnr"]
+        with pytest.raises(
+            UserError, match=r"no such name; columns: .*; metrics: motion_ratio, psnr, trajectory_error;"
+        ):
+            read_where({"nothing": "8"}, session)
+
+
+def test_an_empty_registry_knows_columns_alone(made_sqlite: Path) -> None:
+    with open_registry(str(made_sqlite)) as session, pytest.raises(UserError, match=r"metrics: none; params: none$"):
+        names(session, "nothing = 1")
