@@ -10,9 +10,9 @@ import signal
 import time
 from pathlib import Path
 
-from tests.attack import kills, miniature
+from tests.attack import kills, warm
 from tests.attack.campaign import Campaign, Result
-from tests.attack.command import Ended, import_all, start_command, wait_for
+from tests.attack.command import Ended, start_command, wait_for
 from tests.attack.crashes import recovers
 from tests.attack.kills import DISTILL, OnTwo
 from tests.attack.miniature import ATTACKED, Miniature, Step
@@ -24,8 +24,7 @@ NUM_MOMENTS, NUM_OF_TWO = 8, 20
 
 
 def run(campaign: Campaign, folder: Path) -> str:
-    import_all()
-    made = miniature.make(folder / "miniature")
+    made = warm.make(folder)
     two = kills.on_two(made, folder)
     cases = [f"{step.name}:ONE:{n:02d}" for step in ATTACKED for n in range(NUM_MOMENTS)]
     cases += [f"{DISTILL.name}:TWO:{n:02d}" for n in range(NUM_OF_TWO)]
