@@ -36,13 +36,14 @@ class Campaign:
     """Attributes:
     name: the word after `python -m tests.attack`.
     minutes: no case begins later.
-    only: a part of the names of the cases to do now.
+    only, but: parts of the names of the cases to do now, and of those to leave for later.
     """
 
     name: str
     minutes: float
     seed: int
     only: str = ""
+    but: str = ""
     started: float = 0.0  # when the first cases could begin
     counts: Counter[str] = field(default_factory=Counter)
     planned: Counter[str] = field(default_factory=Counter)  # cases that are FIRST or REPEATS
@@ -76,7 +77,7 @@ class Campaign:
 
     def _ordered(self, cases: Iterable[str], kind: Callable[[str], str] | None) -> Iterator[tuple[str, str]]:
         """Each case with FIRST or REPEATS, as the seed decides."""
-        ordered = sorted(case for case in cases if self.only in case)
+        ordered = sorted(case for case in cases if self.only in case and not (self.but and self.but in case))
         random.Random(self.seed).shuffle(ordered)
         if kind is None:
             yield from ((case, ALL) for case in ordered)
@@ -97,7 +98,7 @@ class Campaign:
         """Prints the counts and keeps them in RESULTS; returns the exit status."""
         summary = {
             "command": f"python -m tests.attack {self.name} --minutes {self.minutes:g} --seed {self.seed}"
-            + (f" --only {self.only}" if self.only else ""),
+            + "".join(f" --{word} {part}" for word, part in (("only", self.only), ("but", self.but)) if part),
             "told": told,
             "counts": dict(sorted(self.counts.items())),
             **{word: f"{self.done[word]} of {number}" for word, number in self.planned.items()},
