@@ -42,6 +42,11 @@ class Call:
     is_idle: bool
 
 
+def begin() -> None:
+    """Of a process that was forked: the calls that it counts are no longer its parent's."""
+    _library().edge_begin()
+
+
 def calls() -> list[Call]:
     """Of the process that was armed last, in order."""
     library = _library()
