@@ -37,6 +37,7 @@ class Campaign:
     name: the word after `python -m tests.attack`.
     minutes: no case begins later.
     only, but: parts of the names of the cases to do now, and of those to leave for later.
+        of: a workspace, if the campaign needs a finished one.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Campaign:
     seed: int
     only: str = ""
     but: str = ""
+    of: Path = Path()
     started: float = 0.0  # when the first cases could begin
     counts: Counter[str] = field(default_factory=Counter)
     planned: Counter[str] = field(default_factory=Counter)  # cases that are FIRST or REPEATS

@@ -1,6 +1,7 @@
 """A sample of the campaigns (`python -m tests.attack`), a few seconds of each."""
 
 import os
+import random
 import signal
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.attack.command import Ended, start_command, wait_for
 from tests.attack.crashes import Known, recovers, state_of
 from tests.attack.edge import Call
 from tests.attack.faults import after_which
+from tests.attack.flips import flip
 from tests.attack.fuzz import try_reader
 from tests.attack.miniature import Miniature
 from tests.attack.readers import Reader, word_readers, writers
@@ -114,6 +116,15 @@ def test_a_kill_is_known_by_what_was_changed_before_it() -> None:
         "after write data/.a-*.tmp*",
         "after write data/.a-*.tmp*",
     ]
+
+
+def test_a_flip_is_one_bit_under_the_old_time_stamp(tmp_path: Path) -> None:
+    file = tmp_path / "shard.tar"
+    file.write_bytes(bytes(1000))
+    os.utime(file, ns=(10**18, 10**18))
+    flip(file, random.Random(0))
+    assert sum(value.bit_count() for value in file.read_bytes()) == 1
+    assert file.stat().st_mtime_ns == 10**18
 
 
 def test_the_order_of_a_million_prompts_is_drawn_once() -> None:
