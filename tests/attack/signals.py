@@ -46,7 +46,10 @@ def attack(case: str, made: Miniature, folder: Path) -> Result:
         for process in processes:
             os.kill(process, signal.SIGTERM)
         codes = [wait_for(process, place, 2 * SECONDS).code for process in processes]
-        seen.append(_judge(codes, time.monotonic() - told, processes))
+        seconds = time.monotonic() - told
+        while any(map(_has_members, processes)) and time.monotonic() - told < SECONDS:
+            time.sleep(0.01)  # what was asked of git, as a command began, ends by itself
+        seen.append(_judge(codes, seconds, processes))
         return None
 
     recovered = recovers(made, step, folder, disturb, is_there=False)
