@@ -1,9 +1,10 @@
 """A command of the miniature that is disturbed, and then given again: what it left, and what it ends with."""
 
+import contextlib
 import hashlib
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gpd import documents
@@ -93,7 +94,8 @@ def _half_written(folder: Path, step: Step, made: Miniature, is_there: bool) -> 
     """Whether an output is neither what it was nor what it shall be."""
     if step.outs == (REGISTRY,):
         return _unreadable(folder)
-    found = {name: digest for name, digest in miniature.digests(folder, step).items() if not _is_partial(name)}
+    with _put_back(folder, step):
+        found = {name: digest for name, digest in miniature.digests(folder, step).items() if not _is_partial(name)}
     if found == made.expected[step.name]:
         return ""
     if step.words == ("ablate",):
@@ -108,6 +110,19 @@ def _half_written(folder: Path, step: Step, made: Miniature, is_there: bool) -> 
             return str(error)
     wrong = differences(found, made.expected[step.name], only_found=True)
     return f"half-written: {wrong}" if wrong else ""
+
+
+@contextlib.contextmanager
+def _put_back(folder: Path, step: Step) -> Iterator[None]:
+    """Every reader puts an old output back that has stepped aside while no new one has come (`artifacts.restore`)."""
+    places = [folder / out for out in step.outs]
+    moved = {place.with_name(f".{place.name}.old"): place for place in places if not place.exists()}
+    moved = {aside: place for aside, place in moved.items() if aside.is_dir()}
+    for aside, place in moved.items():
+        aside.rename(place)
+    yield
+    for aside, place in moved.items():
+        place.rename(aside)
 
 
 def _is_partial(name: str) -> bool:
