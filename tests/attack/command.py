@@ -61,12 +61,15 @@ def start_command(
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until the new process has a handler
     process = os.fork()
     if process:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         return process
     status = 70
     try:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))  # until `main` has its own
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.setsid()
         os.chdir(folder)
         os.environ.update(environment)
