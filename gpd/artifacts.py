@@ -130,7 +130,8 @@ def confirm() -> None:
 
 def damaged(path: Path, found: str, wanted: str) -> DamagedError:
     """The error of a file whose digest is `found` where `wanted` was written."""
-    return DamagedError(f"{path}: damaged: its SHA-256 is {found}, expected {wanted}; {REPAIR}")
+    told = wanted if wanted.isprintable() else ascii(wanted)  # it comes from the file
+    return DamagedError(f"{path}: damaged: its SHA-256 is {found}, expected {told}; {REPAIR}")
 
 
 _hashed: dict[tuple[int, ...], str] = {}

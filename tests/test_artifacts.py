@@ -130,3 +130,7 @@ def test_what_safetensors_says_of_a_full_disk_is_an_oserror() -> None:
     assert (caught.value.errno, caught.value.filename) == (28, "k8")
     with pytest.raises(ValueError, match="another"), artifacts.system_errors(Path("k8")):
         raise ValueError("another mistake")
+
+
+def test_a_digest_from_a_file_cannot_move_the_cursor() -> None:
+    assert str(artifacts.damaged(Path("manifest.json"), "ab", "\x08")).isprintable()

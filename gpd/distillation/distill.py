@@ -12,6 +12,7 @@ from gpd.distillation import launch
 from gpd.distillation.objectives import check_objective
 from gpd.distillation.share import check_batch
 from gpd.distillation.stopping import Stop, StoppedError
+from gpd.distillation.train_state import MARKER
 from gpd.params import Params
 from gpd.stages import settings_of, work_folder
 
@@ -59,4 +60,11 @@ def run_stage(params: Params, name: str, stop: Stop) -> None:
         with occupying(stage, work_lock(work)) if launch.is_main() else contextlib.nullcontext():
             train_and_publish(params, name, inputs, work, record, stop)
             if launch.is_main():
-                shutil.rmtree(work, ignore_errors=True)
+                forget(work)
+
+
+def forget(work: Path) -> None:
+    """Removes a train state that is of no more use, its marker first: what is left is never taken for a damaged one."""
+    with contextlib.suppress(OSError):  # it stays whole, and is gone on with
+        (work / MARKER).unlink(missing_ok=True)
+        shutil.rmtree(work, ignore_errors=True)

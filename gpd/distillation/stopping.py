@@ -1,7 +1,10 @@
 """SIGTERM and SIGINT: a pre-empted machine, a cancelled flow and Ctrl-C lose nothing that was trained."""
 
 import contextlib
+import os
 import signal
+import socket
+import threading
 from collections.abc import Iterable, Iterator
 from types import FrameType
 
@@ -10,6 +13,7 @@ import torch
 from gpd.distillation.peers import Peers
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+DEAF_SECONDS = 5.0  # in which no line of Python has begun: a library waits for a process that may be gone
 
 
 class StoppedError(SystemExit):
@@ -25,25 +29,52 @@ class Stop:
 
     A signal ends it at once by StoppedError; but while it iterates over `put_off` only when the loop says so, which
     then saves first. Later signals change nothing, for whoever ends several processes may tell each of them twice.
+
+    Python runs a handler between two of its lines. One that waits in a library, as where processes meet for the first
+    time, is ended by a thread: nothing was trained there.
     """
 
     def __init__(self) -> None:
         self.number = 0  # of the first signal
         self.is_put_off = False
         self.peers: Peers | None = None
+        self.is_heard = threading.Event()
 
     @contextlib.contextmanager
     def listening(self) -> Iterator["Stop"]:
         """Signals come here; only the main thread may call it."""
         before = {number: signal.signal(number, self.hear) for number in SIGNALS}
         try:
-            yield self
+            with self._watched():
+                yield self
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        told, tells = socket.socketpair()
+        tells.setblocking(False)
+        before = signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+        watch = threading.Thread(target=self._watch, args=(told,), daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            tells.close()
+            watch.join()
+            told.close()
+
+    def _watch(self, told: socket.socket) -> None:
+        """A byte comes for each signal, whatever the main thread does."""
+        while number := told.recv(1):
+            if number[0] in SIGNALS and not self.is_heard.wait(DEAF_SECONDS) and not self.is_put_off:
+                os._exit(128 + number[0])
+
     def hear(self, number: int, frame: FrameType | None = None) -> None:
         """What a signal does."""
+        self.is_heard.set()
         if self.number:
             return
         self.number = number

@@ -1,8 +1,10 @@
 """A campaign: cases in an order that the seed decides, a line kept for each, counts at the end.
 
-Cases that were done at the same commit are not done again, so a campaign may be run for a few minutes at a time.
+First comes one case of each kind, then the repeats. Cases that were done at the same commit are not done again, so a
+campaign may be run for a few minutes at a time, and its parts (`--only`) side by side.
 """
 
+import functools
 import json
 import platform
 import random
@@ -17,6 +19,7 @@ from gpd.artifacts import write_json
 
 RESULTS = Path("docs/robustness.json")
 KEPT = Path(".work/attack")
+FIRST, REPEATS, ALL = "distinct", "repeats", "all"
 
 
 @dataclass(frozen=True)
@@ -33,41 +36,61 @@ class Campaign:
     """Attributes:
     name: the word after `python -m tests.attack`.
     minutes: no case begins later.
-    only: a part of the names of the cases to do now.
+    only, but: parts of the names of the cases to do now, and of those to leave for later.
+        of: a workspace, if the campaign needs a finished one.
     """
 
     name: str
     minutes: float
     seed: int
     only: str = ""
+    but: str = ""
+    of: Path = Path()
     started: float = 0.0  # when the first cases could begin
     counts: Counter[str] = field(default_factory=Counter)
+    planned: Counter[str] = field(default_factory=Counter)  # cases that are FIRST or REPEATS
+    done: Counter[str] = field(default_factory=Counter)  # those of them with a result
     defects: list[str] = field(default_factory=list)
 
     @property
     def has_time(self) -> bool:
         return not self.started or time.monotonic() - self.started < 60 * self.minutes
 
-    def shuffled(self, cases: Iterable[str]) -> Iterator[str]:
-        """Those cases that are not done, in the seed's order, as long as there is time; the others are counted."""
+    def run(
+        self, cases: Iterable[str], attack: Callable[[str], Result], kind: Callable[[str], str] | None = None
+    ) -> None:
+        """All cases for which there is time, those first whose kind no case before them has; the others are counted.
+
+        Args:
+            kind: what a case tries; if there is none, each tries something else.
+        """
         self.started = self.started or time.monotonic()
         known = self._known()
-        ordered = sorted(case for case in cases if self.only in case)
-        random.Random(self.seed).shuffle(ordered)
-        for case in ordered:
+        for case, place in self._ordered(cases, kind):
             if case in known:
                 self._count(case, known[case])
             elif self.has_time:
-                yield case
+                self._keep(case, result := attack(case))
+                self._count(case, result)
             else:
                 self.counts["not begun"] += 1
+                continue
+            self.done[place] += 1
 
-    def run(self, cases: Iterable[str], attack: Callable[[str], Result]) -> None:
-        """All cases for which there is time."""
-        for case in self.shuffled(cases):
-            result = attack(case)
-            self._keep(case, result)
-            self._count(case, result)
+    def _ordered(self, cases: Iterable[str], kind: Callable[[str], str] | None) -> Iterator[tuple[str, str]]:
+        """Each case with FIRST or REPEATS, as the seed decides."""
+        ordered = sorted(case for case in cases if self.only in case and not (self.but and self.but in case))
+        random.Random(self.seed).shuffle(ordered)
+        if kind is None:
+            yield from ((case, ALL) for case in ordered)
+            return
+        first: dict[str, str] = {}
+        for case in ordered:
+            first.setdefault(kind(case), case)
+        repeats = sorted(set(ordered) - set(first.values()), key=ordered.index)
+        self.planned.update({FIRST: len(first), REPEATS: len(repeats)})
+        yield from ((case, FIRST) for case in first.values())
+        yield from ((case, REPEATS) for case in repeats)
 
     def forget(self) -> None:
         """Does all cases again."""
@@ -77,9 +100,10 @@ class Campaign:
         """Prints the counts and keeps them in RESULTS; returns the exit status."""
         summary = {
             "command": f"python -m tests.attack {self.name} --minutes {self.minutes:g} --seed {self.seed}"
-            + (f" --only {self.only}" if self.only else ""),
+            + "".join(f" --{word} {part}" for word, part in (("only", self.only), ("but", self.but)) if part),
             "told": told,
             "counts": dict(sorted(self.counts.items())),
+            **{word: f"{self.done[word]} of {number}" for word, number in self.planned.items()},
             "defects": len(self.defects),
             "minutes": round((time.monotonic() - self.started) / 60, 1),
             "commit": commit(),
@@ -88,7 +112,8 @@ class Campaign:
         everything = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         write_json(RESULTS, {**everything, self.name: summary})
         counts = ", ".join(f"{number} {outcome}" for outcome, number in sorted(self.counts.items()))
-        print(f"{self.name}: {counts}; {len(self.defects)} defects")
+        parts = "".join(f"{word} {self.done[word]} of {number}, " for word, number in self.planned.items())
+        print(f"{self.name}: {parts}{counts}; {len(self.defects)} defects")
         return 1 if self.defects else 0
 
     def _count(self, case: str, result: Result) -> None:
@@ -113,6 +138,7 @@ class Campaign:
             file.write(json.dumps({"case": case, **asdict(result)}) + "\n")
 
 
+@functools.cache
 def commit() -> str:
     """Of the code under attack; with a plus if tracked files differ from it."""
 

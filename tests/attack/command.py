@@ -61,12 +61,15 @@ def start_command(
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until the new process has a handler
     process = os.fork()
     if process:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         return process
     status = 70
     try:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))  # until `main` has its own
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.setsid()
         os.chdir(folder)
         os.environ.update(environment)
@@ -113,6 +116,8 @@ def save_at_every_iteration() -> None:
 def ablate_in_this_process() -> None:
     """Without the processes in which an ablation's runs begin anew, each with ten seconds of imports."""
     from gpd.ablation import side_by_side
+
+    save_at_every_iteration()  # and not when a second has gone by: two runs make the same calls
 
     class Here(Executor):
         def __init__(self, *_: object, **__: object) -> None: ...

@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("edge.c")
 FATAL = -1  # instead of an errno: SIGKILL before the call
 LIBRARY = "GPD_ATTACK_EDGE"
+SYNCS = ("fsync", "fdatasync")
 
 
 def preload(build: Path) -> None:
@@ -29,16 +31,38 @@ def arm(folder: Path, number: int, action: int) -> Callable[[], None]:
     return lambda: _library().edge_arm(watched, number, action)
 
 
-def calls_made() -> int:
-    """By the process that was armed last."""
-    return int(_library().edge_made())
+@dataclass(frozen=True)
+class Call:
+    """Attributes:
+    words: its name and its path from the folder.
+    is_idle: it has changed nothing, as fsync, or mkdir of a folder that is there.
+    """
+
+    words: str
+    is_idle: bool
+
+
+def begin() -> None:
+    """Of a process that was forked: the calls that it counts are no longer its parent's."""
+    _library().edge_begin()
+
+
+def calls() -> list[Call]:
+    """Of the process that was armed last, in order."""
+    library = _library()
+    words = [_words(number) for number in range(library.edge_made())]
+    return [Call(each, each.startswith(SYNCS) or library.edge_idle(n) == 1) for n, each in enumerate(words)]
 
 
 def place() -> str:
-    """The call that failed, and its path if it has one."""
+    """The words of the call that failed, or was the last; empty if it was not reached."""
+    return _words(_library().edge_met())
+
+
+def _words(number: int) -> str:
     library = _library()
-    library.edge_place.restype = ctypes.c_char_p
-    return str(library.edge_place().decode(errors="replace")).strip()
+    library.edge_call.restype = ctypes.c_char_p
+    return str(library.edge_call(number).decode(errors="replace"))
 
 
 def _library() -> ctypes.CDLL:

@@ -4,16 +4,17 @@ For all commands of the pipeline, each in a workspace without its output and in 
 one line, nothing is half-written, and the same command then ends with the same bits as without the fault.
 """
 
+import dataclasses
 import errno
+import re
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-from tests.attack import edge, miniature
+from tests.attack import edge, miniature, warm
 from tests.attack.campaign import Campaign, Result
-from tests.attack.command import Ended, import_all, run_command
-from tests.attack.crashes import recovers
+from tests.attack.command import Ended, run_command
+from tests.attack.crashes import Known, recovers
 from tests.attack.miniature import Miniature, Step
 
 TOLD = "calls failed once with ENOSPC or EIO; the command ends with one line, and given again with the same bits"
@@ -23,31 +24,49 @@ STATES = ("fresh", "there")  # without the command's output and with it
 
 
 def run(campaign: Campaign, folder: Path) -> str:
-    import_all()
-    made = miniature.make(folder / "miniature")
-    campaign.run(cases(made, folder, ERRORS), lambda case: attack(case, made, folder / "case"))
+    made = warm.make(folder)
+    known = Known()
+    kinds = cases(made, folder, ERRORS)
+    campaign.run(kinds, lambda case: attack(case, kinds[case], made, folder / "case", known), kinds.__getitem__)
     return TOLD
 
 
-def cases(made: Miniature, folder: Path, actions: tuple[str, ...]) -> Iterator[str]:
-    """STEP:STATE:ACTION:NUMBER of all calls, the actions in turn."""
+def cases(made: Miniature, folder: Path, actions: tuple[str, ...]) -> dict[str, str]:
+    """STEP:STATE:ACTION:NUMBER of all calls, the actions in turn, and what each tries: STEP:STATE:CALL."""
+    found = {}
     for step in miniature.ATTACKED:
         for state in STATES:
-            number = count_calls(made, step, folder / "count", state)
-            yield from (f"{step.name}:{state}:{actions[n % len(actions)]}:{n:04d}" for n in range(number))
+            calls = count_calls(made, step, folder / "count", state)
+            tried = after_which(calls) if actions == (KILL,) else [pattern(call.words) for call in calls]
+            for n, words in enumerate(tried):
+                found[f"{step.name}:{state}:{actions[n % len(actions)]}:{n:04d}"] = f"{step.name}:{state}:{words}"
+    return found
 
 
-def count_calls(made: Miniature, step: Step, folder: Path, state: str) -> int:
-    """How many calls of an undisturbed command could fail."""
+def count_calls(made: Miniature, step: Step, folder: Path, state: str) -> list[edge.Call]:
+    """The calls of an undisturbed command that could fail."""
     miniature.copy(made.after(step) if state == "there" else made.before[step.name], folder)
     ended = run_command(folder, step.words, edge.arm(folder, -1, 0))
     assert ended.code == 0, ended
-    number = edge.calls_made()
     shutil.rmtree(folder)
-    return number
+    return edge.calls()
 
 
-def attack(case: str, made: Miniature, folder: Path) -> Result:
+def pattern(words: str) -> str:
+    """A call and its path, without what differs between two files of one sort, or two processes."""
+    return re.sub(r"[0-9a-f]{8,}|\d+", "*", re.sub(r"\.tmp\w{6}$", ".tmp*", words))
+
+
+def after_which(calls: list[edge.Call]) -> list[str]:
+    """For each call the last one before it that has changed something: a process killed there leaves its folder so."""
+    last, found = "the start", []
+    for call in calls:
+        found.append(f"after {last}")
+        last = last if call.is_idle else pattern(call.words)
+    return found
+
+
+def attack(case: str, kind: str, made: Miniature, folder: Path, known: Known) -> Result:
     """One case."""
     name, state, action, number = case.split(":")
     step = next(step for step in miniature.PIPELINE if step.name == name)
@@ -57,5 +76,8 @@ def attack(case: str, made: Miniature, folder: Path) -> Result:
         ended = run_command(place, step.words, edge.arm(place, int(number), error))
         return None if action == KILL and ended.code == -signal.SIGKILL else ended
 
-    result = recovers(made, step, folder, disturb, is_there=state == "there")
-    return Result(result.outcome, f"{edge.place()}: {result.defect}") if result.defect else result
+    result = recovers(made, step, folder, disturb, is_there=state == "there", known=known)
+    met = after_which(edge.calls())[-1] if action == KILL else pattern(edge.place())
+    if kind != f"{name}:{state}:{met}":
+        result = dataclasses.replace(result, beside={**result.beside, "met elsewhere than planned": 1})
+    return dataclasses.replace(result, defect=f"{edge.place()}: {result.defect}") if result.defect else result

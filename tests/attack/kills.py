@@ -9,13 +9,13 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.attack import edge, faults, miniature
+from tests.attack import edge, faults, miniature, warm
 from tests.attack.campaign import Campaign, Result
-from tests.attack.command import Ended, import_all, start_command, wait_for
-from tests.attack.crashes import recovers
+from tests.attack.command import Ended, start_command, wait_for
+from tests.attack.crashes import Known, recovers
 from tests.attack.miniature import ATTACKED, Miniature, Step
 
 TOLD = "killed by SIGKILL; the same command ends with the bits of an uninterrupted run"
@@ -25,22 +25,23 @@ DISTILL = next(step for step in ATTACKED if step.words[0] == "distill")
 
 
 def run(campaign: Campaign, folder: Path) -> str:
-    import_all()
-    made = miniature.make(folder / "miniature")
+    made = warm.make(folder)
     two = on_two(made, folder)
-    cases = [*faults.cases(made, folder, (faults.KILL,)), *_moments()]
+    known = Known()
+    kinds = {**faults.cases(made, folder, (faults.KILL,)), **_moments()}
     attacks: dict[str, Callable[[str, Path], Result]] = {
-        faults.KILL: lambda case, place: faults.attack(case, made, place),
+        faults.KILL: lambda case, place: faults.attack(case, kinds[case], made, place, known),
         "MOMENT": lambda case, place: _at_a_moment(case, made, place),
         "TWO": lambda case, place: _one_of_two(case, two, place),
     }
-    campaign.run(cases, lambda case: attacks[case.split(":")[2]](case, folder / "case"))
+    campaign.run(kinds, lambda case: attacks[case.split(":")[2]](case, folder / "case"), kinds.__getitem__)
     return TOLD
 
 
-def _moments() -> Iterator[str]:
-    yield from (f"{step.name}:fresh:MOMENT:{n:02d}" for step in ATTACKED for n in range(NUM_RANDOM))
-    yield from (f"{DISTILL.name}:fresh:TWO:{n:02d}" for n in range(NUM_OF_TWO))
+def _moments() -> dict[str, str]:
+    """A process killed at a moment repeats what is tried at each call; of two processes no two moments are alike."""
+    alone = {f"{step.name}:fresh:MOMENT:{n:02d}": f"{step.name}:MOMENT" for step in ATTACKED for n in range(NUM_RANDOM)}
+    return alone | {case: case for case in (f"{DISTILL.name}:fresh:TWO:{n:02d}" for n in range(NUM_OF_TWO))}
 
 
 def _at_a_moment(case: str, made: Miniature, folder: Path) -> Result:

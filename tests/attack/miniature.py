@@ -186,8 +186,8 @@ def copy(source: Path, target: Path) -> None:
 
 
 def _share(source: str, target: str) -> None:
-    if Path(source).name.startswith(REGISTRY):
-        shutil.copy2(source, target)  # SQLite does
+    if Path(source).name.startswith(REGISTRY) or source.endswith(".lock"):
+        shutil.copy2(source, target)  # SQLite does, and a lock is held on the file itself
     else:
         os.link(source, target)
 

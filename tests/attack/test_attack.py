@@ -1,6 +1,7 @@
 """A sample of the campaigns (`python -m tests.attack`), a few seconds of each."""
 
 import os
+import random
 import signal
 import time
 from pathlib import Path
@@ -11,7 +12,10 @@ from gpd.core.randomness import Stream, nth_in_epochs
 from tests.attack import miniature
 from tests.attack.campaign import Campaign, Result
 from tests.attack.command import Ended, start_command, wait_for
-from tests.attack.crashes import recovers
+from tests.attack.crashes import Known, recovers, state_of
+from tests.attack.edge import Call
+from tests.attack.faults import after_which
+from tests.attack.flips import flip
 from tests.attack.fuzz import try_reader
 from tests.attack.miniature import Miniature
 from tests.attack.readers import Reader, word_readers, writers
@@ -73,6 +77,54 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest
     again = Campaign("some", 1.0, 0)
     again.run(["a", "b", "c"], attack)
     assert (tried[2:], again.counts) == (["c"], {"survived": 3})
+
+
+def test_what_nothing_before_has_tried_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.attack.campaign.KEPT", tmp_path)
+    tried: list[str] = []
+
+    def attack(case: str) -> Result:
+        tried.append(case)
+        return Result("survived")
+
+    campaign = Campaign("some", 1.0, 0)
+    campaign.run([f"{word}{number}" for word in "abc" for number in range(9)], attack, kind=lambda case: case[0])
+    assert (sorted(case[0] for case in tried[:3]), len(tried)) == (["a", "b", "c"], 27)
+    assert campaign.done == campaign.planned == {"distinct": 3, "repeats": 24}
+
+
+def test_a_state_is_run_from_once(made: Miniature, tmp_path: Path) -> None:
+    known: Known = {}
+    results = [
+        recovers(made, PREPARE, tmp_path / "case", lambda place: None, is_there=False, known=known) for _ in range(2)
+    ]
+    assert [result.beside for result in results] == [{}, {"from a state that was known": 1}]
+    (tmp_path / ".data.7.partial").touch()
+    before = state_of(tmp_path)
+    (tmp_path / ".data.7.partial").rename(tmp_path / ".data.8.partial")
+    assert state_of(tmp_path) == before
+    (tmp_path / ".data.8.partial").write_text("half")
+    assert state_of(tmp_path) != before
+
+
+def test_a_kill_is_known_by_what_was_changed_before_it() -> None:
+    words = ("mkdir data", "write data/.a-12.tmpAbCdEf", "fsync data", "rename data/a-12")
+    calls = [Call(each, is_idle=each.startswith("fsync")) for each in words]
+    assert after_which(calls) == [
+        "after the start",
+        "after mkdir data",
+        "after write data/.a-*.tmp*",
+        "after write data/.a-*.tmp*",
+    ]
+
+
+def test_a_flip_is_one_bit_under_the_old_time_stamp(tmp_path: Path) -> None:
+    file = tmp_path / "shard.tar"
+    file.write_bytes(bytes(1000))
+    os.utime(file, ns=(10**18, 10**18))
+    flip(file, random.Random(0))
+    assert sum(value.bit_count() for value in file.read_bytes()) == 1
+    assert file.stat().st_mtime_ns == 10**18
 
 
 def test_the_order_of_a_million_prompts_is_drawn_once() -> None:

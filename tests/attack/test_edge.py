@@ -24,7 +24,10 @@ def write():
 
 edge.arm(folder, -1, 0)()
 write()
-print(edge.calls_made())
+for _ in range(2):
+    (folder / "c").mkdir(exist_ok=True)
+print(*[call.words for call in edge.calls()], sep=", ")
+print([call.is_idle for call in edge.calls()])
 for number in range(4):
     edge.arm(folder, number, int(sys.argv[2]))()
     try:
@@ -42,7 +45,15 @@ def run(folder: Path, error: int) -> subprocess.CompletedProcess[str]:
 
 def test_each_call_fails_once_and_only_below_the_folder(tmp_path: Path) -> None:
     done = run(tmp_path, 28)
-    assert done.stdout.split("\n") == ["3", "28 open64", "28 write", "28 rename", "whole", ""], done.stderr
+    assert done.stdout.split("\n") == [
+        "open64 a, write a, rename b, mkdir c, mkdir c",
+        "[False, False, False, False, True]",
+        "28 open64",
+        "28 write",
+        "28 rename",
+        "whole",
+        "",
+    ], done.stderr
 
 
 def test_a_call_may_be_the_last(tmp_path: Path) -> None:

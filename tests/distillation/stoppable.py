@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from gpd import documents
-from gpd.distillation import launch
+from gpd.distillation import launch, stopping
 from gpd.distillation.stopping import Stop
 from gpd.distillation.trainer import make_accelerator, train_stage
 from tests.distillation.some_processes import some_stage
@@ -29,6 +29,15 @@ def work(folder: Path) -> None:
     os.chdir(folder)
     with Stop().listening() as stop, documents.recording_run("distill@toy", {}):
         train_stage(some_stage(folder, "full"), make_accelerator("float32"), on_report, stop)
+
+
+def meet(folder: Path) -> None:
+    """One of two processes, of which the other never comes."""
+    os.environ.update(RANK="1", LOCAL_RANK="1", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT="1")
+    stopping.DEAF_SECONDS = 0.5
+    with Stop().listening():
+        (folder / "pid-1").write_text(str(os.getpid()))
+        make_accelerator("float32")
 
 
 if __name__ == "__main__":

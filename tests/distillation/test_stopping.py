@@ -15,11 +15,12 @@ import psutil
 import pytest
 
 from gpd.distillation import launch
+from gpd.distillation.distill import forget
 from gpd.distillation.stopping import SIGNALS, Stop, StoppedError
 from gpd.distillation.train_state import MARKER
 from tests.distillation.forked import together
 from tests.distillation.some_processes import ITERATIONS, SLOW_IMPORTS, Ended, run
-from tests.distillation.stoppable import PAUSE, work
+from tests.distillation.stoppable import PAUSE, meet, work
 from tests.patience import ends_within
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +100,32 @@ def test_a_stage_does_not_outlive_dvc(tmp_path: Path) -> None:
     while is_running(pid):
         time.sleep(0.1)
     check_what_is_left(tmp_path, 1, signal.SIGTERM)
+
+
+def test_a_process_that_waits_for_one_that_is_gone_ends(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.distillation.some_processes", *SLOW_IMPORTS])
+    process = context.Process(target=meet, args=(tmp_path,))
+    process.start()
+    while not (tmp_path / "pid-1").exists():
+        time.sleep(0.05)
+    time.sleep(1.0)  # most often it is in the library then, which hears nothing; wherever it is, it ends
+    os.kill(process.pid or 0, signal.SIGTERM)
+    process.join()
+    assert process.exitcode == 128 + signal.SIGTERM
+
+
+def test_a_train_state_goes_with_its_marker_or_stays_whole(tmp_path: Path) -> None:
+    state = tmp_path / "k4" / "at-5" / "part-0-of-1.safetensors"
+    state.parent.mkdir(parents=True)
+    state.touch()
+    (tmp_path / "k4" / MARKER).mkdir()  # so that it cannot be unlinked
+    forget(tmp_path / "k4")
+    assert state.exists()
+    (tmp_path / "k4" / MARKER).rmdir()
+    (tmp_path / "k4" / MARKER).touch()
+    forget(tmp_path / "k4")
+    assert not (tmp_path / "k4").exists()
 
 
 def test_only_iterations_put_a_signal_off() -> None:
