@@ -14,7 +14,7 @@ def is_orphan() -> bool:
 
 
 def end_with_parent() -> None:
-    """Has this process ended, by SIGTERM, once its parent is gone: in a pool it would wait for work for ever."""
+    """Ends this process by SIGTERM, later, if its parent is gone: in a pool it would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()

@@ -58,9 +58,10 @@ SAID = {"subject": "s", "source": "data/evaluations/s", "solver": "euler", "guid
 OF_EACH = {"direction": "lower", "not_finite": None, "num_samples": 8, "spread": None}
 QUESTION: dict[str, Any] = {"steps": 6, "protocol": PROTOCOL}
 NARROW = QUESTION | {"where": {"seed": "4", "batch": "4"}}
+# Since `best` compares what it ranks (guard.py) the first two are missed at this size, where 12,500 rows are compared.
 GOALS_MS = {
-    "best, with all that it ranks compared": 5000.0,
-    "best, where two params hold": 5000.0,
+    "best, with all that it ranks compared": 50.0,
+    "best, where two params hold": 50.0,
     f"lineage, {CHAIN} deep": 20.0,
 }
 Figure = dict[str, Any]
