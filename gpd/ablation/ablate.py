@@ -111,7 +111,7 @@ def _job(one: Run, base: Tree, tree: Tree) -> _Job:
 
 def _run_all(jobs: list[_Job], at_once: int) -> list[str]:
     """One line for each run that failed; the others are finished all the same."""
-    threads = max(1, (os.cpu_count() or 1) // at_once)
+    threads = max(1, len(os.sched_getaffinity(0)) // at_once)  # more of them than cores wait for each other
     calls = {job.run.name: partial(execute, job.run, job.tree, job.result, Path.cwd(), threads) for job in jobs}
     return run_all("ablate", calls, at_once)
 

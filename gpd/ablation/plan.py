@@ -52,13 +52,15 @@ def base_params(grid: AblationGrid, params: Params) -> Params:
 
 
 def make_runs(grid: AblationGrid, params: Params) -> Iterator[Run]:
-    """Every run of the grid: all of the first seed in the order of the file, then all of the next.
+    """Every run of the grid: all of the first seed in the order of the file, then all of the next, less the trials.
 
     Raises:
         UserError: a variant's keys or stages are not allowed.
     """
     for seed in grid.seeds:
         for name, planned in all_variants(grid).items():
+            if planned.is_trial and seed != grid.seeds[0]:
+                continue
             for budget in planned.variant.budgets or [grid.budget]:
                 overrides = make_overrides(grid, params, planned, budget, seed)
                 yield Run(name, budget, seed, overrides, _with(params, overrides, f"variants.{name}"))

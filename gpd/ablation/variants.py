@@ -18,6 +18,7 @@ class Planned:
         origin: what the grid calls it: itself, its sweep or its family.
         learning_rate: of stages without one of their own.
         is_swept: one of several learning rates, of which the best is shown.
+        is_trial: of these one that runs with the first seed alone.
         family: the label of the family that it is of.
         are_all_final: whether every stage is trained where inference starts, or the last one alone.
     """
@@ -27,6 +28,7 @@ class Planned:
     variant: Variant
     learning_rate: float
     is_swept: bool = False
+    is_trial: bool = False
     family: str | None = None
     are_all_final: bool = False
 
@@ -53,8 +55,8 @@ def _of_variant(grid: AblationGrid, name: str) -> Iterator[Planned]:
     variant = grid.variants[name]
     if name not in grid.learning_rates:
         yield Planned(name, name, variant, grid.learning_rate)
-    for rate in grid.learning_rates.get(name, []):
-        yield Planned(f"{name}@{rate:g}", name, variant, rate, is_swept=True)
+    for place, rate in enumerate(grid.learning_rates.get(name, [])):
+        yield Planned(f"{name}@{rate:g}", name, variant, rate, is_swept=True, is_trial=place > 0)
 
 
 def _of_family(grid: AblationGrid, name: str, family: Family) -> Iterator[Planned]:

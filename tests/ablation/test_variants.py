@@ -21,11 +21,13 @@ def opened(**changes: Any) -> AblationGrid:
     return AblationGrid.model_validate({**GRID, "families": FAMILIES, **changes})
 
 
-def test_a_variant_runs_at_each_of_its_learning_rates() -> None:
+def test_a_variant_runs_at_each_of_its_learning_rates_and_at_the_first_with_every_seed() -> None:
     grid = AblationGrid.model_validate({**GRID, "learning_rates": {"two": [2e-4, 5e-4]}})
     assert list(all_variants(grid)) == ["one-shot", "two@0.0002", "two@0.0005"]
-    rates = [stage.learning_rate for run in make_runs(grid, params()) for stage in run.params.distill.stages.values()]
-    assert rates == [1e-3, 2e-4, 1e-4, 5e-4, 1e-4] * 2  # k8 of "two" names a rate and keeps it
+    runs = list(make_runs(grid, params()))
+    rates = [stage.learning_rate for run in runs for stage in run.params.distill.stages.values()]
+    assert rates == [1e-3, 2e-4, 1e-4, 5e-4, 1e-4, 1e-3, 2e-4, 1e-4]  # k8 of "two" names a rate and keeps it
+    assert [(run.variant, run.seed) for run in runs][2:] == [("two@0.0005", 3), ("one-shot", 4), ("two@0.0002", 4)]
 
 
 def test_a_sweep_of_nothing_is_named() -> None:
