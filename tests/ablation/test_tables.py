@@ -36,7 +36,8 @@ def test_of_several_learning_rates_the_best_is_shown_with_its_rate() -> None:
 
 def test_a_lucky_seed_is_not_shown_for_the_rate_that_ran_with_all() -> None:
     lucky, chosen = (
-        row("a", error, variant=f"a@{rate:g}", origin="a", learning_rate=rate, is_swept=True) for rate, error in RATES[1:]
+        row("a", error, variant=f"a@{rate:g}", origin="a", learning_rate=rate, is_swept=True)
+        for rate, error in RATES[1:]
     )
     lucky = lucky.model_copy(update={"num_seeds": chosen.num_seeds - 1})
     assert results([lucky, chosen], []).best_rows() == [chosen]
