@@ -7,7 +7,6 @@ Results stay always: data/, run records, results of an ablation, registry.db. DV
 import contextlib
 import os
 import re
-import shutil
 import stat
 import subprocess
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from gpd.artifacts import WORK, UserError, is_leftover
 from gpd.data.occupied import LOCKS, is_held, output_lock, work_lock
+from gpd.upkeep.removal import remove
 
 SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 BLOCK = 512  # bytes, in which every file system counts
@@ -42,7 +42,7 @@ def _folders(pattern: str) -> Callable[[], Iterator[Path]]:
     return lambda: (
         path
         for path in sorted(WORK.glob(pattern))
-        if path.is_dir() and not any(each.is_symlink() for each in (path, path.parent))
+        if path.is_dir() and not is_leftover(path) and not any(each.is_symlink() for each in (path, path.parent))
     )
 
 
@@ -91,7 +91,7 @@ def run(older_than: str, is_sure: bool) -> None:
         print(f"{kind.name:36} {len(doomed):5}  {size / 1e9:9.3f} GB" + (f"  ({len(used)} in use)" if used else ""))
         if is_sure:
             for path in doomed:
-                _remove(path)
+                remove(path)
     _forget_work_trees(is_sure)
     print(f"clean: {total / 1e9:.3f} GB {'freed' if is_sure else f'older than {older_than}; --yes frees it'}")
     print(f"clean: objects of DVC's cache that no commit names stay; `{GC}` removes them")
@@ -124,13 +124,6 @@ def _looked_up(path: Path) -> Iterator[os.stat_result]:
     for each in (path, *inside):
         with contextlib.suppress(FileNotFoundError):  # whoever made it removes it meanwhile
             yield each.lstat()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _forget_work_trees(is_sure: bool) -> None:

@@ -14,6 +14,7 @@ from gpd.params import load_params
 from gpd.stages import Stages, load_stages, makers
 from gpd.upkeep.cache import Cache, digests_of
 from gpd.upkeep.expected import Digest, Expected, is_sealed
+from gpd.upkeep.removal import remove
 
 Write = Callable[[Path], bool]  # fills a new file; false if it has nothing to give
 
@@ -125,7 +126,7 @@ def _give_up(path: Path) -> str:
         state = WORK / room / below[0]
         if is_held(work_lock(state)):
             return "in use; nothing is removed"
-        shutil.rmtree(state)
+        remove(state)
         return f"{state} is removed; the stage starts anew"
     path.unlink(missing_ok=True)
     return "removed; the next run makes it again"
