@@ -32,3 +32,12 @@ def test_of_several_learning_rates_the_best_is_shown_with_its_rate() -> None:
     assert label_of(best) == "a, rate 0.0008"
     assert label_of(best.model_copy(update={"is_stale": True})) == "a, rate 0.0008 †"
     assert "†" in make_markdown(results([best.model_copy(update={"is_stale": True})], []))
+
+
+def test_a_lucky_seed_is_not_shown_for_the_rate_that_ran_with_all() -> None:
+    lucky, chosen = (
+        row("a", error, variant=f"a@{rate:g}", origin="a", learning_rate=rate, is_swept=True)
+        for rate, error in RATES[1:]
+    )
+    lucky = lucky.model_copy(update={"num_seeds": chosen.num_seeds - 1})
+    assert results([lucky, chosen], []).best_rows() == [chosen]
