@@ -32,7 +32,8 @@ def encode(
 
 def distill(stage: Annotated[str, typer.Argument(help="a key of distill.stages, such as k1")]) -> None:
     """DVC stage: train one student, on every visible GPU or on GPD_PROCESSES processes."""
-    from gpd.distillation import distill, launch
+    from gpd.distillation import distill
+    from gpd.distillation.processes import launch
 
     params = read_params()
     distill.check(params, stage, launch.num_processes())

@@ -17,7 +17,7 @@ from gpd.core.velocity import Velocity, unguided
 from gpd.data.strips import TEACHER, Strip, in_order
 from gpd.distillation.copies import send
 from gpd.distillation.costs import strip_sample_forwards
-from gpd.distillation.share import pieces
+from gpd.distillation.processes.share import pieces
 from gpd.distillation.stage import Stage
 from gpd.distillation.training import Training
 from gpd.models.heads import Fused

@@ -10,13 +10,13 @@ from torch import Tensor
 from gpd.distillation.copies import send
 from gpd.distillation.losses import step_weights
 from gpd.distillation.objectives import Objective
-from gpd.distillation.pool import Pool, Steps
+from gpd.distillation.processes.share import Share
 from gpd.distillation.schedules import guidance_scale
-from gpd.distillation.share import Share
 from gpd.distillation.stage import Stage
-from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch, States, clip_states, join_states, rollout_states, split_batch
-from gpd.distillation.walks import walk_from_noise
+from gpd.distillation.states.pool import Pool, Steps
+from gpd.distillation.states.starts import start_indices
+from gpd.distillation.states.walks import walk_from_noise
 
 
 def make_pool(stage: Stage, num_slots: int, seed: int, share: Share) -> Pool:

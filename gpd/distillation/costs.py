@@ -6,8 +6,8 @@ import torch
 
 from gpd.distillation.objectives import objective_of
 from gpd.distillation.stage import Stage
-from gpd.distillation.starts import staggered, start_indices
-from gpd.distillation.walks import walk_forwards
+from gpd.distillation.states.starts import staggered, start_indices
+from gpd.distillation.states.walks import walk_forwards
 from gpd.params import Distill, StageParams, TeacherShare
 
 STUDENT_FORWARDS = 3  # forward and backward; a backward counts twice

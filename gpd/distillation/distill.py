@@ -8,11 +8,11 @@ from pathlib import Path
 from gpd import documents
 from gpd.artifacts import UserError
 from gpd.data.occupied import occupying, work_lock
-from gpd.distillation import launch
 from gpd.distillation.objectives import check_objective
-from gpd.distillation.share import check_batch
-from gpd.distillation.stopping import Stop, StoppedError
-from gpd.distillation.train_state import MARKER
+from gpd.distillation.processes import launch
+from gpd.distillation.processes.share import check_batch
+from gpd.distillation.processes.stopping import Stop, StoppedError
+from gpd.distillation.saving.train_state import MARKER
 from gpd.params import Params
 from gpd.stages import settings_of, work_folder
 

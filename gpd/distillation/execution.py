@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gpd.distillation import loading, publication
 from gpd.distillation.album import open_album
-from gpd.distillation.stopping import Stop
+from gpd.distillation.processes.stopping import Stop
 from gpd.distillation.trainer import make_accelerator, train_stage
 from gpd.documents import Identity, RunRecord
 from gpd.params import Params, student_path

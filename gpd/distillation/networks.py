@@ -13,8 +13,8 @@ from gpd.artifacts import UserError
 from gpd.core.precision import fast_dtype
 from gpd.core.schedule import make_grid
 from gpd.distillation.objectives import objective_of
-from gpd.distillation.sharding import ENVIRONMENT, choose_mesh, planned_bytes, shard
-from gpd.distillation.share import CPU
+from gpd.distillation.processes.sharding import ENVIRONMENT, choose_mesh, planned_bytes, shard
+from gpd.distillation.processes.share import CPU
 from gpd.distillation.stage import stage_seed
 from gpd.models.adapted import is_adapter, load_adapter_document
 from gpd.models.adapters import WEIGHTS_FILE, load_factors, merge

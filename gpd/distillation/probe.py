@@ -11,12 +11,12 @@ from gpd.distillation.batches import make_batch, make_pool
 from gpd.distillation.costs import probe_forwards
 from gpd.distillation.divergence import DivergedError
 from gpd.distillation.objectives import Objective
-from gpd.distillation.share import Share, pieces
+from gpd.distillation.processes.share import Share, pieces
 from gpd.distillation.stage import Stage
-from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch, States, clip_states, join_states
+from gpd.distillation.states.starts import start_indices
+from gpd.distillation.states.walks import walk_forwards
 from gpd.distillation.targets import Route, make_target
-from gpd.distillation.walks import walk_forwards
 from gpd.documents import Probed
 
 

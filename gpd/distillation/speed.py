@@ -19,9 +19,9 @@ from gpd.distillation.costs import forwards_per_sample, target_forwards
 from gpd.distillation.loading import make_stage
 from gpd.distillation.objectives import objective_of
 from gpd.distillation.optimizers import make_room
+from gpd.distillation.saving.train_state import TrainState
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import Batch, make_states
-from gpd.distillation.train_state import TrainState
 from gpd.distillation.trainer import REPORT_EVERY, make_accelerator, train_stage
 from gpd.distillation.training import begin
 from gpd.params import Params

@@ -14,7 +14,7 @@ from gpd.core.randomness import Stream, seed_of
 from gpd.core.schedule import Grid
 from gpd.core.velocity import Velocity, guided, guided_by, stack_text, unguided
 from gpd.distillation.copies import send
-from gpd.distillation.share import CPU
+from gpd.distillation.processes.share import CPU
 from gpd.models.skipping import Skipping
 from gpd.params import Distill, StageParams
 

@@ -17,13 +17,13 @@ from gpd.distillation.ledger import Ledger
 from gpd.distillation.losses import make_loss
 from gpd.distillation.objectives import Objective, objective_of
 from gpd.distillation.probe import probe
+from gpd.distillation.processes.sharding import plain
+from gpd.distillation.processes.stopping import Stop
+from gpd.distillation.saving.train_state import TrainState
 from gpd.distillation.schedules import has_stalled, learning_rate, set_learning_rate
-from gpd.distillation.sharding import plain
 from gpd.distillation.stage import Stage
-from gpd.distillation.stopping import Stop
-from gpd.distillation.train_state import TrainState
+from gpd.distillation.states.walks import walk_forwards
 from gpd.distillation.training import Training, begin
-from gpd.distillation.walks import walk_forwards
 
 PATIENCE = timedelta(hours=2)  # of processes with the main one, which writes train states and the student
 REPORT_EVERY = {"cpu": 1, "cuda": 10}  # iterations: to read a number, the host waits until the device has it

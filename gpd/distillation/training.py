@@ -16,13 +16,13 @@ from gpd.distillation.average import Average, make_average
 from gpd.distillation.batches import make_pool
 from gpd.distillation.ledger import Ledger
 from gpd.distillation.optimizers import make_optimizer, make_room, moments_of
-from gpd.distillation.pool import Pool
-from gpd.distillation.sharding import gather, outline_of, shard, shard_like
-from gpd.distillation.share import Share, check_batch, micro_batch, pieces
+from gpd.distillation.processes.sharding import gather, outline_of, shard, shard_like
+from gpd.distillation.processes.share import Share, check_batch, micro_batch, pieces
+from gpd.distillation.processes.turns import Turns
+from gpd.distillation.saving.train_state import Saved, TrainState
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import States
-from gpd.distillation.train_state import Saved, TrainState
-from gpd.distillation.turns import Turns
+from gpd.distillation.states.pool import Pool
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from gpd.distillation.costs import target_forwards
-from gpd.distillation.sharding import ROOM, planned_bytes
+from gpd.distillation.processes.sharding import ROOM, planned_bytes
 from gpd.models.wan.outline import weight_bytes
 from gpd.params import Params
 from gpd.planning.activations import Activations, Run, evaluation, training

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gpd.artifacts import replace_file
 from gpd.distillation.optimizers import make_room, moments_of
-from gpd.distillation.train_state import Saved, TrainState
+from gpd.distillation.saving.train_state import Saved, TrainState
 from gpd.models import wan
 from gpd.tiny import text as tiny_text
 from gpd.tiny import vae as tiny_vae

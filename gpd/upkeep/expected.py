@@ -126,7 +126,7 @@ def _train_states() -> Found:
 
 
 def _train_state(expected: Expected, path: Path) -> None:
-    """As `gpd.distillation.train_state.Marker`, without its tensors' library."""
+    """As `gpd.distillation.saving.train_state.Marker`, without its tensors' library."""
     marker = documents.load_json(path, "delete its folder")
     if hash_json({key: value for key, value in marker.items() if key != "digest"}) != marker["digest"]:
         raise ValueError("damaged: its digest is not that of its values; delete its folder to start the stage anew")

@@ -103,7 +103,7 @@ def _status() -> int:
 
 def save_at_every_iteration() -> None:
     """As if a second went by in each iteration of the miniature, of which it does thirty in one."""
-    from gpd.distillation.train_state import TrainState
+    from gpd.distillation.saving.train_state import TrainState
 
     make = TrainState.__init__
 

@@ -86,7 +86,7 @@ def _yaml_readers(last: Path) -> dict[str, Reader]:
 
 
 def _json_readers(last: Path) -> dict[str, Reader]:
-    from gpd.distillation.train_state import TrainState
+    from gpd.distillation.saving.train_state import TrainState
     from gpd.documents import AblationResults, Evaluation, Listing, Profiles, RunRecord, load_document
     from gpd.models.families import open_model
     from gpd.models.folders import INDEX, load_config

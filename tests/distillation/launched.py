@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from gpd.artifacts import UserError
-from gpd.distillation import launch
+from gpd.distillation.processes import launch
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from accelerate import Accelerator
 
 from gpd.distillation.album import open_album
-from gpd.distillation.sharding import ENVIRONMENT, choose_mesh, shard
-from gpd.distillation.share import CPU
+from gpd.distillation.processes.sharding import ENVIRONMENT, choose_mesh, shard
+from gpd.distillation.processes.share import CPU
 from gpd.distillation.stage import Stage
 from gpd.distillation.trainer import make_accelerator, train_stage
 from tests.distillation.test_trainer import StoppedError, make_stage, weights

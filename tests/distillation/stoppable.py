@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from gpd import documents
-from gpd.distillation import launch, stopping
-from gpd.distillation.stopping import Stop
+from gpd.distillation.processes import launch, stopping
+from gpd.distillation.processes.stopping import Stop
 from gpd.distillation.trainer import make_accelerator, train_stage
 from tests.distillation.some_processes import some_stage
 

@@ -15,7 +15,7 @@ from gpd.distillation.batches import (
     targets_to_make,
 )
 from gpd.distillation.objectives import get_objective
-from gpd.distillation.share import Share
+from gpd.distillation.processes.share import Share
 from gpd.distillation.states import States, clip_states, make_states, rollout_states
 from tests.distillation.test_trainer import make_stage, multi_horizon_stage
 

@@ -12,9 +12,10 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from gpd.artifacts import UserError
-from gpd.distillation import bench, speed, train_state
+from gpd.distillation import bench, speed
 from gpd.distillation.bench import Figure, run_train, seconds_of, show, training_figures
 from gpd.distillation.loading import make_stage
+from gpd.distillation.saving import train_state
 from gpd.distillation.speed import Bare, Speed
 from gpd.models import onednn
 from gpd.models.network import VideoNetwork

@@ -23,8 +23,8 @@ from gpd.core.velocity import stack_text
 from gpd.data import encode, prepare
 from gpd.data.clips import write_mp4
 from gpd.distillation import distill, loading
-from gpd.distillation.stopping import StoppedError
-from gpd.distillation.train_state import MARKER
+from gpd.distillation.processes.stopping import StoppedError
+from gpd.distillation.saving.train_state import MARKER
 from gpd.models import wan
 from gpd.models.network import VideoNetwork
 from gpd.models.use import profile_text

@@ -12,7 +12,7 @@ from torch import Tensor
 from gpd.artifacts import UserError
 from gpd.distillation.divergence import DivergedError, check_iteration, check_outcome
 from gpd.distillation.ledger import Ledger
-from gpd.distillation.train_state import MARKER
+from gpd.distillation.saving.train_state import MARKER
 from gpd.distillation.trainer import train_stage
 from gpd.documents import Probed
 from tests.distillation.test_trainer import make_stage

@@ -16,8 +16,8 @@ from gpd import documents
 from gpd.artifacts import UserError, write_json
 from gpd.core.randomness import seeded_noise
 from gpd.distillation import distill, loading
+from gpd.distillation.saving.train_state import MARKER, TrainState
 from gpd.distillation.stage import Stage
-from gpd.distillation.train_state import MARKER, TrainState
 from gpd.distillation.trainer import train_stage
 from gpd.documents import SamplesFacts, StudentFacts
 from gpd.models.adapted import AdaptedModel

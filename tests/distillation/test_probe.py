@@ -10,7 +10,7 @@ from gpd.distillation.batches import make_batch
 from gpd.distillation.costs import probe_walk_forwards
 from gpd.distillation.objectives import get_objective
 from gpd.distillation.probe import probe, probe_states
-from gpd.distillation.share import Share
+from gpd.distillation.processes.share import Share
 from tests.distillation.forked import together
 from tests.distillation.test_trainer import make_stage
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpd.distillation.train_state import MARKER
+from gpd.distillation.saving.train_state import MARKER
 from tests.distillation.some_processes import ITERATIONS, STOP, Ended, run
 
 NAMES = ("full", "lora", "flow", "heads")

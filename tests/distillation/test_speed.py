@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from accelerate import Accelerator
 
-from gpd.distillation import speed, train_state
+from gpd.distillation import speed
 from gpd.distillation.costs import target_forwards
+from gpd.distillation.saving import train_state
+from gpd.distillation.saving.train_state import MARKER
 from gpd.distillation.speed import (
     NUM_STEPS,
     Bare,
@@ -17,7 +19,6 @@ from gpd.distillation.speed import (
     short_stage,
     step_seconds,
 )
-from gpd.distillation.train_state import MARKER
 from gpd.params import Params
 from tests.distillation.clocks import WorkClock, look_clock
 from tests.distillation.test_trainer import make_stage

@@ -13,12 +13,12 @@ from gpd.core.precision import multiplies_bfloat16
 from gpd.core.schedule import make_grid
 from gpd.core.velocity import guided
 from gpd.distillation.costs import STUDENT_FORWARDS, fill_forwards, target_forwards
+from gpd.distillation.processes.stopping import Stop
+from gpd.distillation.processes.stopping import StoppedError as Stopped
+from gpd.distillation.saving.train_state import MARKER
 from gpd.distillation.schedules import has_stalled
 from gpd.distillation.stage import Stage
-from gpd.distillation.stopping import Stop
-from gpd.distillation.stopping import StoppedError as Stopped
 from gpd.distillation.targets import Route, make_target
-from gpd.distillation.train_state import MARKER
 from gpd.distillation.trainer import REPORT_EVERY, is_report_due, make_accelerator, train_stage
 from gpd.params import Distill
 from tests.curricula import doubling_profile

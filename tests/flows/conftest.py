@@ -17,7 +17,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import serve, settings
-from gpd.distillation.train_state import MARKER
+from gpd.distillation.saving.train_state import MARKER
 from tests.clone import commit, copy_tree, environment, run
 from tests.flows.waiting import SERVER_POLL_SECONDS, STILL_SECONDS, growth, is_alive, wait_until
 

@@ -10,8 +10,8 @@ from gpd.core.schedule import Grid
 from gpd.core.velocity import Velocity, clean_latent, euler_step, mean_velocity, unguided
 from gpd.distillation.objectives import StepObjective, own_targets_from_clips
 from gpd.distillation.stage import Stage
-from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch
+from gpd.distillation.states.starts import start_indices
 from gpd.distillation.targets import Target
 from gpd.params import Distill, StageParams
 

@@ -10,8 +10,8 @@ from gpd.core.randomness import Stream, integers_of
 from gpd.core.velocity import euler_step, mean_velocity
 from gpd.distillation.objectives import StepObjective, own_targets_from_clips
 from gpd.distillation.stage import Stage
-from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch, States
+from gpd.distillation.states.starts import start_indices
 from gpd.distillation.targets import Target
 from gpd.models.network import VideoNetwork
 from gpd.params import Distill, Params, StageParams

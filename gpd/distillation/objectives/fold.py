@@ -10,8 +10,8 @@ from gpd.artifacts import UserError
 from gpd.core.velocity import euler_step
 from gpd.distillation.objectives import StepObjective, heads_learn_alone, stages_taught_by
 from gpd.distillation.stage import Stage
-from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch
+from gpd.distillation.states.starts import start_indices
 from gpd.distillation.targets import Target
 from gpd.models.network import VideoNetwork
 from gpd.params import Distill, Params, StageParams

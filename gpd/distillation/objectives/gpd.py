@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from gpd.core.velocity import mean_velocity
 from gpd.distillation.objectives import StepObjective, first_stage_without_jump
 from gpd.distillation.stage import Stage
-from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch
+from gpd.distillation.states.starts import start_indices
 from gpd.distillation.targets import Route, Target, make_target
 from gpd.models.network import VideoNetwork
 from gpd.params import Distill, Params, StageParams

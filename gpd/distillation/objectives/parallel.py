@@ -18,8 +18,8 @@ from gpd.distillation.copies import send
 from gpd.distillation.losses import square_residual, step_weights
 from gpd.distillation.objectives import Lesson, Objective, Probing, heads_learn_alone
 from gpd.distillation.stage import Stage
-from gpd.distillation.starts import start_indices
 from gpd.distillation.states import Batch
+from gpd.distillation.states.starts import start_indices
 from gpd.models.heads import check_timesteps, mixture
 from gpd.models.network import VideoNetwork
 from gpd.params import Distill, Params, StageParams

@@ -13,7 +13,7 @@ from gpd.core.velocity import guided, mean_velocity
 from gpd.distillation.batches import draw_states, make_batch, make_pool
 from gpd.distillation.costs import STUDENT_FORWARDS
 from gpd.distillation.objectives import check_objective, get_objective
-from gpd.distillation.share import Share
+from gpd.distillation.processes.share import Share
 from gpd.distillation.stage import Stage
 from gpd.distillation.trainer import train_stage
 from gpd.params import Params

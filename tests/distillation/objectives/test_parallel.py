@@ -13,7 +13,7 @@ from gpd.distillation.batches import draw_states, make_batch, make_pool
 from gpd.distillation.costs import STUDENT_FORWARDS, forwards_per_sample
 from gpd.distillation.objectives import check_objective, get_objective
 from gpd.distillation.objectives.parallel import INCREMENTS, Point, drive, mix_of, num_driven, point_of
-from gpd.distillation.share import Share
+from gpd.distillation.processes.share import Share
 from gpd.distillation.stage import Stage
 from gpd.distillation.states import Batch
 from gpd.distillation.trainer import train_stage

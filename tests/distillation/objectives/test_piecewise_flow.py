@@ -8,7 +8,7 @@ from accelerate import Accelerator
 from gpd.core.velocity import euler_step
 from gpd.distillation.batches import draw_states, make_batch, make_pool
 from gpd.distillation.objectives import get_objective
-from gpd.distillation.share import Share
+from gpd.distillation.processes.share import Share
 from gpd.distillation.trainer import train_stage
 from tests.distillation.test_trainer import make_stage, settings
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gpd.artifacts import UserError
-from gpd.distillation.share import Share, check_batch, micro_batch, pieces
+from gpd.distillation.processes.share import Share, check_batch, micro_batch, pieces
 from tests.distillation.forked import together
 
 

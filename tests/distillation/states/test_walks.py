@@ -8,7 +8,7 @@ import torch
 
 from gpd.core.sampler import walk
 from gpd.core.velocity import guided, unguided
-from gpd.distillation.walks import walk_forwards, walk_from_noise
+from gpd.distillation.states.walks import walk_forwards, walk_from_noise
 from tests.distillation.test_trainer import SHAPE, make_stage
 from tests.toy import GaussianField, text_of
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from gpd.artifacts import UserError, flush, hash_file, hash_json, write_text
-from gpd.distillation import pieces
-from gpd.distillation.host_copies import HostCopies
-from gpd.distillation.peers import Peers
+from gpd.distillation.processes.peers import Peers
+from gpd.distillation.saving import pieces
+from gpd.distillation.saving.host_copies import HostCopies
 from gpd.documents import FORMAT, Document, load_document
 
 MARKER = "state.json"

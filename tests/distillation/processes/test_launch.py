@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from gpd.artifacts import UserError
-from gpd.distillation import launch
-from gpd.distillation.launch import MISTAKES, Mistake
+from gpd.distillation.processes import launch
+from gpd.distillation.processes.launch import MISTAKES, Mistake
 from tests.flows.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def launched(folder: Path, what: str) -> "subprocess.Popen[str]":

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpd.core.schedule import make_grid
-from gpd.distillation.starts import start_indices
 from gpd.distillation.states import clip_states, rollout_states, split_batch
+from gpd.distillation.states.starts import start_indices
 
 SHAPE = (2, 2, 4, 4)
 GRID = make_grid(48, 3.0)

@@ -17,7 +17,7 @@ from torch.distributed.tensor import DTensor
 
 from gpd.artifacts import UserError
 from gpd.distillation.networks import _planned_bytes, load_networks
-from gpd.distillation.sharding import (
+from gpd.distillation.processes.sharding import (
     blocks_of,
     choose_mesh,
     gather,
@@ -28,7 +28,7 @@ from gpd.distillation.sharding import (
     shard,
     shard_like,
 )
-from gpd.distillation.train_state import MARKER
+from gpd.distillation.saving.train_state import MARKER
 from gpd.distillation.trainer import train_stage
 from gpd.params import Params
 from tests.distillation.forked import together

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import torch
 
-from gpd.distillation.peers import Peers
+from gpd.distillation.processes.peers import Peers
 from tests.distillation.forked import together
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gpd.distillation.peers import Peers
+from gpd.distillation.processes.peers import Peers
 
 NOBODY = 0
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, distributed, nn
 
-from gpd.distillation.turns import Turns
+from gpd.distillation.processes.turns import Turns
 from tests.distillation.forked import together
 
 EXAMPLE = (torch.zeros(1, 1, 1, 1, 1), torch.zeros(1), torch.zeros(1, 1, 1))

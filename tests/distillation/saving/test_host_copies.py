@@ -1,7 +1,7 @@
 import torch
 
-from gpd.distillation.host_copies import HostCopies
-from gpd.distillation.pieces import Piece
+from gpd.distillation.saving.host_copies import HostCopies
+from gpd.distillation.saving.pieces import Piece
 
 
 def test_a_copy_stays_as_it_was_until_the_next_one_is_taken() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
-from gpd.distillation.pieces import Piece
+from gpd.distillation.saving.pieces import Piece
 
 
 class HostCopies:

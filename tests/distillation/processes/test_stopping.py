@@ -14,16 +14,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gpd.distillation import launch
 from gpd.distillation.distill import forget
-from gpd.distillation.stopping import SIGNALS, Stop, StoppedError
-from gpd.distillation.train_state import MARKER
+from gpd.distillation.processes import launch
+from gpd.distillation.processes.stopping import SIGNALS, Stop, StoppedError
+from gpd.distillation.saving.train_state import MARKER
 from tests.distillation.forked import together
 from tests.distillation.some_processes import ITERATIONS, SLOW_IMPORTS, Ended, run
 from tests.distillation.stoppable import PAUSE, meet, work
 from tests.patience import ends_within
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from types import FrameType
 
 import torch
 
-from gpd.distillation.peers import Peers
+from gpd.distillation.processes.peers import Peers
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DEAF_SECONDS = 5.0  # in which no line of Python has begun: a library waits for a process that may be gone

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import torch
 
-from gpd.distillation.pieces import Piece, _copy_common, fill, find_pieces, share_out, write_pieces
+from gpd.distillation.saving.pieces import Piece, _copy_common, fill, find_pieces, share_out, write_pieces
 
 
 def test_pieces_of_any_cut_make_the_whole_again(tmp_path: Path) -> None:

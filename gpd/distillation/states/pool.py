@@ -8,9 +8,9 @@ from torch import Tensor
 
 from gpd.core.randomness import Stream, generator, integers_of, noise_of, nth_in_epochs
 from gpd.distillation.copies import HostRows, send
-from gpd.distillation.share import Share
-from gpd.distillation.starts import staggered, start_indices
+from gpd.distillation.processes.share import Share
 from gpd.distillation.states import States, make_states
+from gpd.distillation.states.starts import staggered, start_indices
 
 Walk = Callable[[Tensor, Tensor, Tensor], Tensor]  # (noise, prompts [n], ends [n]) -> latents at grid indices `ends`
 

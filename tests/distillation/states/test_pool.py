@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from gpd.core.schedule import make_grid
-from gpd.distillation.pool import Pool, Steps
-from gpd.distillation.share import Share
-from gpd.distillation.starts import start_indices
+from gpd.distillation.processes.share import Share
 from gpd.distillation.states import clip_states
+from gpd.distillation.states.pool import Pool, Steps
+from gpd.distillation.states.starts import start_indices
 from tests.distillation.forked import together
 
 SHAPE = (2, 2, 4, 4)

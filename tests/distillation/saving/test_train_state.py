@@ -8,9 +8,9 @@ import torch
 
 from gpd import artifacts
 from gpd.artifacts import UserError
-from gpd.distillation import train_state
 from gpd.distillation.optimizers import make_room, moments_of
-from gpd.distillation.train_state import MARKER, TrainState
+from gpd.distillation.saving import train_state
+from gpd.distillation.saving.train_state import MARKER, TrainState
 from tests.distillation.clocks import look_clock
 from tests.distillation.forked import together
 

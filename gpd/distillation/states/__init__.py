@@ -1,4 +1,4 @@
-"""Training states, and their two sources that do not stream: clips and roll-outs (the third: gpd.distillation.pool)."""
+"""Training states, and their two sources that do not stream, clips and roll-outs; the third is `states.pool`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""Train states: written beside the loop, read by any number of processes."""
