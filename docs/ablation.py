@@ -10,8 +10,8 @@ from pathlib import Path
 from gpd.ablation.curves import CURVES
 from gpd.ablation.markdown import make_table
 from gpd.ablation.steps import VERDICT_HEAD, head, lines, pays, table_rows, verdicts
-from gpd.ablation.tables import STALE, figure
-from gpd.documents import AblationResults, AblationRow, load_document
+from gpd.ablation.tables import STALE, figure, label_of
+from gpd.documents import AblationFloor, AblationResults, AblationRow, load_document
 
 PAGE = Path("docs/ablation.md")
 RESULTS = Path("data/ablation/results.json")
@@ -38,6 +38,12 @@ CURVES_SHOWN = {
     "**one stage, Adams-Bashforth**": ("recipe-curve", "recipe-full"),
     "one-shot, true roll-outs": ("one-shot-curve",),
     "+1, with our guidance, clips, optimiser and rate": ("plus-one-curve",),
+}
+CHAIN = "the default's chain"
+FLOORS_SHOWN = {
+    "teacher-6": "the undistilled teacher, 6 guided Euler steps (12 forwards)",
+    "teacher-6-unipc": "the undistilled teacher, 6 guided steps of UniPC (12 forwards)",
+    "teacher-12": "the undistilled teacher, 12 guided Euler steps (24 forwards)",
 }
 
 
@@ -92,6 +98,20 @@ def progression(results: AblationResults) -> str:
     return f"{pays(found)}\n\n{make_table(VERDICT_HEAD, len(VERDICT_HEAD), short_all(one.cells() for one in found))}"
 
 
+def default_chain(results: AblationResults) -> str:
+    """The default's chain beside one stage, and the undistilled teacher in as many guided steps or twice as many."""
+    rows: list[AblationRow | AblationFloor] = [row for row in results.best_rows() if row.group == CHAIN]
+    rows += [floor for floor in results.floors if floor.label in FLOORS_SHOWN]
+    cells = [[*_name(row), *(short(figure(row.metrics[metric])) for metric in CURVES)] for row in rows]
+    return make_table(["6-step student", "training forwards", "seeds", *METRICS], 1, cells) if rows else NOTHING
+
+
+def _name(row: AblationRow | AblationFloor) -> list[str]:
+    if isinstance(row, AblationFloor):
+        return [FLOORS_SHOWN[row.label], "0", "–"]
+    return [label_of(row), f"{row.training_forwards:,}", str(row.num_seeds)]
+
+
 def short_all(rows: Iterable[list[str]]) -> list[list[str]]:
     """With figures as the page has them."""
     return [[short(cell) for cell in row] for row in rows]
@@ -108,6 +128,7 @@ TABLES: dict[str, Callable[[AblationResults], str]] = {
     "over-training": over_training,
     "over-steps": over_steps,
     "progression": progression,
+    "default-chain": default_chain,
 }
 
 if __name__ == "__main__":

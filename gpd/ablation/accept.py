@@ -2,7 +2,8 @@
 that what is finished takes the keys of the code at hand.
 
 That the code alone has changed is shown, not believed: with the params and data of today, and the code of the commit
-that made a result, the key must come out under which it was made.
+that made a result, the key must come out under which it was made. If it does, edits that were not committed
+(`abc1234-dirty`) were of nothing that decides the result.
 """
 
 import shutil
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gpd.ablation.commits import earlier_code
+from gpd.ablation.commits import committed, earlier_code
 from gpd.ablation.earlier import is_present
 from gpd.ablation.plan import Run
 from gpd.ablation.results import RunResult
@@ -62,7 +63,7 @@ class Today:
     def commits(self, rows: Sequence[AblationRow]) -> list[str]:
         """Those whose code has made any of them."""
         made = [result.commit for result in self.others()] + [row.commit for row in self.stale(rows)]
-        return sorted({commit for commit in made if commit})
+        return sorted({committed(commit) for commit in made if commit})
 
 
 @dataclass
@@ -110,9 +111,9 @@ def accept(commit: str, today: Today, rows: Sequence[AblationRow]) -> tuple[Acce
     accepted.results = sum([_accept_result(then, now) for _, then, now in pairs])
     if accepted.results:
         _accept_base(base, today.base)
-    accepted.left = [result.variant for result in today.others() if result.commit == commit]
+    accepted.left = [result.variant for result in today.others() if committed(result.commit) == commit]
     names = {(run.variant, run.budget, then.stem): now.stem for run, then, now in pairs}
-    its = [row for row in today.stale(rows) if row.commit == commit]
+    its = [row for row in today.stale(rows) if committed(row.commit) == commit]
     return accepted, [_accept_row(row, names, accepted) if row in its else row for row in rows]
 
 
@@ -136,7 +137,8 @@ def _accept_result(then: Path, now: Path) -> bool:
     if now.exists() or not then.exists():
         return False
     result = _load(then)
-    write_document(now, result.model_copy(update={"key": "", "made": result.made or result.key}))
+    shown = {"key": "", "made": result.made or result.key, "commit": committed(result.commit)}
+    write_document(now, result.model_copy(update=shown))
     return True
 
 
@@ -160,4 +162,4 @@ def _accept_row(row: AblationRow, names: dict[Made, str], accepted: Accepted) ->
         accepted.left.append(row.variant)
         return row
     accepted.rows += 1
-    return row.model_copy(update={"runs": keys, "made": made, "is_stale": False})
+    return row.model_copy(update={"runs": keys, "made": made, "is_stale": False, "commit": committed(row.commit)})

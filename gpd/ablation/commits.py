@@ -15,6 +15,13 @@ from gpd.documents.reading import parse_yaml
 from gpd.params import PARAMS_FILE
 from gpd.stages import CODE, PIPELINE, content_of
 
+DIRTY = "-dirty"  # after a commit: with edits that were not committed
+
+
+def committed(commit: str | None) -> str:
+    """The commit alone."""
+    return (commit or "").removesuffix(DIRTY)
+
 
 @contextlib.contextmanager
 def earlier_code(commit: str) -> Iterator[Code]:

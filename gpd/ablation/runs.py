@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from gpd.ablation.commits import DIRTY
+from gpd.ablation.grid import GRID_FILE
 from gpd.ablation.plan import Run
 from gpd.ablation.results import RunResult, StageResult
 from gpd.ablation.trees import MEASURING, TRAINING, Tree, done_file
@@ -82,9 +84,9 @@ def read_result(run: Run, tree: Tree) -> RunResult:
 
 
 def _commit() -> str | None:
-    """Of the code that runs, as a person names it."""
-    found = git_state()
-    return found.commit and found.commit[:7] + ("-dirty" if found.is_dirty else "")
+    """Of the code that runs, as a person names it; what an ablation itself writes is no edit."""
+    found = git_state(but=GRID_FILE.parent)
+    return found.commit and found.commit[:7] + (DIRTY if found.is_dirty else "")
 
 
 def load_floors(base: Tree) -> list[Evaluation]:

@@ -67,15 +67,20 @@ class RunRecord(Document):
         self.outputs.append(Output(path=str(path), kind=manifest.kind, content=manifest.content))
 
 
-def git_state() -> Git:
-    """Of the working directory."""
+def git_state(but: Path | None = None) -> Git:
+    """Of the working directory, the root of a repository.
+
+    Args:
+        but: a folder whose edits do not count.
+    """
+    places = [".", *([f":(exclude){but}"] if but else [])]
 
     def git(*words: str) -> str | None:
         done = subprocess.run(["git", *words], capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else None
 
     with contextlib.suppress(FileNotFoundError):
-        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
+        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no", "--", *places)
         return Git(commit=commit, is_dirty=None if changes is None else bool(changes))
     return Git()
 

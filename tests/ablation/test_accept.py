@@ -122,6 +122,20 @@ def test_a_row_takes_the_keys_of_today_and_remembers_those_that_it_was_made_unde
     assert (accepted.rows, rows[0].made) == (1, made.runs)
 
 
+@pytest.mark.parametrize("name", ["README.md", "gpd/core/three.py"])
+def test_edits_that_were_not_committed_count_if_the_result_is_of_them(repository: Path, name: str) -> None:
+    first = git("rev-parse", "HEAD")[:7]
+    edit(name)
+    finish(today(), f"{first}-dirty", "one-shot")
+    edit()
+    now = today()
+    assert now.commits([]) == [first]
+    accepted, _ = accept(first, now, [])
+    assert there(now) == (["one-shot", "one-shot"] if name == "README.md" else [])
+    assert {found.commit for found in load_results([("", 0, file) for _, file in now.results])} <= {first}
+    assert accepted.left == ([] if name == "README.md" else ["one-shot", "one-shot"])
+
+
 def test_a_baseline_more_is_no_change_of_the_runs(repository: Path) -> None:
     first, text = git("rev-parse", "HEAD")[:7], Path("params.yaml").read_text()
     finish(today(), first, "one-shot")
@@ -175,8 +189,8 @@ def test_a_setting_that_the_code_did_not_have_is_named_and_another_value_of_it_r
 
 
 def test_code_that_git_does_not_have_is_named(repository: Path) -> None:
-    with pytest.raises(UserError, match=r"^its code is not here \(fatal: not a valid object name: abc1234-dirty\)$"):
-        accept("abc1234-dirty", today(), [])
+    with pytest.raises(UserError, match=r"^its code is not here \(fatal: not a valid object name: abc1234\)$"):
+        accept("abc1234", today(), [])
 
 
 def test_what_became_of_it_is_one_line() -> None:
