@@ -35,7 +35,8 @@ class Today:
 
     def params_for(self, code: Code) -> Params:
         """Of the base, less baselines that the code's own params.yaml did not have: what a run made is not of them."""
-        known = (code.params or {})["sample"]["subjects"].keys() | self.floors
+        theirs = (code.params or {}).get("sample", {}).get("subjects", {})
+        known = theirs.keys() | self.floors
         subjects = {name: subject for name, subject in self.params.sample.subjects.items() if name in known}
         return self.params.model_copy(update={"sample": self.params.sample.model_copy(update={"subjects": subjects})})
 

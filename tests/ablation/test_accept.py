@@ -193,6 +193,15 @@ def test_code_that_git_does_not_have_is_named(repository: Path) -> None:
         accept("abc1234", today(), [])
 
 
+def test_code_of_another_pipeline_is_named(repository: Path) -> None:
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("\nsample:\n", "\nsamples:\n"))
+    first = commit()
+    Path("params.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"^dvc\.yaml: .*sample\.subjects.*: params\.yaml has no such key$"):
+        accept(first, today(), [])
+
+
 def test_what_became_of_it_is_one_line() -> None:
     line = str(Accepted("abc1234", {"distill.x": 1}, results=3, rows=1, left=["two", "two"]))
     assert "\n" not in line
