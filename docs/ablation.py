@@ -17,7 +17,7 @@ PAGE = Path("docs/ablation.md")
 RESULTS = Path("data/ablation/results.json")
 BLOCK = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 METRICS = ["trajectory error", "moment match, latents"]
-WAYS = {  # variant, or sweep of which the best is shown -> what it is
+WAYS = {  # variant, or sweep of which one row is shown -> what it is
     "recipe": "**one stage, two guided evaluations of Adams-Bashforth a target (the default's way)**",
     "piecewise-flow": "piecewise rectified flow, on the same second-order targets",
     "absorb-first": "k1 absorbs the guidance, then k8",

@@ -64,7 +64,7 @@ class Today:
     def commits(self, rows: Sequence[AblationRow]) -> list[str]:
         """Those whose code has made any of them."""
         made = [result.commit for result in self.others()] + [row.commit for row in self.stale(rows)]
-        return sorted({committed(commit) for commit in made if commit})
+        return sorted(set(filter(None, map(committed, made))))
 
 
 @dataclass

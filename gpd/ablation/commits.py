@@ -18,9 +18,9 @@ from gpd.stages import CODE, PIPELINE, content_of
 DIRTY = "-dirty"  # after a commit: with edits that were not committed
 
 
-def committed(commit: str | None) -> str:
-    """The commit alone."""
-    return (commit or "").removesuffix(DIRTY)
+def committed(commit: str | None) -> str | None:
+    """The commit alone; None outside of a repository."""
+    return commit and commit.removesuffix(DIRTY)
 
 
 @contextlib.contextmanager

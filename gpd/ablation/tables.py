@@ -31,7 +31,7 @@ def cells(row: AblationRow | AblationFloor) -> list[str]:
 
 
 def label_of(row: AblationRow | AblationFloor) -> str:
-    """Its words, with the learning rate that was the best of several, and a mark if it is stale."""
+    """Its words, with the learning rate if it is one of several, and a mark if it is stale."""
     if isinstance(row, AblationFloor):
         return row.label
     return row.label + (f", rate {row.learning_rate:g}" if row.is_swept else "") + (STALE if row.is_stale else "")
@@ -57,8 +57,8 @@ def words(results: AblationResults) -> str:
         f"({seeds[0]}{f' to {seeds[-1]}' if len(seeds) > 1 else ''} of them) of students, in 6 steps unless they say "
         "otherwise, on the same held-out prompts and noise, against the guided 48-step teacher. Runs of a table spend "
         "about the same training forwards, but for those over a budget; a backward counts as two. A row with a rate is "
-        f"the best of several, by trajectory error.{_stale_words(results)} `gpd ablate` makes this page from "
-        "`data/ablation/grid.yaml`.\n"
+        f"of several: the one with most seeds, else the nearest.{_stale_words(results)} `gpd ablate` makes this page "
+        "from `data/ablation/grid.yaml`.\n"
     )
 
 

@@ -17,7 +17,7 @@ class Planned:
         name: unlike any other's.
         origin: what the grid calls it: itself, its sweep or its family.
         learning_rate: of stages without one of their own.
-        is_swept: one of several learning rates, of which the best is shown.
+        is_swept: one of several learning rates, of which one is shown.
         is_trial: of these one that runs with the first seed alone.
         family: the label of the family that it is of.
         are_all_final: whether every stage is trained where inference starts, or the last one alone.
