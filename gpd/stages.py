@@ -56,12 +56,18 @@ def load_stages(root: Path, params: Mapping[str, Any]) -> Stages:
     """
     path = root / PIPELINE
     try:
-        blocks = parse_yaml(path.read_text(encoding="utf-8"))["stages"]
+        blocks = _parsed(path.read_text(encoding="utf-8"))["stages"]
         return {stage.name: stage for name, block in blocks.items() for stage in _open(name, block, params)}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run this in a checkout of the repository") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not valid YAML with `stages`: {error}") from None
+
+
+@cache
+def _parsed(text: str) -> Any:
+    """Kept, for an ablation opens the same pipeline for hundreds of params; nothing may change it."""
+    return parse_yaml(text)
 
 
 def _open(name: str, block: dict[str, Any], params: Mapping[str, Any]) -> Iterator[Stage]:
@@ -119,14 +125,15 @@ def makers(path: str, stages: Stages) -> list[str]:
     return [stage.name for stage in stages.values() if any(_overlap(path, out) for out in stage.outs)]
 
 
+@cache
 def _overlap(one: str, other: str) -> bool:
+    """Kept, for an ablation asks of each of a few pairs ten thousand times."""
     pairs = zip(_parts(one), _parts(other), strict=False)
     return all(mine == theirs for mine, theirs in pairs)
 
 
-@cache
 def _parts(path: str) -> tuple[str, ...]:
-    """With the root before them; kept, for an ablation asks for each of a few paths ten thousand times."""
+    """With the root before them."""
     return (Path(path).root, *Path(path).parts)
 
 

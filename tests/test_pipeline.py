@@ -169,3 +169,6 @@ def test_an_ablation_runs_what_is_missing_and_is_paired_with_the_pipelines_refer
     assert (workspace / "data" / "ablation" / "ablation.html").is_file()
     log = next((workspace / ".work" / "ablation").glob("run-*/log.txt")).read_text()
     assert "distill k8: residual" in log
+    (decoded,) = (workspace / ".work" / "ablation").glob("base-*/.work/decoded")
+    assert list(decoded.iterdir())
+    assert {path.resolve() for path in (workspace / ".work" / "ablation").glob("run-*/.work/decoded")} == {decoded}

@@ -115,7 +115,9 @@ def _output_in(file: Path) -> Iterator[None]:
 
 
 def _link(link: Path, target: Path) -> None:
+    """A link to what is there; what is not is for the stage that needs it to make, or to name."""
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_symlink():
         link.unlink()
-    link.symlink_to(target)
+    if target.exists():
+        link.symlink_to(target)

@@ -14,6 +14,7 @@ from typing import Any
 from gpd.ablation.grid import GRID_FILE
 from gpd.ablation.plan import Run
 from gpd.artifacts import WORK, UserError, hash_json
+from gpd.evaluation.decoding import FOLDER as DECODED
 from gpd.params import Params
 from gpd.stages import PIPELINE, Identify, Stages, identities, load_stages, outside, stage_keys, with_needs
 
@@ -67,7 +68,8 @@ class Tree:
 
     Attributes:
         keys: of these stages, by name; a key may be of a stage before them, too.
-        inputs: what they read and none of them makes: path in the tree -> where it lies.
+        inputs: what they read and none of them makes: path in the tree -> where it lies. A run has the clips that the
+            base has decoded: every evaluation sets its student against the same ones.
     """
 
     folder: Path
@@ -105,6 +107,7 @@ def run_tree(run: Run, base: Tree, code: Code) -> Tree:
         if keys.get(name, base.keys[name]) != base.keys[name]:
             raise UserError(f"{GRID_FILE}: variants.{run.variant}: changes stage {name}, which all runs share")
     shared = {out: base.folder / out for stage in base.stages.values() for out in stage.outs}
+    shared[str(DECODED)] = base.folder / DECODED
     return Tree(
         folder=FOLDER / f"run-{keys[TRAINING + run.last_stage][:16]}",
         params=run.params,

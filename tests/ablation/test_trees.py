@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from gpd.ablation.grid import AblationGrid
 from gpd.ablation.plan import Run, base_params, make_runs
+from gpd.ablation.runs import make
 from gpd.ablation.trees import Tree, base_tree, code_at_hand, result_file, run_tree
 from gpd.artifacts import UserError
 from gpd.params import load_params
@@ -56,6 +58,19 @@ def test_a_run_reads_the_shared_data_and_the_repositorys_models(repository: Path
     assert tree.inputs["data/latents"] == base.folder / "data/latents"
     assert tree.inputs["data/tiny-wan"] == Path("data/tiny-wan")
     assert not any(path.startswith("gpd/") for path in tree.inputs)
+
+
+def test_a_run_has_the_clips_that_the_base_decoded_or_makes_its_own(repository: Path) -> None:
+    _, ((_, tree), *_) = trees()
+    kept = tree.inputs[".work/decoded"]
+    bare = replace(tree, stages={})
+    for is_there in (True, False):
+        if is_there:
+            kept.mkdir(parents=True)
+        else:
+            shutil.rmtree(kept)
+        make(bare, Path.cwd())
+        assert (tree.folder / ".work" / "decoded").is_symlink() == is_there
 
 
 def test_equal_params_are_one_run(repository: Path) -> None:
