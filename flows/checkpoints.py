@@ -7,11 +7,9 @@ from typing import Any
 
 from flows.process import StageFailedError, environment, read_command
 from flows.sections import subjects
-from flows.tree import FLOWS, Overrides, find_commit, params_of
-from gpd.artifacts import MANIFEST, UserError
-from gpd.documents import StudentFacts, load_json, load_manifest
-
-SHORT = 12
+from flows.tree import Overrides, find_commit, params_of
+from gpd.artifacts import NotFoundError, UserError
+from gpd.documents import StudentFacts, load_manifest
 
 
 @dataclass(frozen=True)
@@ -29,15 +27,26 @@ class Checkpoint:
 
 
 def look_up(root: Path, key: str) -> Checkpoint | None:
-    """The registry's entry for an alias, a hash or a name; None if there is none."""
+    """The registry's entry for an alias, a hash or a name; None if there is none.
+
+    Raises:
+        UserError: the registry cannot say: it is missing, or what it has of this checkpoint is damaged.
+    """
+    shown = _ask(root, "show", key)
+    return shown and Checkpoint(shown["content"], shown["name"] or key, tuple(shown["scores"]))
+
+
+def _ask(root: Path, question: str, key: str) -> Any:
+    """The registry's answer about something; None if nothing is called so."""
     env = environment(GPD_REGISTRY_URL=registry_url(root))
     try:
-        shown = json.loads(read_command(["gpd", "registry", "show", "--json", "--", key], cwd=root, env=env))
+        return json.loads(read_command(["gpd", "registry", question, "--json", "--", key], cwd=root, env=env))
     except StageFailedError as error:
-        if error.exit_status == 2:  # a mistake or a gap, in words: no registry, no such alias
+        if error.exit_status == NotFoundError.status:
             return None
+        if error.exit_status == UserError.status:
+            raise UserError(f"checkpoint {key!r}: {error.last_lines[-1].removeprefix('gpd: ')}") from None
         raise
-    return Checkpoint(shown["content"], shown["name"] or key, tuple(shown["scores"]))
 
 
 def registry_url(root: Path) -> str:
@@ -45,17 +54,11 @@ def registry_url(root: Path) -> str:
     return environment().get("GPD_REGISTRY_URL") or str(root / "registry.db")
 
 
-def find_folder(root: Path, content: str) -> Path | None:
-    """A folder on this machine with the student: in the repository or in one of its runs' trees."""
-    for tree in (root, *sorted((root / FLOWS).glob("*/"))):
-        for path in tree.glob(f"data/*/*/{MANIFEST}"):
-            if load_json(path, "")["content"] == content:
-                return path.parent
-    return None
-
-
 def as_subject(root: Path, commit: str, overrides: Overrides, checkpoint: str) -> tuple[str, dict[str, Path]]:
     """How a checkpoint is evaluated: the subject's name, and the folder that takes its place in the run's tree.
+
+    Args:
+        checkpoint: a subject of params.yaml, or what `gpd registry resolve` takes: an alias, `best:6`, a hash, a name.
 
     Raises:
         UserError: it is neither in params.yaml nor in the registry, its files are not on this machine, or no stage of
@@ -65,13 +68,11 @@ def as_subject(root: Path, commit: str, overrides: Overrides, checkpoint: str) -
     known = subjects(params)
     if checkpoint in known:
         return checkpoint, {}
-    found = look_up(root, checkpoint)
+    found = _ask(root, "resolve", checkpoint)
     if found is None:
         raise UserError(f"checkpoint {checkpoint!r}: not in the registry, nor among {', '.join(known)} of params.yaml")
-    folder = find_folder(root, found.content)
-    if folder is None:
-        raise UserError(f"checkpoint {checkpoint!r} ({found.content[:SHORT]}): its files are not on this machine")
-    name = place_of(params, found.name, load_manifest(folder, StudentFacts).facts.horizon)
+    folder = root / found["path"]
+    name = place_of(params, found["name"] or checkpoint, load_manifest(folder, StudentFacts).facts.horizon)
     return name, {name: folder}
 
 

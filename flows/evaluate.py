@@ -22,7 +22,7 @@ def _run_name() -> str:
 @flow(name="evaluate", flow_run_name=_run_name, **OPTIONS)
 def evaluate(
     checkpoint: Annotated[
-        str, described("A subject of params.yaml, or an alias or hash of the registry.", min_length=1)
+        str, described("A subject of params.yaml, or an alias, best:6 or a hash of the registry.", min_length=1)
     ] = "champion",
     num_prompts: Annotated[
         Annotated[int, Field(ge=1)] | None,

@@ -40,6 +40,12 @@ class UserError(Exception):
     status = 2
 
 
+class NotFoundError(UserError):
+    """Nothing is called so. A script that has asked whether there is such a thing can tell this from a mistake."""
+
+    status = 3
+
+
 class DamagedError(UserError):
     """A file whose bytes are not those that were written. Nothing is computed from it."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_
 from sqlmodel import Session, col, select
 
-from gpd.artifacts import UserError
+from gpd.artifacts import NotFoundError, UserError
 from gpd.documents import load_manifest
 from gpd.registry.columns import clean_text
 from gpd.registry.documents import FETCHED
@@ -52,12 +52,13 @@ def find_artifact(
     `kinds` restricts the answer.
 
     Raises:
-        UserError: nothing, or more than one, is meant.
+        NotFoundError: nothing is meant.
+        UserError: more than one is meant.
     """
     key = clean_text(key)
     matches = _matches(key, session, workspace)
     if not matches:
-        raise UserError(f"{key!r}: not an alias, hash or name in the registry{near(key, _words(session))}")
+        raise NotFoundError(f"{key!r}: not an alias, hash or name in the registry{near(key, _words(session))}")
     allowed = [match for match in matches if kinds is None or match.kind in kinds]
     if not allowed:
         raise UserError(f"{key!r} is of kind {matches[0].kind}, not a checkpoint")
