@@ -62,15 +62,14 @@ class Family(Section):
     fold_share: Share | None = None
     last_share: Share | None = None
     are_all_final: bool = True
-    learning_rate: Rate | None = None
 
 
 class AblationGrid(Section):
     """All that `gpd ablate` runs.
 
     Attributes:
-        learning_rates: of a variant that runs at several: with every seed at the first of them, with the first seed
-            at the others. Stages keep a rate of their own.
+        learning_rates: of a variant or family that runs at several: with every seed at the first of them, with the
+            first seed at the others. Stages keep a rate of their own.
         floors: steps of the undistilled teacher, guided, that is sampled beside the subjects of params.yaml.
     """
 

@@ -1,7 +1,7 @@
 """All variants of a grid: those that it lists, at one or several learning rates, and those of its families."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpd.ablation.grid import GRID_FILE, AblationGrid, Family, StageShare, Variant
 from gpd.artifacts import UserError
@@ -37,7 +37,7 @@ def all_variants(grid: AblationGrid) -> dict[str, Planned]:
     """By name, in the order of the file; families come last.
 
     Raises:
-        UserError: a sweep of a variant that the grid does not have.
+        UserError: a sweep of what the grid does not have.
     """
     _check_sweeps(grid)
     planned = [one for name in grid.variants for one in _of_variant(grid, name)]
@@ -46,17 +46,12 @@ def all_variants(grid: AblationGrid) -> dict[str, Planned]:
 
 
 def _check_sweeps(grid: AblationGrid) -> None:
-    if unknown := sorted(grid.learning_rates.keys() - grid.variants.keys()):
-        raise UserError(f"{GRID_FILE}: learning_rates.{unknown[0]}: variants has no such name")
+    if unknown := sorted(grid.learning_rates.keys() - grid.variants.keys() - grid.families.keys()):
+        raise UserError(f"{GRID_FILE}: learning_rates.{unknown[0]}: variants and families have no such name")
 
 
 def _of_variant(grid: AblationGrid, name: str) -> Iterator[Planned]:
-    """The variant, once for each of its learning rates if it has several."""
-    variant = grid.variants[name]
-    if name not in grid.learning_rates:
-        yield Planned(name, name, variant, grid.learning_rate)
-    for place, rate in enumerate(grid.learning_rates.get(name, [])):
-        yield Planned(f"{name}@{rate:g}", name, variant, rate, is_swept=True, is_trial=place > 0)
+    yield from _at_rates(grid, Planned(name, name, grid.variants[name], grid.learning_rate))
 
 
 def _of_family(grid: AblationGrid, name: str, family: Family) -> Iterator[Planned]:
@@ -68,9 +63,16 @@ def _of_family(grid: AblationGrid, name: str, family: Family) -> Iterator[Planne
             set=family.set,
             stages=list(_stages(family, horizons)),
         )
-        rate = family.learning_rate or grid.learning_rate
-        name_of_chain = f"{name}-k{horizons[-1]}"
-        yield Planned(name_of_chain, name, variant, rate, family=family.label, are_all_final=family.are_all_final)
+        chain = Planned(f"{name}-k{horizons[-1]}", name, variant, grid.learning_rate)
+        yield from _at_rates(grid, replace(chain, family=family.label, are_all_final=family.are_all_final))
+
+
+def _at_rates(grid: AblationGrid, one: Planned) -> Iterator[Planned]:
+    """Once for each learning rate of its origin, if it has several."""
+    if one.origin not in grid.learning_rates:
+        yield one
+    for place, rate in enumerate(grid.learning_rates.get(one.origin, [])):
+        yield replace(one, name=f"{one.name}@{rate:g}", learning_rate=rate, is_swept=True, is_trial=place > 0)
 
 
 def _stages(family: Family, horizons: Sequence[int]) -> Iterator[StageShare]:

@@ -73,10 +73,13 @@ class AblationResults(Document):
     floors: list[AblationFloor]
 
     def best_rows(self) -> list[AblationRow]:
-        """The rows; of a sweep over learning rates only the one of most seeds at each budget, or the best of these."""
-        best: dict[tuple[str, int], AblationRow] = {}
+        """The rows; of a sweep over learning rates only the one of most seeds, or the best of these.
+
+        A sweep has one for each budget and, if it is of a family, for each number of steps.
+        """
+        best: dict[tuple[str, int, int], AblationRow] = {}
         for row in self.rows:
-            name = (row.origin if row.is_swept else row.variant), row.budget
+            name = (row.origin if row.is_swept else row.variant), row.budget, row.steps
             if name not in best or _shown(row) < _shown(best[name]):
                 best[name] = row
         return list(best.values())

@@ -34,6 +34,15 @@ def test_of_several_learning_rates_the_best_is_shown_with_its_rate() -> None:
     assert "†" in make_markdown(results([best.model_copy(update={"is_stale": True})], []))
 
 
+def test_a_familys_sweep_has_a_best_rate_at_each_number_of_steps() -> None:
+    errors = {(6, 8e-4): 0.2, (6, 4e-4): 0.3, (3, 8e-4): 0.5, (3, 4e-4): 0.4}
+    swept = [
+        row("b", error, variant=f"b-{steps}@{rate:g}", origin="b", steps=steps, learning_rate=rate, is_swept=True)
+        for (steps, rate), error in errors.items()
+    ]
+    assert [(best.steps, best.learning_rate) for best in results(swept, []).best_rows()] == [(6, 8e-4), (3, 4e-4)]
+
+
 def test_a_lucky_seed_is_not_shown_for_the_rate_that_ran_with_all() -> None:
     lucky, chosen = (
         row("a", error, variant=f"a@{rate:g}", origin="a", learning_rate=rate, is_swept=True)

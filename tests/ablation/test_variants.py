@@ -30,8 +30,16 @@ def test_a_variant_runs_at_each_of_its_learning_rates_and_at_the_first_with_ever
     assert [(run.variant, run.seed) for run in runs][2:] == [("two@0.0005", 3), ("one-shot", 5), ("two@0.0002", 5)]
 
 
+def test_a_family_runs_each_of_its_chains_at_each_of_its_learning_rates() -> None:
+    grid = opened(learning_rates={"begun": [5e-4, 2e-4]})
+    assert choose(grid, ["begun"]) == ["begun-k8@0.0005", "begun-k8@0.0002", "begun-k16@0.0005", "begun-k16@0.0002"]
+    runs = [run for run in make_runs(grid, params()) if run.variant.startswith("begun-k16")]
+    assert [(run.variant[-6:], run.seed) for run in runs] == [("0.0005", 3), ("0.0002", 3), ("0.0005", 5)]
+    assert {stage.learning_rate for stage in runs[1].params.distill.stages.values()} == {2e-4}
+
+
 def test_a_sweep_of_nothing_is_named() -> None:
-    with pytest.raises(UserError, match=r"grid\.yaml: learning_rates\.three: variants has no such name"):
+    with pytest.raises(UserError, match=r"grid\.yaml: learning_rates\.three: variants and families have no such name"):
         all_variants(AblationGrid.model_validate({**GRID, "learning_rates": {"three": [2e-4, 5e-4]}}))
 
 
