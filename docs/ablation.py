@@ -27,7 +27,7 @@ WAYS = {  # variant, or sweep of which one row is shown -> what it is
     "flow-map": "Lagrangian flow map",
     "two-stages": "k4, then k8 by a jump and a tail of half the horizon",
     "long-tail": "doubling, k1 k2 k4 k8, with Euler tails of half the horizon",
-    "plus-one": "+1 as published, k1 .. k8, with our guidance, clips, optimiser and rate",
+    "plus-one": "+1 as published, k1 .. k8, with our guidance, clips and optimiser",
     "anchored": "doubling, tail 1, 15 % of the states anchored to true roll-outs",
     "doubling": "doubling, tail 1",
     "one-shot": "one-shot: the true guided roll-out as target",
@@ -37,7 +37,7 @@ WAYS = {  # variant, or sweep of which one row is shown -> what it is
 CURVES_SHOWN = {
     "**one stage, Adams-Bashforth**": ("recipe-curve", "recipe-full"),
     "one-shot, true roll-outs": ("one-shot-curve",),
-    "+1, with our guidance, clips, optimiser and rate": ("plus-one-curve",),
+    "+1, with our guidance, clips and optimiser": ("plus-one-curve",),
 }
 CHAIN = "the default's chain"
 FLOORS_SHOWN = {
