@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gpd.ablation.curves import CURVES
-from gpd.ablation.tables import STALE, figure
+from gpd.ablation.tables import figure, label_of
 from gpd.documents import AblationFloor, AblationResults, AblationRow
 from gpd.evaluation.metrics import METRICS
 
@@ -77,7 +77,7 @@ class Verdict(NamedTuple):
 
 
 def _family_of(row: AblationRow) -> str:
-    return f"{row.family}{STALE if row.is_stale else ''}"
+    return label_of(row.model_copy(update={"label": row.family}))
 
 
 def is_chain(row: AblationRow) -> bool:

@@ -71,6 +71,12 @@ def test_progression_pays_where_the_best_chain_is_ahead_by_more_than_the_deviati
     assert "progression pays" in make_markdown(results(rows, []))
 
 
+def test_a_verdict_names_the_rate_of_a_family_that_has_several() -> None:
+    rows = [judged("one", 6, 0.2, "k8"), judged("two", 6, 0.3, "k4", "k8")]
+    swept = [rows[0], rows[1].model_copy(update={"is_swept": True, "learning_rate": 4e-4})]
+    assert [found.cells()[3::2] for found in verdicts(results(swept, []))[:1]] == [["one", "two, rate 0.0004"]]
+
+
 def test_the_page_draws_them_for_both_metrics() -> None:
     page = make_page(results(ROWS, FLOORS))
     assert page.count("<svg") == 2
