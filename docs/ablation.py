@@ -22,7 +22,7 @@ WAYS = {  # variant, or sweep of which one row is shown -> what it is
     "piecewise-flow": "piecewise rectified flow, on the same second-order targets",
     "absorb-first": "k1 absorbs the guidance, then k8",
     "pdd": "parallel decoding (PDD) as published: heads, midpoint, own states, one block",
-    "pdd-folded": "the same, then folded into a plain network",
+    "pdd-folded": "PDD, then folded into a plain network",
     "pi-flow": "heads, scheduled mixing (pi-Flow): the teacher's share of a block falls from 1 to 0",
     "flow-map": "Lagrangian flow map",
     "two-stages": "k4, then k8 by a jump and a tail of half the horizon",
