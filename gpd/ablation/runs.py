@@ -115,9 +115,9 @@ def _output_in(file: Path) -> Iterator[None]:
 
 
 def _link(link: Path, target: Path) -> None:
-    """A link to what is there; what is not is for the stage that needs it to make, or to name."""
+    """A link to what is there; what is not is for the stage that needs it to make, or to name. What it made stays."""
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_symlink():
         link.unlink()
-    if target.exists():
+    if target.exists() and not link.exists():
         link.symlink_to(target)

@@ -50,7 +50,7 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one line and exit status 2; SIGTERM ends it with 143."""
+    """Entry point: a user's mistake is one line and its exit status, mostly 2; SIGTERM ends it with 143."""
     signal.signal(signal.SIGTERM, _end)
     try:
         app(standalone_mode=True)

@@ -71,6 +71,12 @@ def test_a_run_has_the_clips_that_the_base_decoded_or_makes_its_own(repository: 
             shutil.rmtree(kept)
         make(bare, Path.cwd())
         assert (tree.folder / ".work" / "decoded").is_symlink() == is_there
+    own = tree.folder / ".work" / "decoded"
+    own.mkdir()
+    kept.mkdir()
+    make(bare, Path.cwd())  # goes on after a stop
+    assert own.is_dir()
+    assert not own.is_symlink()
 
 
 def test_equal_params_are_one_run(repository: Path) -> None:
