@@ -5,6 +5,7 @@ import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from flows import rwlock
 from flows.outputs import params_in, stages_in
 from flows.process import environment, read_command
 from gpd.stages import makers, stage_keys
@@ -27,6 +28,7 @@ def outdated(tree: Path, graph: Needs) -> set[str]:
 
     One question about all of them: `dvc repro` takes seconds to find that a single stage has nothing to do.
     """
+    rwlock.mend(tree)
     words = ["dvc", "--wait-for-lock", "status", "--json"]
     changed = set(json.loads(read_command(words, cwd=tree, env=dvc_environment(tree))))
     found: set[str] = set()

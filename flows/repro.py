@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from flows import devices, graph, process
+from flows import devices, graph, process, rwlock
 from flows.graph import Needs
 from flows.process import StageFailedError, run_command
 from gpd.artifacts import UserError
@@ -97,6 +97,7 @@ def main() -> None:
     """From the command line: `python -m flows.repro [stages at once]`."""
     most = int(sys.argv[1]) if len(sys.argv) > 1 else AT_ONCE
     if devices.visible() or most == 1:  # a stage has all of them
+        rwlock.mend(Path())
         os.execvpe("dvc", ["dvc", "--wait-for-lock", "repro"], graph.dvc_environment(Path()))
     try:
         run(Path.cwd(), min(most, len(os.sched_getaffinity(0))))

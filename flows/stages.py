@@ -11,7 +11,7 @@ from typing import Any
 from prefect import get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
 
-from flows import devices, locks
+from flows import devices, locks, rwlock
 from flows.listener import Listener
 from flows.outputs import uses_model
 from flows.process import StageFailedError, StoppedError, is_stopping, read_command, run_command
@@ -76,6 +76,7 @@ def run_stage(work: Work, turns: Sequence[Path], label: str = "") -> None:
     """
     listener = Listener(f"{label}{work.stage}", get_run_logger())
     started = time.monotonic()
+    rwlock.mend(work.tree.folder)  # it is tried again if its dvc was killed
     try:
         if work.is_done:
             _share(work, listener)

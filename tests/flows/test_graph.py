@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows import graph
+from flows import graph, rwlock
 from tests.clone import commit, run
 from tests.curricula import doubling_profile
 
@@ -73,6 +73,7 @@ def test_what_dvc_has_done_is_not_outdated_what_comes_after_a_change_is(tmp_path
     run("dvc", "repro", "-q", cwd=tmp_path)
     assert graph.outdated(tmp_path, needs) == set()
     (tmp_path / "a").write_text("two")
+    (tmp_path / rwlock.FOLDER / "rwlock").write_text("")  # a dvc was killed
     assert graph.outdated(tmp_path, needs) == {"b", "c"}
 
 
